@@ -1,0 +1,197 @@
+"""The tables, as SQLAlchemy Core.
+
+One place says what is stored; the revisions under ``migrations/`` say how a database gets there, and a test holds the
+two against each other. Times are ``BIGINT`` microseconds (``ts``) or seconds (``bucket``) since the epoch, UTC: no
+dialect's own date type, so no server time zone can shift them. Durations are integer microseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+DEFAULT_PREFIX = "fmd"
+NAME_LENGTH = 255
+"""Longest endpoint, service or version name kept: what a MySQL index can hold twice."""
+SUBJECT_LENGTH = 512
+"""Longest user or IP kept; longer ones are cut and end in a digest, so that two of them stay two."""
+
+SUBJECT_USER = 1
+SUBJECT_IP = 2
+
+HITS_BUCKET_S = 900
+"""A quarter of an hour: every civil time zone's midnight falls on one."""
+LATENCY_BUCKET_S = 3600
+DAY_S = 86_400
+
+
+@dataclass(frozen=True)
+class Tables:
+    """All tables of one prefix, ready for queries."""
+
+    metadata: MetaData
+    endpoint: Table
+    version: Table
+    subject: Table
+    request: Table
+    hits: Table
+    lat_hist: Table
+    hits_day: Table
+    lat_hist_day: Table
+    rollup_day: Table
+    batch: Table
+    lease: Table
+    user: Table
+    session: Table
+    setup_token: Table
+    login_attempt: Table
+
+
+def _id() -> Column[int]:
+    return Column("id", Integer, primary_key=True, autoincrement=True)
+
+
+def _key(name: str, kind: Any = Integer) -> Column[Any]:
+    return Column(name, kind, primary_key=True, autoincrement=False)
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
+    """Return the tables named ``<prefix>_request``, ``<prefix>_hits`` and so on.
+
+    Tables that are read by ranges of their key are clustered on it (``WITHOUT ROWID`` in SQLite, InnoDB does so
+    anyway): one B-tree instead of a heap and an index.
+    """
+    metadata = MetaData()
+
+    def table(name: str, *columns: Any, clustered: bool = False) -> Table:
+        options: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+        if clustered:
+            options["sqlite_with_rowid"] = False
+        return Table(f"{prefix}_{name}", metadata, *columns, **options)
+
+    def hits(name: str) -> Table:
+        return table(
+            name,
+            _key("endpoint_id"),
+            _key("bucket", BigInteger),
+            _key("version_id"),
+            _key("status", SmallInteger),
+            _count("n"),
+            _count("sum_us"),
+            _count("min_us"),
+            _count("max_us"),
+            clustered=True,
+        )
+
+    def lat_hist(name: str) -> Table:
+        return table(
+            name,
+            _key("endpoint_id"),
+            _key("bucket", BigInteger),
+            _key("version_id"),
+            _key("bkt", SmallInteger),
+            _count("n"),
+            clustered=True,
+        )
+
+    return Tables(
+        metadata=metadata,
+        endpoint=table(
+            "endpoint",
+            _id(),
+            Column("service", String(NAME_LENGTH), nullable=False),
+            Column("name", String(NAME_LENGTH), nullable=False),
+            Column("route", Text),
+            Column("method", Text),  # methods of the rule, comma separated
+            Column("blueprint", String(NAME_LENGTH)),
+            Column("level", SmallInteger, nullable=False),
+            Column("first_ts", BigInteger),
+            Column("last_ts", BigInteger),
+            Column("level0_n", BigInteger, nullable=False, server_default="0"),
+            UniqueConstraint("service", "name", name=f"{prefix}_endpoint_identity"),
+        ),
+        version=table(
+            "version",
+            _id(),
+            Column("service", String(NAME_LENGTH), nullable=False),
+            Column("name", String(NAME_LENGTH), nullable=False),
+            Column("first_ts", BigInteger, nullable=False),
+            UniqueConstraint("service", "name", name=f"{prefix}_version_identity"),
+        ),
+        subject=table(
+            "subject",
+            _id(),
+            Column("kind", SmallInteger, nullable=False),
+            Column("value", String(SUBJECT_LENGTH), nullable=False),
+            UniqueConstraint("kind", "value", name=f"{prefix}_subject_identity"),
+        ),
+        request=table(
+            "request",
+            _key("endpoint_id"),
+            _key("ts", BigInteger),
+            _key("span_id", LargeBinary(8)),
+            Column("duration", BigInteger, nullable=False),
+            Column("bkt", SmallInteger, nullable=False),
+            Column("version_id", Integer, nullable=False),
+            Column("group_id", Integer),
+            Column("ip_id", Integer),
+            Column("status", SmallInteger, nullable=False),
+            Column("method", String(16), nullable=False),
+            Column("headers_us", BigInteger),
+            Column("trace_id", LargeBinary(16), nullable=False),
+            clustered=True,
+        ),
+        hits=hits("hits"),
+        lat_hist=lat_hist("lat_hist"),
+        hits_day=hits("hits_day"),
+        lat_hist_day=lat_hist("lat_hist_day"),
+        # The days (start, epoch seconds) whose *_day rows are complete. A late row takes its day out again.
+        rollup_day=table("rollup_day", _key("day", BigInteger), clustered=True),
+        # The ledger: a batch whose id stands here is in the database, whoever sends it again.
+        batch=table("batch", _key("id", LargeBinary(16)), _count("ts"), clustered=True),
+        lease=table(
+            "lease",
+            _key("name", String(64)),
+            Column("owner", String(128), nullable=False),
+            _count("expires"),
+        ),
+        user=table(
+            "user",
+            _id(),
+            Column("username", String(NAME_LENGTH), nullable=False, unique=True),
+            Column("password_hash", String(255), nullable=False),
+            Column("role", String(16), nullable=False),
+            _count("created_ts"),
+        ),
+        # Only digests of session and set-up tokens are kept: a copy of the database opens no door.
+        session=table(
+            "session",
+            _key("token_hash", LargeBinary(32)),
+            Column("user_id", Integer, nullable=False),
+            _count("created_ts"),
+            _count("expires_ts"),
+        ),
+        setup_token=table("setup_token", _key("token_hash", LargeBinary(32)), _count("expires_ts")),
+        login_attempt=table(
+            "login_attempt",
+            _key("client", String(NAME_LENGTH)),
+            _key("ts", BigInteger),
+        ),
+    )
