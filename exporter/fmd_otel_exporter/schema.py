@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects.mysql import BINARY
 
 DEFAULT_PREFIX = "fmd"
 NAME_LENGTH = 255
@@ -58,6 +59,11 @@ class Tables:
     session: Table
     setup_token: Table
     login_attempt: Table
+
+
+def _bytes(length: int) -> Any:
+    """Fixed-length bytes; MySQL indexes no BLOB, so there it is a BINARY."""
+    return LargeBinary(length).with_variant(BINARY(length), "mysql", "mariadb")
 
 
 def _id() -> Column[int]:
@@ -146,7 +152,7 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
             "request",
             _key("endpoint_id"),
             _key("ts", BigInteger),
-            _key("span_id", LargeBinary(8)),
+            _key("span_id", _bytes(8)),
             Column("duration", BigInteger, nullable=False),
             Column("bkt", SmallInteger, nullable=False),
             Column("version_id", Integer, nullable=False),
@@ -155,7 +161,7 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
             Column("status", SmallInteger, nullable=False),
             Column("method", String(16), nullable=False),
             Column("headers_us", BigInteger),
-            Column("trace_id", LargeBinary(16), nullable=False),
+            Column("trace_id", _bytes(16), nullable=False),
             clustered=True,
         ),
         hits=hits("hits"),
@@ -165,7 +171,7 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
         # The days (start, epoch seconds) whose *_day rows are complete. A late row takes its day out again.
         rollup_day=table("rollup_day", _key("day", BigInteger), clustered=True),
         # The ledger: a batch whose id stands here is in the database, whoever sends it again.
-        batch=table("batch", _key("id", LargeBinary(16)), _count("ts"), clustered=True),
+        batch=table("batch", _key("id", _bytes(16)), _count("ts"), clustered=True),
         lease=table(
             "lease",
             _key("name", String(64)),
@@ -183,12 +189,12 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
         # Only digests of session and set-up tokens are kept: a copy of the database opens no door.
         session=table(
             "session",
-            _key("token_hash", LargeBinary(32)),
+            _key("token_hash", _bytes(32)),
             Column("user_id", Integer, nullable=False),
             _count("created_ts"),
             _count("expires_ts"),
         ),
-        setup_token=table("setup_token", _key("token_hash", LargeBinary(32)), _count("expires_ts")),
+        setup_token=table("setup_token", _key("token_hash", _bytes(32)), _count("expires_ts")),
         login_attempt=table(
             "login_attempt",
             _key("client", String(NAME_LENGTH)),

@@ -1,0 +1,1 @@
+"""Rows in, pages out: queries, figures, components and pages of the dashboard."""
