@@ -1,0 +1,1 @@
+"""Dataclasses to plain plotly dictionaries; no dash, and no plotly import either."""

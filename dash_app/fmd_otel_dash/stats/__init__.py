@@ -1,0 +1,1 @@
+"""Statistics over latency buckets: pure functions, no database and no drawing."""
