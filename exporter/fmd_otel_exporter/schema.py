@@ -181,10 +181,11 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
         user=table(
             "user",
             _id(),
-            Column("username", String(NAME_LENGTH), nullable=False, unique=True),
+            Column("username", String(NAME_LENGTH), nullable=False),
             Column("password_hash", String(255), nullable=False),
             Column("role", String(16), nullable=False),
             _count("created_ts"),
+            UniqueConstraint("username", name=f"{prefix}_user_identity"),
         ),
         # Only digests of session and set-up tokens are kept: a copy of the database opens no door.
         session=table(

@@ -1,0 +1,242 @@
+"""SQLite: one file, write-ahead log, one writer at a time who waits for its turn."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+from sqlalchemy import case, create_engine, event
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from fmd_otel_exporter.errors import StorageError
+
+try:
+    import fcntl
+except ImportError:  # Windows: there the write transaction of the migration itself is the lock
+    fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import URL, Connection, Engine, Insert, Table
+
+BUSY_TIMEOUT_S = 10.0
+LOCK_TIMEOUT_S = 60.0
+_LOCK_POLL_S = 0.02
+_LARGEST_LOG = 64 * 1024 * 1024
+
+
+def create(url: URL) -> SqliteDialect:
+    """Return the dialect of one SQLite database."""
+    return SqliteDialect(url)
+
+
+class SqliteDialect:
+    """One SQLite file, or one database in memory."""
+
+    name = "sqlite"
+
+    def __init__(self, url: URL) -> None:
+        """Work out which file the URL means; nothing is opened."""
+        database = url.database or ":memory:"
+        options = {key: str(value) for key, value in url.query.items() if key not in ("uri", "timeout")}
+        if database.startswith("file:"):
+            database = unquote(database[len("file:") :])
+        self.single_connection = database == ":memory:" or options.get("mode") == "memory"
+        self.path = Path(os.path.abspath(database))  # noqa: PTH100 # the link itself is what the user named
+        self._read_only = options.get("mode") == "ro"
+        self._options = {key: value for key, value in options.items() if key != "mode"}
+
+    # Engines -----------------------------------------------------------------------------------------------------
+
+    def write_engine(self) -> Engine:
+        """Return an engine whose transactions take the write lock when they begin.
+
+        A transaction that begins as a read and writes later fails at once, however long the busy timeout is, when
+        somebody else has written in between.
+        """
+        return self._engine("BEGIN IMMEDIATE", query_only=False)
+
+    def read_engine(self) -> Engine:
+        """Return an engine whose connections refuse to write and never hold up a writer."""
+        return self._engine("BEGIN", query_only=True)
+
+    def _engine(self, begin: str, *, query_only: bool) -> Engine:
+        def connect() -> sqlite3.Connection:
+            connection = self._connect("ro" if self._read_only else "rw")
+            if query_only and not self.single_connection:
+                connection.execute("PRAGMA query_only = ON")
+            return connection
+
+        options: dict[str, Any] = (
+            {"poolclass": StaticPool}
+            if self.single_connection
+            else {"poolclass": QueuePool, "pool_size": 4, "max_overflow": -1}
+        )
+        # Parameters are what users of the monitored app typed: they stay out of messages.
+        engine = create_engine("sqlite://", creator=connect, hide_parameters=True, **options)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+        return engine
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        """Open the file, never creating it by accident: an empty file would only hide that it is gone."""
+        if self.single_connection:
+            target = ":memory:"
+        else:
+            options = "&".join(f"{key}={quote(value)}" for key, value in {"mode": mode, **self._options}.items())
+            target = f"file:{quote(str(self.path))}?{options}"
+        connection = sqlite3.connect(
+            target, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        # After a crash of the machine (not of a process) the last moments may be missing; the file stays sound.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA journal_size_limit = {_LARGEST_LOG}")
+        return connection
+
+    # Start -------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def migration_lock(self) -> Iterator[None]:
+        """Hold a file lock beside the database; it goes with the process, however that ends."""
+        if self.single_connection or fcntl is None or self._read_only:
+            yield
+            return
+        path = f"{self.path}.lock"
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as exc:
+            raise StorageError(self._cannot_write_beside(exc)) from exc
+        try:
+            deadline = time.monotonic() + LOCK_TIMEOUT_S
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError as exc:
+                    if time.monotonic() > deadline:
+                        raise StorageError(
+                            f"another process has held {path} for {LOCK_TIMEOUT_S:.0f} s while it creates or "
+                            "upgrades the tables; if none is running, remove that file",
+                            busy=True,
+                        ) from exc
+                    time.sleep(_LOCK_POLL_S)
+            yield
+        finally:
+            os.close(handle)
+
+    def prepare(self, *, create: bool) -> bool:
+        """Create the file if asked to, and switch it to its write-ahead log, which lasts."""
+        if self.single_connection:
+            return True
+        if not self.path.parent.is_dir():
+            raise StorageError(
+                f"the SQLite database {self.path} cannot be created: there is no directory {self.path.parent}; "
+                "create it, or point the setting DATABASE (FMD_OTEL_DATABASE) elsewhere"
+            )
+        if self.path.is_dir():
+            raise StorageError(f"the SQLite database {self.path} is a directory; name a file in it")
+        if not self.path.exists() and not (create and not self._read_only):
+            raise StorageError(
+                f"there is no SQLite database {self.path}; the monitored app creates it with its first request"
+            )
+        try:
+            connection = self._connect("ro" if self._read_only else "rwc" if create else "rw")
+            try:
+                mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+                if mode != "wal" and create and not self._read_only:
+                    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            finally:
+                connection.close()
+        except sqlite3.Error as exc:
+            raise self._explain(exc) from exc
+        return bool(mode == "wal") or self._read_only
+
+    def identity(self) -> object:
+        """Return which file stands at the path now."""
+        if self.single_connection:
+            return None
+        try:
+            stat = self.path.stat()
+        except OSError:
+            return "missing"
+        return stat.st_dev, stat.st_ino
+
+    # Trouble -----------------------------------------------------------------------------------------------------
+
+    def problem(self, exc: SQLAlchemyError) -> StorageError | None:
+        """Tell trouble with the file from a fault in a statement or in its data."""
+        if isinstance(exc, PoolTimeoutError):
+            return StorageError(f"no connection to {self.path} became free", busy=True)
+        if isinstance(exc, OperationalError | InterfaceError) or type(exc) is DatabaseError:
+            return self._explain(exc.orig or exc)
+        return None
+
+    def _explain(self, exc: BaseException) -> StorageError:
+        text = str(exc)
+        place = "in memory" if self.single_connection else str(self.path)
+        if "locked" in text or "busy" in text:
+            return StorageError(
+                f"the SQLite database {place} has been locked by another process for {BUSY_TIMEOUT_S:.0f} s", busy=True
+            )
+        if "not a database" in text or "malformed" in text:
+            return StorageError(
+                f"{place} is not a sound SQLite database ({text}); restore it from a copy, or move it away and a "
+                "new one will be created"
+            )
+        if "readonly" in text or "read-only" in text:
+            return StorageError(
+                f"the SQLite database {place} cannot be written ({text}); give this user write access to the file "
+                "and to its directory"
+            )
+        if "unable to open" in text:
+            if not self.path.exists() and self.path.parent.is_dir():
+                return StorageError(f"the SQLite database {place} is gone")
+            return StorageError(
+                f"the SQLite database {place} cannot be opened; check that its directory exists and that this user "
+                "may write in it"
+            )
+        if "full" in text:
+            return StorageError(f"the disk under the SQLite database {place} is full")
+        if "no such table" in text:
+            return StorageError(f"the SQLite database {place} lacks a table of fmd-otel ({text})", no_tables=True)
+        return StorageError(f"the SQLite database {place} cannot be used: {text}")
+
+    def _cannot_write_beside(self, exc: OSError) -> str:
+        if not self.path.parent.is_dir():
+            return (
+                f"the SQLite database {self.path} cannot be created: there is no directory {self.path.parent}; "
+                "create it, or point the setting DATABASE (FMD_OTEL_DATABASE) elsewhere"
+            )
+        return (
+            f"no file can be written beside the SQLite database {self.path} ({exc.strerror}); give this user write "
+            f"access to {self.path.parent}, which SQLite's write-ahead log needs, too"
+        )
+
+    # Statements --------------------------------------------------------------------------------------------------
+
+    def insert_new(self, table: Table) -> Insert:
+        """Return ``INSERT .. ON CONFLICT DO NOTHING``."""
+        return insert(table).on_conflict_do_nothing()
+
+    def insert_or_add(
+        self, table: Table, *, add: Sequence[str], least: Sequence[str] = (), greatest: Sequence[str] = ()
+    ) -> Insert:
+        """Return ``INSERT .. ON CONFLICT (key) DO UPDATE``."""
+        statement = insert(table)
+        new, old = statement.excluded, table.c
+        changes: dict[str, Any] = {name: old[name] + new[name] for name in add}
+        changes |= {name: case((new[name] < old[name], new[name]), else_=old[name]) for name in least}
+        changes |= {name: case((new[name] > old[name], new[name]), else_=old[name]) for name in greatest}
+        return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes)
+
+    def insert_rows(self, connection: Connection, sql: str, rows: list[tuple[Any, ...]]) -> None:
+        """Run ``executemany`` of the driver."""
+        connection.exec_driver_sql(sql, rows)

@@ -1,0 +1,41 @@
+"""Errors whose text is written for the person who has to act on it."""
+
+from __future__ import annotations
+
+import re
+
+_USER_AND_PASSWORD = re.compile(r"^([^:/]+://[^:/@]*):.*@", re.DOTALL)
+_SECRET_OPTION = re.compile(r"(?i)\b(passw(?:or)?d|pwd|token|secret|sslpassword|access_token)=[^&\s]*")
+
+
+def safe_url(url: str) -> str:
+    """Return a database URL with its secrets masked, fit for a message or a log."""
+    return _SECRET_OPTION.sub(r"\1=***", _USER_AND_PASSWORD.sub(r"\1:***@", url))
+
+
+class FmdOtelError(Exception):
+    """Anything that fmd-otel tells its user; the message names the value, the place and the remedy."""
+
+
+class SettingsError(FmdOtelError):
+    """A setting that cannot be used as it stands."""
+
+
+class StorageError(FmdOtelError):
+    """The database cannot be used, now or at all.
+
+    Everything that may pass by itself (locked, unreachable, disk full) is told through this class, whatever driver
+    raised it, so that callers need to know neither drivers nor dialects.
+    """
+
+    def __init__(self, message: str, *, busy: bool = False, no_tables: bool = False) -> None:
+        """Keep what callers may want to tell apart.
+
+        Args:
+            message: What is wrong, where, and what to do.
+            busy: Somebody else holds the database just now, and nothing is wrong with it.
+            no_tables: The database is there, but (some of) our tables are not.
+        """
+        super().__init__(message)
+        self.busy = busy
+        self.no_tables = no_tables

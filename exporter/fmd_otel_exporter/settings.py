@@ -1,0 +1,102 @@
+"""What the exporter needs to know, checked once, without importing anything heavy."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from fmd_otel_exporter.errors import SettingsError, safe_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_DATABASE = "sqlite:///fmd_otel.db"
+MAX_LEVEL = 3
+
+_PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,30}")
+_SQLITE_FILE = re.compile(r"(?P<scheme>sqlite(?:\+\w+)?:///)(?P<path>[^?]*)(?P<query>\?.*)?", re.DOTALL)
+
+_VARIABLES = {
+    "FMD_OTEL_DATABASE": "database",
+    "FMD_OTEL_TABLE_PREFIX": "table_prefix",
+    "FMD_OTEL_MONITOR_LEVEL": "default_level",
+    "FMD_OTEL_QUEUE_SIZE": "queue_size",
+    "FMD_OTEL_BATCH_SIZE": "batch_size",
+    "FMD_OTEL_DELAY_MS": "delay_ms",
+}
+_RANGES = {
+    "default_level": (0, MAX_LEVEL),
+    "queue_size": (1, 1_000_000),
+    "batch_size": (1, 10_000),
+    "delay_ms": (10, 60_000),
+}
+
+
+@dataclass(frozen=True)
+class ExporterSettings:
+    """Where requests go, and how many may wait on the way."""
+
+    database: str = DEFAULT_DATABASE
+    table_prefix: str = "fmd"
+    default_level: int = 1
+    """Monitor level of an endpoint nobody has set one for."""
+    queue_size: int = 8192
+    """Most requests that wait for the database; beyond it the oldest are dropped and counted."""
+    batch_size: int = 512
+    delay_ms: int = 500
+    """Longest time a request waits for others to share its transaction."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, here rather than in a background thread later."""
+        if "://" not in self.database:
+            raise SettingsError(
+                f"database {self.database!r} is no database URL; write it like {DEFAULT_DATABASE!r} "
+                "or 'postgresql://user:password@host/name'"
+            )
+        if not _PREFIX.fullmatch(self.table_prefix):
+            raise SettingsError(
+                f"table prefix {self.table_prefix!r} cannot begin a table name; use up to 31 letters, digits "
+                "and underscores, not starting with a digit"
+            )
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                raise SettingsError(f"{name} is {value!r}; it must be a whole number from {low} to {high}")
+
+    def __repr__(self) -> str:
+        """Show everything but the password."""
+        shown = ", ".join(f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.name != "database")
+        return f"ExporterSettings(database={safe_url(self.database)!r}, {shown})"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> ExporterSettings:
+        """Read the ``FMD_OTEL_*`` variables; an empty one counts as unset."""
+        values: dict[str, str | int] = {}
+        for variable, name in _VARIABLES.items():
+            text = environ.get(variable, "").strip()
+            if not text:
+                continue
+            if name not in _RANGES:
+                values[name] = text
+                continue
+            low, high = _RANGES[name]
+            try:
+                number = int(text)
+            except ValueError:
+                number = low - 1
+            if not low <= number <= high:
+                raise SettingsError(
+                    f"environment variable {variable}={text!r}: it must be a whole number from {low} to {high}"
+                )
+            values[name] = number
+        return cls(**values)  # type: ignore[arg-type]  # text and numbers were told apart by _RANGES
+
+
+def absolute_url(database: str) -> str:
+    """Return the URL with a relative SQLite path made absolute, so that a later ``chdir`` moves no database."""
+    match = _SQLITE_FILE.fullmatch(database)
+    if not match or not match["path"] or match["path"] == ":memory:" or match["path"].startswith("file:"):
+        return database
+    return f"{match['scheme']}{os.path.abspath(match['path'])}{match['query'] or ''}"  # noqa: PTH100 # no resolving of links

@@ -1,0 +1,182 @@
+"""One database, open: its tables, short transactions for reading and for writing."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, nullcontext
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from fmd_otel_exporter.dialects import dialect_for
+from fmd_otel_exporter.errors import StorageError, safe_url
+from fmd_otel_exporter.migrations import HEAD, REVISIONS, version_table
+from fmd_otel_exporter.schema import DEFAULT_PREFIX, Tables, build_tables
+from fmd_otel_exporter.settings import absolute_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from sqlalchemy import Connection, Engine
+
+    from fmd_otel_exporter.dialects.base import Dialect
+
+_ABANDONED: list[Engine] = []
+"""Engines of a parent process. Closing their connections here could disturb the parent, so they are kept for ever."""
+
+
+class Store:
+    """A database whose tables are there; made by :func:`open_store`.
+
+    Safe to share between threads. After a fork the child opens connections of its own.
+    """
+
+    def __init__(self, url: str, prefix: str, dialect: Dialect) -> None:
+        """Keep what is needed; engines are made when first used."""
+        self.url = url
+        self.prefix = prefix
+        self.dialect = dialect
+        self.tables: Tables = build_tables(prefix)
+        self._identity = dialect.identity()
+        self._engines: dict[str, Engine] = {}
+        self._pid = os.getpid()
+        self._making = RLock()
+        self._turn: AbstractContextManager[object] = RLock() if dialect.single_connection else nullcontext()
+
+    def __repr__(self) -> str:
+        """Show where, without the password."""
+        return f"Store({safe_url(self.url)!r}, prefix={self.prefix!r})"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a short transaction that sees one moment of the database and never holds up a writer.
+
+        Raises:
+            StorageError: The database cannot be used just now.
+        """
+        with self._turn, self._transaction(self._engine("read")) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction that commits at the end of the block and rolls back on any exception.
+
+        Raises:
+            StorageError: The database cannot be used just now; nothing of the block was kept.
+        """
+        with self._turn, self._transaction(self._engine("write")) as connection:
+            yield connection
+
+    def replaced(self) -> bool:
+        """Tell whether somebody has moved the database away since it was opened."""
+        return self.dialect.identity() != self._identity
+
+    def dispose(self) -> None:
+        """Close all connections; the store may be used again afterwards."""
+        with self._making:
+            engines, self._engines = self._engines, {}
+        for engine in engines.values():
+            engine.dispose(close=self._pid == os.getpid())
+
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Connection]:
+        try:
+            with engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as exc:
+            problem = self.dialect.problem(exc)
+            if problem is None:
+                raise
+            raise problem from exc
+
+    def _engine(self, kind: str) -> Engine:
+        if self._pid != os.getpid():
+            self._leave_parent_behind()
+        engine = self._engines.get(kind)
+        if engine is not None:
+            return engine
+        with self._making:
+            if kind not in self._engines:
+                if kind == "read" and not self.dialect.single_connection:
+                    self._engines["read"] = self.dialect.read_engine()
+                elif self.dialect.single_connection:
+                    self._engines["read"] = self._engines["write"] = self.dialect.write_engine()
+                else:
+                    self._engines["write"] = self.dialect.write_engine()
+            return self._engines[kind]
+
+    def _leave_parent_behind(self) -> None:
+        # The parent's lock may have been held by a thread that does not exist here.
+        self._making = RLock()
+        if self.dialect.single_connection:
+            self._turn = RLock()
+        _ABANDONED.extend(self._engines.values())
+        self._engines = {}
+        self._pid = os.getpid()
+
+
+def open_store(url: str, prefix: str = DEFAULT_PREFIX, *, migrate: bool = True) -> Store:
+    """Open a database, creating or upgrading its tables under a lock when they are behind.
+
+    Args:
+        url: SQLAlchemy URL.
+        prefix: What all table names begin with.
+        migrate: Create and upgrade; ``False`` only looks, and refuses a database that is behind.
+
+    Raises:
+        StorageError: It cannot be opened; the text says why and what to do.
+    """
+    url = absolute_url(url)
+    dialect = dialect_for(url)
+    if not migrate or dialect.identity() not in (None, "missing"):
+        ready = dialect.prepare(create=False)
+        store = Store(url, prefix, dialect)
+        found = _found_revision(store)
+        if found == HEAD and (ready or not migrate):
+            return store
+        store.dispose()
+        if not migrate:
+            state = "missing" if found is None else f"of revision {found!r}, and {HEAD!r} is needed"
+            raise StorageError(
+                f"the tables {prefix}_* of {safe_url(url)} are {state}; the monitored app creates and upgrades them"
+            )
+    with dialect.migration_lock():
+        dialect.prepare(create=True)
+        store = Store(url, prefix, dialect)
+        if _found_revision(store) != HEAD:  # it may have been done while this process waited for the lock
+            _upgrade(store)
+        return store
+
+
+def _found_revision(store: Store) -> str | None:
+    """Return the schema's revision, by one query and without Alembic; ``None`` where there are no tables.
+
+    Raises:
+        StorageError: A newer fmd-otel has been here, or the database cannot be read.
+    """
+    # The prefix consists of letters, digits and underscores only.
+    query = text(f"SELECT version_num FROM {version_table(store.prefix)}")  # noqa: S608
+    try:
+        with store.read() as connection:
+            found: str | None = connection.scalar(query)
+    except StorageError as exc:
+        if exc.no_tables:
+            return None
+        raise
+    if found is not None and found not in REVISIONS:
+        store.dispose()
+        raise StorageError(
+            f"the tables {store.prefix}_* of {safe_url(store.url)} are of revision {found!r}, newer than this "
+            f"fmd-otel knows ({HEAD!r}); upgrade fmd-otel here, or use another database or table prefix"
+        )
+    return found
+
+
+def _upgrade(store: Store) -> None:
+    from fmd_otel_exporter.migrations.run import upgrade  # noqa: PLC0415 # Alembic is slow to import and rarely needed
+
+    with store.write() as connection:
+        upgrade(connection, store.prefix)
