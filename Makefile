@@ -1,0 +1,76 @@
+# A Debian with Python 3.11 and its venv module is all that these need; whatever else they use goes into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+FMD_VENV := .bench-fmd
+FMD_RELEASE := 5.1.0
+
+# What `make demo ARGS="--help"` hands on; likewise for test and bench.
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint format bench clean browser
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.for-development browser ## Make .venv with all that developing needs, Chromium included where possible
+
+demo: $(VENV)/.for-demo ## Run the example shop under load with its dashboard (options: make demo ARGS="--help")
+	@cd examples && exec ../$(BIN)/python -m demo $(ARGS)
+
+test: setup ## Run the whole suite (a part of it: make test ARGS="-k overview")
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.for-development ## Check style, types and import directions
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.for-development ## Format the code and mend what ruff can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.for-demo $(FMD_VENV)/.installed ## Measure the cost of monitoring (options: make bench ARGS="--help")
+	@$(BIN)/python -m benchmarks.cpu $(ARGS)
+
+clean: ## Remove the environments, caches and the demo's data
+	rm -rf $(VENV) $(FMD_VENV) var build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# The demo waits for nothing that only tests need.
+$(VENV)/.for-demo: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+		|| { echo "$(PYTHON) is missing or older than 3.10; name another one: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@echo "Making $(VENV): a minute or two, once."
+	@$(PYTHON) -m venv $(VENV) \
+		|| { echo "The remedy, as root: apt-get install python3-venv" >&2; exit 1; }
+	@$(PIP) install --quiet --upgrade 'pip>=25.1'
+	@$(PIP) install --quiet --editable '.[dashboard]' --group demo
+	@touch $@
+
+$(VENV)/.for-development: $(VENV)/.for-demo
+	@echo "Adding the tools for tests and checks."
+	@$(PIP) install --quiet --group test --group lint
+	@touch $@
+
+# Browser tests drive Debian's own Chromium. Without it they are skipped, and say so.
+browser:
+	@if command -v chromium >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium for the browser tests."; \
+		apt-get update -qq \
+			&& DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-liberation; \
+	else \
+		echo "No Chromium: browser tests will be skipped. The remedy, as root: apt-get install chromium fonts-liberation" >&2; \
+	fi
+
+# Flask-MonitoringDashboard pins what it needs, hence an environment of its own. Without it the comparison is left out.
+$(FMD_VENV)/.installed:
+	@echo "Making $(FMD_VENV) with Flask-MonitoringDashboard $(FMD_RELEASE), to compare with."
+	@$(PYTHON) -m venv $(FMD_VENV)
+	@$(FMD_VENV)/bin/python -m pip --disable-pip-version-check install --quiet \
+		'Flask-MonitoringDashboard==$(FMD_RELEASE)' gunicorn && touch $@ \
+		|| echo "It could not be installed: the benchmark runs without it." >&2

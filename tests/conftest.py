@@ -1,0 +1,67 @@
+"""What all tests share: how a test asks for what a machine may lack, and how loudly that is said.
+
+A test that needs a browser or a database server takes the fixture for it, or calls ``pytest.skip`` with the
+remedy. Where ``FMD_OTEL_REQUIRE_ALL`` is set, as in continuous integration, every skip is a failure: nothing goes
+untested without anybody noticing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Return the path of a Chromium, for Playwright's ``executable_path``."""
+    for name in BROWSERS:
+        path = shutil.which(name)
+        if path:
+            return path
+    pytest.skip(
+        "needs Chromium. The remedy, as root: make setup (or apt-get install chromium fonts-liberation)"
+    )
+
+
+def _nothing_may_be_skipped() -> bool:
+    return os.environ.get("FMD_OTEL_REQUIRE_ALL", "").lower() not in {"", "0", "false"}
+
+
+def _as_failure(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip into a failure where all that tests need has to be there; an expected failure stays one."""
+    if report.skipped and not hasattr(report, "wasxfail") and _nothing_may_be_skipped():
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"FMD_OTEL_REQUIRE_ALL is set, but this was skipped. {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _as_failure(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _as_failure(report)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    if not skipped:
+        return
+    terminalreporter.section(f"NOT TESTED: {len(skipped)} skipped", sep="!", red=True, bold=True)
+    reasons = {report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple)}
+    for reason in sorted(reasons):
+        terminalreporter.line(reason.removeprefix("Skipped: "), red=True)
