@@ -91,7 +91,9 @@ class SqliteDialect:
         if self.single_connection:
             target = ":memory:"
         else:
-            options = "&".join(f"{key}={quote(value)}" for key, value in {"mode": mode, **self._options}.items())
+            options = "&".join(
+                f"{key}={quote(value)}" for key, value in {"mode": mode, **self._options}.items()
+            )
             target = f"file:{quote(str(self.path))}?{options}"
         connection = sqlite3.connect(
             target, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
@@ -184,7 +186,8 @@ class SqliteDialect:
         place = "in memory" if self.single_connection else str(self.path)
         if "locked" in text or "busy" in text:
             return StorageError(
-                f"the SQLite database {place} has been locked by another process for {BUSY_TIMEOUT_S:.0f} s", busy=True
+                f"the SQLite database {place} has been locked by another process for {BUSY_TIMEOUT_S:.0f} s",
+                busy=True,
             )
         if "not a database" in text or "malformed" in text:
             return StorageError(
@@ -206,7 +209,9 @@ class SqliteDialect:
         if "full" in text:
             return StorageError(f"the disk under the SQLite database {place} is full")
         if "no such table" in text:
-            return StorageError(f"the SQLite database {place} lacks a table of fmd-otel ({text})", no_tables=True)
+            return StorageError(
+                f"the SQLite database {place} lacks a table of fmd-otel ({text})", no_tables=True
+            )
         return StorageError(f"the SQLite database {place} cannot be used: {text}")
 
     def _cannot_write_beside(self, exc: OSError) -> str:

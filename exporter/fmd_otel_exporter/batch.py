@@ -1,0 +1,197 @@
+"""Requests turned into rows and sums: pure functions, and the hot path of the background thread."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
+
+from fmd_otel_exporter.buckets import bucket_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from fmd_otel_exporter.records import RequestRecord
+
+SECOND_US = 1_000_000
+QUARTER_US = 900 * SECOND_US
+HOUR_US = 3600 * SECOND_US
+DAY_S = 86_400
+
+LAST_TS_US = 253_402_300_799 * SECOND_US
+"""The end of the year 9999, the last that Python's own dates know."""
+LONGEST_US = 366 * DAY_S * SECOND_US
+"""A request longer than a year is a clock at fault, and a few of them would overflow a 64-bit sum."""
+METHOD_LENGTH = 16
+LARGEST_STATUS = 999
+
+Row = tuple[int, int, bytes, int, int, int, "int | None", "int | None", int, str, "int | None", bytes]
+"""A row of the request table, in the order of its columns."""
+Key = tuple[int, int, bytes]
+"""What a row is known by: endpoint, time, span."""
+HitsKey = tuple[int, int, int, int]
+LatencyKey = tuple[int, int, int, int]
+
+
+class Touch(NamedTuple):
+    """What a batch says about one endpoint."""
+
+    first_ts: int
+    last_ts: int
+    level0_n: int
+
+
+class Ids(NamedTuple):
+    """The numbers that stand for the names of a batch."""
+
+    endpoints: Mapping[tuple[str, str], int]
+    versions: Mapping[tuple[str, str], int]
+    users: Mapping[str | None, int | None]
+    ips: Mapping[str | None, int | None]
+    methods: Mapping[str, str]
+
+
+def batch_id(records: Iterable[RequestRecord]) -> bytes:
+    """Return 16 bytes that only these requests have, in whatever order they come.
+
+    Trace and time are hashed with the span: a caller without an SDK may have sent no ids, or zeros.
+    """
+    digest = blake2b(digest_size=16)
+    for span_id, trace_id, ts_us in sorted([(r.span_id, r.trace_id, r.ts_us) for r in records]):
+        digest.update(b"%b%b%d;" % (span_id, trace_id, ts_us))
+    return digest.digest()
+
+
+def timestamp(ts_us: int) -> int:
+    """Return a time every database and calendar can hold."""
+    return min(max(ts_us, 0), LAST_TS_US)
+
+
+def rows_of(records: Iterable[RequestRecord], ids: Ids) -> list[Row]:
+    """Return a row for each request above level 0, in the order of the table's key."""
+    endpoints, versions, users, ips, methods = ids
+    rows: list[Row] = []
+    add = rows.append
+    for (
+        service,
+        endpoint,
+        ts,
+        span,
+        trace,
+        us,
+        status,
+        method,
+        version,
+        user,
+        ip,
+        head,
+        level,
+        _,
+        _,
+    ) in records:
+        if level <= 0:
+            continue
+        # Clocks step backwards, and a client's span may claim anything.
+        if not 0 <= us <= LONGEST_US:
+            us = 0 if us < 0 else LONGEST_US  # noqa: PLW2901 # a second name would cost more than it tells
+        if not 0 <= ts <= LAST_TS_US:
+            ts = timestamp(ts)  # noqa: PLW2901 # as above
+        if head is not None and not 0 <= head < us:
+            head = None  # noqa: PLW2901 # the body took no time of its own: nothing worth 6 bytes
+        add(
+            (
+                endpoints[service, endpoint],
+                ts,
+                span,
+                us,
+                bucket_of(us),
+                versions[service, version],
+                users[user],
+                ips[ip],
+                status if 0 <= status <= LARGEST_STATUS else 0,
+                methods[method],
+                head,
+                trace,
+            )
+        )
+    rows.sort(key=_key)
+    return rows
+
+
+def touches_of(records: Iterable[RequestRecord], ids: Ids) -> dict[int, Touch]:
+    """Return, for each endpoint id, its first and last request and the requests that leave no other trace."""
+    spans: dict[tuple[str, str], list[int]] = {}
+    for record in records:
+        name = (record.service, record.endpoint)
+        span = spans.get(name)
+        ts = record.ts_us
+        if span is None:
+            span = spans[name] = [ts, ts, 0]
+        elif ts > span[1]:
+            span[1] = ts
+        elif ts < span[0]:
+            span[0] = ts
+        if record.level <= 0:
+            span[2] += 1
+    touches: dict[int, Touch] = {}
+    for name, (first, last, n) in spans.items():
+        touch = Touch(timestamp(first), timestamp(last), n)
+        other = touches.get(ids.endpoints[name])  # two names may have been cut to one
+        if other is not None:
+            touch = Touch(min(touch[0], other[0]), max(touch[1], other[1]), touch[2] + other[2])
+        touches[ids.endpoints[name]] = touch
+    return touches
+
+
+def hits_of(rows: Iterable[Row]) -> list[tuple[int, ...]]:
+    """Return the rows to add to the hits table, in the order of its key.
+
+    All writers touch shared rows in that order, so no two of them wait for each other in a circle.
+    """
+    sums: dict[HitsKey, list[int]] = {}
+    for row in rows:
+        us = row[3]
+        key = (row[0], row[1] // QUARTER_US, row[5], row[8])
+        found = sums.get(key)
+        if found is None:
+            sums[key] = [1, us, us, us]
+            continue
+        found[0] += 1
+        found[1] += us
+        if us < found[2]:
+            found[2] = us
+        elif us > found[3]:
+            found[3] = us
+    return [
+        (e, quarter * 900, v, status, *sums[e, quarter, v, status]) for e, quarter, v, status in sorted(sums)
+    ]
+
+
+def latencies_of(rows: Iterable[Row]) -> list[tuple[int, ...]]:
+    """Return the rows to add to the latency histogram, in the order of its key."""
+    counts: dict[LatencyKey, int] = {}
+    get = counts.get
+    for row in rows:
+        key = (row[0], row[1] // HOUR_US, row[5], row[4])
+        counts[key] = get(key, 0) + 1
+    return [(e, hour * 3600, v, bkt, counts[e, hour, v, bkt]) for e, hour, v, bkt in sorted(counts)]
+
+
+def days_of(rows: Iterable[Row]) -> list[int]:
+    """Return the starts of the UTC days these rows fall on, in seconds."""
+    return sorted({row[1] // (DAY_S * SECOND_US) * DAY_S for row in rows})
+
+
+def distinct(rows: Sequence[Row], known: set[Key]) -> list[Row]:
+    """Return each row once, without those known already."""
+    seen = set(known)
+    fresh: list[Row] = []
+    for row in rows:
+        key = row[:3]
+        if key not in seen:
+            seen.add(key)
+            fresh.append(row)
+    return fresh
+
+
+def _key(row: Row) -> Key:
+    return row[:3]

@@ -1,0 +1,84 @@
+"""The statements of the hot path, compiled once and fed with plain tuples.
+
+SQLAlchemy's own ``execute`` with dictionaries costs about 8 µs a row more than the driver's ``executemany``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, case, delete, insert, update
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Table
+    from sqlalchemy.sql.expression import Executable
+
+    from fmd_otel_exporter.store import Store
+
+
+class Compiled:
+    """SQL for one database, and the order in which it takes its values."""
+
+    def __init__(self, statement: Executable, connection: Connection, names: Sequence[str]) -> None:
+        """Compile for the database of a connection; ``names`` says in which order callers give the values."""
+        compiled = statement.compile(dialect=connection.dialect, column_keys=list(names))  # type: ignore[attr-defined]  # every Executable has it
+        order = list(compiled.positiontup or ())
+        self.sql = str(compiled)
+        self._picks = None if order == list(names) else [list(names).index(name) for name in order]
+
+    def run(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+        """Run once for each row."""
+        if self._picks is not None:
+            rows = [tuple([row[pick] for pick in self._picks]) for row in rows]
+        if rows:
+            connection.exec_driver_sql(self.sql, rows)
+
+
+class Statements:
+    """All statements of a batch's transaction."""
+
+    def __init__(self, store: Store, connection: Connection) -> None:
+        """Compile them for this store."""
+        tables, dialect = store.tables, store.dialect
+
+        def columns(table: Table) -> list[str]:
+            return [column.name for column in table.columns]
+
+        self.ledger = Compiled(insert(tables.batch), connection, columns(tables.batch))
+        # A plain insert: a row that is there already must be noticed, since its share of the sums is there, too.
+        self.request = Compiled(insert(tables.request), connection, columns(tables.request))
+        self.hits = Compiled(
+            dialect.insert_or_add(tables.hits, add=("n", "sum_us"), least=("min_us",), greatest=("max_us",)),
+            connection,
+            columns(tables.hits),
+        )
+        self.latencies = Compiled(
+            dialect.insert_or_add(tables.lat_hist, add=("n",)), connection, columns(tables.lat_hist)
+        )
+        self.reopen_day = Compiled(
+            delete(tables.rollup_day).where(tables.rollup_day.c.day == bindparam("day_start")),
+            connection,
+            ("day_start",),
+        )
+        endpoint, version = tables.endpoint.c, tables.version.c
+        first, last = bindparam("first"), bindparam("last")
+        self.touch = Compiled(
+            update(tables.endpoint)
+            .where(endpoint.id == bindparam("endpoint"))
+            .values(
+                first_ts=case((endpoint.first_ts <= first, endpoint.first_ts), else_=first),
+                last_ts=case((endpoint.last_ts >= last, endpoint.last_ts), else_=last),
+                level0_n=endpoint.level0_n + bindparam("n"),
+            ),
+            connection,
+            ("endpoint", "first", "last", "n"),
+        )
+        self.first_seen = Compiled(
+            update(tables.version)
+            .where(version.id == bindparam("version"), version.first_ts > bindparam("ts"))
+            .values(first_ts=bindparam("ts")),
+            connection,
+            ("version", "ts"),
+        )

@@ -1,0 +1,151 @@
+"""One batch of requests, one transaction: ledger, raw rows and both rollups together or not at all."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import and_, select
+from sqlalchemy.exc import IntegrityError
+
+from fmd_otel_exporter.batch import (
+    Key,
+    Row,
+    batch_id,
+    days_of,
+    distinct,
+    hits_of,
+    latencies_of,
+    rows_of,
+    touches_of,
+)
+from fmd_otel_exporter.dimensions import Dimensions
+from fmd_otel_exporter.statements import Statements
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from fmd_otel_exporter.batch import Touch
+    from fmd_otel_exporter.records import RequestRecord
+    from fmd_otel_exporter.store import Store
+
+_ATTEMPTS = 5
+_CHUNK = 500
+
+
+class WriteResult(NamedTuple):
+    """What became of a batch."""
+
+    written: int
+    """Requests that are new in the database."""
+    duplicate: int
+    """Requests that were there before."""
+
+
+class _Batch(NamedTuple):
+    id: bytes
+    rows: list[Row]
+    touches: dict[int, Touch]
+    earlier: dict[int, int]
+
+    def rowless(self) -> int:
+        return sum(touch.level0_n for touch in self.touches.values())
+
+
+class Writer:
+    """Writes batches; belongs to one thread.
+
+    The sums in ``hits`` and ``lat_hist`` equal the raw rows because each of them is added up in the transaction that
+    inserts its row, and only then. A batch sent again is recognised by the ledger. Requests sent again in another
+    batch are recognised by their keys: the insert fails, the transaction is undone, and a second one adds up only
+    what is new. That second way is slow and rare, so the common way need not ask what is there.
+    """
+
+    def __init__(self, store: Store, *, default_level: int = 1) -> None:
+        """Prepare for a store; ``default_level`` is what new endpoints get."""
+        self._store = store
+        self._dimensions = Dimensions(store, default_level)
+        self._statements: Statements | None = None
+
+    def write(self, records: Sequence[RequestRecord]) -> WriteResult:
+        """Write a batch; the same requests may come again, whole or in part, and count once.
+
+        Requests of level 0 leave no row to recognise them by: of those, only a whole batch sent again is.
+
+        Raises:
+            StorageError: The database cannot be used now; nothing was written.
+            SQLAlchemyError: A record holds what no row can; nothing was written.
+        """
+        if not records:
+            return WriteResult(0, 0)
+        resolved = self._dimensions.resolve(records)
+        batch = _Batch(
+            id=batch_id(records),
+            rows=rows_of(records, resolved.ids),
+            touches=touches_of(records, resolved.ids),
+            earlier=resolved.earlier,
+        )
+        try:
+            with self._store.write() as connection:
+                self._insert(connection, batch)
+            result = WriteResult(written=len(batch.rows) + batch.rowless(), duplicate=0)
+        except IntegrityError:
+            result = self._write_what_is_new(batch)
+        self._dimensions.note_first_seen(batch.earlier)
+        return result
+
+    def forget(self) -> None:
+        """Ask the database for all names again; call after somebody else has changed them."""
+        self._dimensions.forget()
+
+    def _write_what_is_new(self, batch: _Batch) -> WriteResult:
+        ledger = self._store.tables.batch.c
+        attempt = 1
+        while True:
+            try:
+                with self._store.write() as connection:
+                    if connection.scalar(select(ledger.ts).where(ledger.id == batch.id)) is not None:
+                        return WriteResult(written=0, duplicate=len(batch.rows) + batch.rowless())
+                    fresh = distinct(batch.rows, self._stored(connection, batch.rows))
+                    self._insert(connection, batch._replace(rows=fresh))
+                return WriteResult(
+                    written=len(fresh) + batch.rowless(), duplicate=len(batch.rows) - len(fresh)
+                )
+            except IntegrityError:
+                # Where several may write at once, another has just written what was missing a moment ago.
+                if attempt == _ATTEMPTS:
+                    raise
+                attempt += 1
+
+    def _insert(self, connection: Connection, batch: _Batch) -> None:
+        do = self._statements
+        if do is None:
+            do = self._statements = Statements(self._store, connection)
+        do.ledger.run(connection, [(batch.id, time.time_ns() // 1000)])
+        if batch.rows:
+            self._store.dialect.insert_rows(connection, do.request.sql, batch.rows)
+            do.hits.run(connection, hits_of(batch.rows))
+            do.latencies.run(connection, latencies_of(batch.rows))
+            # These days have just got another row: their sums of the day, if there are any, are no longer complete.
+            do.reopen_day.run(connection, [(day,) for day in days_of(batch.rows)])
+        do.touch.run(connection, [(endpoint, *batch.touches[endpoint]) for endpoint in sorted(batch.touches)])
+        do.first_seen.run(connection, sorted(batch.earlier.items()))
+
+    def _stored(self, connection: Connection, rows: list[Row]) -> set[Key]:
+        """Return which of these rows are in the database."""
+        request = self._store.tables.request.c
+        times: dict[int, set[int]] = {}
+        for row in rows:
+            times.setdefault(row[0], set()).add(row[1])
+        stored: set[Key] = set()
+        for endpoint, all_ts in times.items():
+            ordered = sorted(all_ts)
+            for start in range(0, len(ordered), _CHUNK):
+                chunk = ordered[start : start + _CHUNK]
+                query = select(request.endpoint_id, request.ts, request.span_id).where(
+                    and_(request.endpoint_id == endpoint, request.ts.in_(chunk))
+                )
+                stored.update((row[0], row[1], bytes(row[2])) for row in connection.execute(query))
+        return stored
