@@ -1,0 +1,118 @@
+"""Figures on a page: plain dicts, dressed so that they follow light and dark by CSS alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from dash import dcc, html
+
+from fmd_otel_dash import ids
+from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.queries.scope import local_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_CLEAR = "rgba(0,0,0,0)"
+_CONFIG = {
+    "displaylogo": False,
+    "responsive": True,
+    "doubleClick": False,
+    "scrollZoom": False,
+    "modeBarButtonsToRemove": [
+        "zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "resetScale2d",
+    ],
+    "toImageButtonOptions": {"format": "svg", "scale": 1},
+}  # fmt: skip
+_MAX_MARKERS = 12
+
+
+def graph(
+    figure: dict[str, Any], *, name: str, height: int = 320, zoom: bool = False, label: str = ""
+) -> Any:
+    """Return a graph.
+
+    Args:
+        figure: plotly figure as a dict; what it leaves open of the layout is filled in here.
+        name: unique on the page; also the name of a saved image.
+        height: in pixels.
+        zoom: its x axis is time in the view's zone: dragging over it zooms the whole page.
+        label: what it shows, for screen readers.
+    """
+    layout: dict[str, Any] = {
+        "paper_bgcolor": _CLEAR,
+        "plot_bgcolor": _CLEAR,
+        "margin": {"l": 52, "r": 16, "t": 12, "b": 36},
+        "font": {"family": "Inter, system-ui, sans-serif", "size": 12},
+        "hoverlabel": {"font": {"family": "Inter, system-ui, sans-serif", "size": 12}},
+        "dragmode": "zoom" if zoom else False,
+        "height": height,
+        **figure.get("layout", {}),
+    }
+    if zoom:
+        layout["yaxis"] = {**layout.get("yaxis", {}), "fixedrange": True}
+    config = {**_CONFIG, "toImageButtonOptions": {"format": "svg", "filename": name}}
+    element = dcc.Graph(
+        id=ids.time_graph(name),
+        figure={"data": figure.get("data", []), "layout": layout},
+        config=config,
+        responsive=True,
+        style={"height": height},
+        className="fmd-graph" + (" fmd-graph-time" if zoom else ""),
+    )
+    return element if not label else _labelled(element, label)
+
+
+def with_deploys(figure: dict[str, Any], deploys: Iterable[tuple[str, int]], tz: str) -> dict[str, Any]:
+    """Return a figure over time with a line and a name where each version first served.
+
+    Args:
+        figure: its x axis is wall-clock time in ``tz``.
+        deploys: version and first request in microseconds; only the last twelve fit legibly.
+        tz: the zone of the x axis.
+    """
+    zone = ZoneInfo(tz)
+    shapes, annotations = [], []
+    for version, ts_us in sorted(deploys, key=lambda deploy: deploy[1])[-_MAX_MARKERS:]:
+        x = local_time(ts_us, zone).strftime("%Y-%m-%d %H:%M:%S")
+        shapes.append(
+            {
+                "type": "line",
+                "xref": "x",
+                "yref": "paper",
+                "x0": x,
+                "x1": x,
+                "y0": 0,
+                "y1": 1,
+                "line": {"color": "rgba(134,142,150,.7)", "width": 1, "dash": "dot"},
+            }
+        )
+        annotations.append(
+            {
+                "xref": "x",
+                "yref": "paper",
+                "x": x,
+                "y": 1,
+                "text": version,
+                "showarrow": False,
+                "xanchor": "left",
+                "yanchor": "top",
+                "xshift": 3,
+                "font": {"size": 11},
+                "captureevents": False,
+            }
+        )
+    layout = figure.get("layout", {})
+    return {
+        **figure,
+        "layout": {
+            **layout,
+            "shapes": [*layout.get("shapes", []), *shapes],
+            "annotations": [*layout.get("annotations", []), *annotations],
+        },
+    }
+
+
+def _labelled(element: Any, label: str) -> Any:
+    return html.Div(element, role="img", **attributes(aria_label=label))

@@ -1,0 +1,129 @@
+"""Tables: the data grid for many rows, plain ones for few."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dash_ag_grid as dag
+from dash import html
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+ROW_HEIGHT = 36
+_HEADER_HEIGHT = 38
+_MAX_ROWS_IN_SIGHT = 16
+
+_DEFAULTS = {
+    "sortable": True,
+    "resizable": True,
+    "suppressMovable": True,
+    "suppressHeaderMenuButton": True,
+    "sortingOrder": ["desc", "asc", None],
+    "cellDataType": False,
+}
+
+
+def column(field: str, title: str, **options: Any) -> dict[str, Any]:
+    """Return a column of text."""
+    return {"field": field, "headerName": title, **options}
+
+
+def number(field: str, title: str, *, shown: str = "", **options: Any) -> dict[str, Any]:
+    """Return a column of numbers: right-aligned, sorted by value.
+
+    Args:
+        field: row key that holds the number it sorts by.
+        title: heading.
+        shown: row key that holds what is shown instead.
+        options: any column option of the grid.
+    """
+    formatter = {"function": f"params.data.{shown}"} if shown else {"function": "fmd.number(params.value)"}
+    return {
+        "field": field,
+        "headerName": title,
+        "type": "rightAligned",
+        "valueFormatter": formatter,
+        "cellClass": "fmd-number",
+        "sortingOrder": ["desc", "asc", None],
+        **options,
+    }
+
+
+def link(field: str, title: str, *, href: str = "href", **options: Any) -> dict[str, Any]:
+    """Return a column of links; ``href`` is the row key with the address."""
+    return {
+        "field": field,
+        "headerName": title,
+        "cellRenderer": "FmdLink",
+        "cellRendererParams": {"href": href},
+        **options,
+    }
+
+
+def data_grid(
+    grid_id: Any,
+    columns: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    row_id: str = "id",
+    height: int | None = None,
+    filter_input: str = "",
+    options: Mapping[str, Any] | None = None,
+) -> Any:
+    """Return a sortable grid.
+
+    Args:
+        grid_id: id on the page.
+        columns: made by :func:`column`, :func:`number` or :func:`link`.
+        rows: plain values only.
+        row_id: the key that tells rows apart, so that a refresh keeps scroll position and selection.
+        height: in pixels; by default as many rows as there are, up to sixteen.
+        filter_input: id of a text field whose text rows must contain.
+        options: more options of the grid.
+    """
+    in_sight = min(max(len(rows), 1), _MAX_ROWS_IN_SIGHT)
+    settings: dict[str, Any] = {
+        "theme": {"function": "fmd.gridTheme(themeQuartz, colorSchemeVariable)"},
+        "rowHeight": ROW_HEIGHT,
+        "headerHeight": _HEADER_HEIGHT,
+        "suppressCellFocus": False,
+        "animateRows": False,
+        "suppressColumnVirtualisation": True,
+        "enableCellTextSelection": True,
+        "ensureDomOrder": True,
+        "context": {"filterInput": filter_input},
+        **(options or {}),
+    }
+    return dag.AgGrid(
+        id=grid_id,
+        columnDefs=list(columns),
+        rowData=list(rows),
+        defaultColDef=_DEFAULTS,
+        dashGridOptions=settings,
+        getRowId=f"String(params.data.{row_id})",
+        columnSize=None,
+        className="fmd-table",
+        style={"height": height or _HEADER_HEIGHT + in_sight * ROW_HEIGHT + 4, "width": "100%"},
+    )
+
+
+def plain_table(
+    headings: Sequence[str], rows: Iterable[Sequence[Any]], *, numeric: Iterable[int] = ()
+) -> Any:
+    """Return a small table, for a dozen rows that need no sorting; ``numeric`` columns are right-aligned."""
+    right = set(numeric)
+
+    def cells(tag: Any, values: Sequence[Any]) -> list[Any]:
+        return [tag(value, className="fmd-number" if i in right else None) for i, value in enumerate(values)]
+
+    return html.Div(
+        html.Table(
+            [
+                html.Thead(html.Tr(cells(html.Th, headings))),
+                html.Tbody([html.Tr(cells(html.Td, row)) for row in rows]),
+            ],
+            className="fmd-plain-table",
+        ),
+        className="fmd-scroll-x",
+    )

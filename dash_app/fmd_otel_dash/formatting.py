@@ -1,0 +1,120 @@
+"""Numbers as people read them: three digits that matter, a unit that fits, and nothing that jumps about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+NONE = "–"
+_MIN_SAMPLE = 20
+_NOTABLE = 0.05
+_SECONDS = ((60, "s", 1), (3600, "min", 60), (86_400, "h", 3600))
+
+Tone = Literal["good", "bad", "neutral"]
+Direction = Literal["lower", "higher", "none"]
+
+
+@dataclass(frozen=True)
+class Delta:
+    """A change, ready to be shown."""
+
+    text: str
+    tone: Tone
+    arrow: Literal["▲", "▼", ""]
+
+
+def count(n: float) -> str:
+    """Return a count: ``1,716``, ``24.3 k``, ``1.24 M``."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(n) >= size:
+            return f"{_digits(n / (size if unit != 'k' else 1e3))} {unit}"
+    return f"{n:,.0f}"
+
+
+def duration(us: float | None) -> str:
+    """Return a duration in microseconds: ``840 µs``, ``12.4 ms``, ``1.24 s``, ``3.1 min``."""
+    if us is None:
+        return NONE
+    if us < 1000:  # noqa: PLR2004 - microseconds in a millisecond
+        return f"{us:.0f} µs"
+    ms = us / 1000
+    if float(f"{ms:.3g}") < 1000:  # noqa: PLR2004 - milliseconds in a second
+        return f"{_digits(ms)} ms"
+    seconds = ms / 1000
+    for limit, unit, size in _SECONDS:
+        if seconds < limit:
+            return f"{_digits(seconds / size)} {unit}"
+    return f"{_digits(seconds / 86_400)} d"
+
+
+def percent(share: float | None) -> str:
+    """Return a share between 0 and 1: ``0.42 %``, ``12.3 %``; never a rounded-up 100 or a rounded-down 0."""
+    if share is None:
+        return NONE
+    value = share * 100
+    if value == 0:
+        return "0 %"
+    if 0 < value < 0.01:  # noqa: PLR2004 - the smallest that is printed
+        return "< 0.01 %"
+    if 99.99 < value < 100:  # noqa: PLR2004 - the same at the other end
+        return "> 99.99 %"
+    return f"{_digits(value)} %"
+
+
+def ago(ts_us: int | None, now_us: int) -> str:
+    """Return how long ago something was: ``just now``, ``5 min ago``, ``3 d ago``."""
+    if ts_us is None:
+        return "never"
+    seconds = (now_us - ts_us) // 1_000_000
+    if seconds < 5:  # noqa: PLR2004 - clocks differ
+        return "just now"
+    for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds // 86_400} d ago"
+
+
+def relative_change(
+    now: float | None,
+    before: float | None,
+    *,
+    better: Direction = "lower",
+    n_now: int | None = None,
+    n_before: int | None = None,
+) -> Delta | None:
+    """Return how a value changed, or None where there is nothing to compare it with.
+
+    With fewer than 20 requests on either side there is no arrow and no colour: so few say nothing yet.
+    """
+    if now is None or not before:
+        return None
+    change = now / before - 1
+    few = any(n is not None and n < _MIN_SAMPLE for n in (n_now, n_before))
+    text = f"{abs(change) * 100:.0f} %" if abs(change) >= 0.1 else f"{abs(change) * 100:.1f} %"  # noqa: PLR2004
+    if abs(change) >= 10:  # noqa: PLR2004 - as a percentage it would be unreadable
+        text = f"{_digits(now / before)}×"
+    return _delta(change, text, better, plain=few)
+
+
+def point_change(now: float | None, before: float | None, *, better: Direction = "lower") -> Delta | None:
+    """Return how a share changed, in percentage points."""
+    if now is None or before is None:
+        return None
+    change = (now - before) * 100
+    return _delta(change / 10, f"{abs(change):.2f} pt", better, plain=abs(change) < 0.005)  # noqa: PLR2004
+
+
+def _delta(change: float, text: str, better: Direction, *, plain: bool) -> Delta:
+    if plain or change == 0:
+        return Delta(text, "neutral", "")
+    improved = (change < 0) == (better == "lower")
+    notable = abs(change) >= _NOTABLE and better != "none"
+    tone: Tone = ("good" if improved else "bad") if notable else "neutral"
+    return Delta(text, tone, "▲" if change > 0 else "▼")
+
+
+def _digits(value: float) -> str:
+    """Return three significant digits without an exponent."""
+    if abs(value) >= 100:  # noqa: PLR2004 - three digits before the point
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"  # noqa: PLR2004

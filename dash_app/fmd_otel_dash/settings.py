@@ -1,0 +1,45 @@
+"""What the dashboard can be told. Light: importing this imports neither Dash nor SQLAlchemy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_BRAND = "Flask Monitoring Dashboard"
+DEFAULT_TITLE = "Flask-MonitoringDashboard"
+DEFAULT_DESCRIPTION = "Automatically monitor the evolving performance of Flask/Python web services"
+
+
+@dataclass(frozen=True)
+class DashboardSettings:
+    """Settings of one dashboard, checked already by whoever composed them."""
+
+    database: str = "sqlite:///fmd_otel.db"
+    table_prefix: str = "fmd"
+    url_prefix: str = "/dashboard"
+    """Where the dashboard lives, as a browser sees it; empty for the root."""
+    brand_name: str = DEFAULT_BRAND
+    title_name: str = DEFAULT_TITLE
+    description: str = DEFAULT_DESCRIPTION
+    show_login_banner: bool = True
+    show_login_footer: bool = True
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    """Used once, to create the first user; never stored in clear."""
+    timezone: str | None = None
+    colors: Mapping[str, str] = field(default_factory=dict)
+    """Endpoint name to a colour: ``#rrggbb`` or the ``[r,g,b]`` of older configuration files."""
+    default_level: int = 1
+
+    @property
+    def prefix(self) -> str:
+        """``url_prefix`` with one leading slash and none behind: ``/dashboard``, or nothing for the root."""
+        path = self.url_prefix.strip("/")
+        return f"/{path}" if path else ""
+
+    def url(self, path: str) -> str:
+        """Return the address of a page of the dashboard: ``url("/login")`` is ``/dashboard/login``."""
+        return f"{self.prefix}/{path.lstrip('/')}"
