@@ -1,1 +1,1 @@
-"""Store to frozen dataclasses: what each page wants to know, asked in SQL, and nothing about how it is drawn."""
+"""Store to frozen dataclasses: what a page wants to know, asked in SQL; nothing about how it is drawn."""

@@ -1,25 +1,30 @@
 """Which table answers which part of a range.
 
-Days that are rolled up are cheapest, buckets come next, and only what is left at the two ends, always less than one
-bucket, is counted from raw rows. The parts neither overlap nor leave a gap, so their sum is what an aggregate of the
-raw rows would have said.
+Days that are rolled up are cheapest, buckets come next, and only what is left at the two ends, always less
+than one bucket, is counted from raw rows. The parts neither overlap nor leave a gap, so their sum is what
+an aggregate of the raw rows would have said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from fmd_otel_dash.queries.scope import US_PER_S
 from fmd_otel_exporter.schema import DAY_S
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 Source = Literal["day", "bucket", "raw"]
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a range, and where to count it. Seconds for rollups, as their keys are; microseconds for raw rows."""
+    """A part of a range, and where to count it.
+
+    In seconds for rollups, as their keys are; in microseconds for raw rows.
+    """
 
     source: Source
     start: int
@@ -45,8 +50,8 @@ def split(start_us: int, end_us: int, *, width_s: int, days: Collection[int] = (
         start_us: first moment that counts.
         end_us: first moment that no longer does.
         width_s: width of a rollup bucket, a divisor of a day.
-        days: starts (epoch seconds) of the UTC days whose ``*_day`` rows are complete. Leave empty to stay on buckets,
-            for a chart that is finer than a day or cuts its days in another zone.
+        days: starts (epoch seconds) of the UTC days whose ``*_day`` rows are complete. Leave empty to stay on
+            buckets, for a chart that is finer than a day or cuts its days in another zone.
     """
     if end_us <= start_us:
         return ()

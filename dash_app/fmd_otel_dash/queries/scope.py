@@ -46,7 +46,7 @@ class Scope:
 def local_time(ts_us: int, zone: ZoneInfo) -> datetime:
     """Return a moment as the zone's wall clock shows it.
 
-    By integer arithmetic: ``datetime.fromtimestamp`` goes through a float, which is a microsecond short at times.
+    By integer arithmetic: ``datetime.fromtimestamp`` goes through a float and is a microsecond off at times.
     """
     return (_EPOCH + timedelta(microseconds=ts_us)).astimezone(zone)
 
@@ -59,7 +59,7 @@ def to_us(moment: datetime) -> int:
 def midnight_us(ts_us: int, zone: ZoneInfo) -> int:
     """Return when the local day of a moment began.
 
-    Not always at 00:00: where the clock skips midnight (Beirut, Santiago), the day begins at its first instant.
+    Not always at 00:00: where the clock skips midnight (Beirut, Santiago), it begins at its first instant.
     """
     local = local_time(ts_us, zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     return to_us(local)

@@ -1,20 +1,21 @@
 """A plan as SQL: one row source that day rollups, buckets and raw rows all flow into.
 
-Every leg names the endpoints it wants. All tables are clustered on ``(endpoint_id, time, ...)``, so that is what turns
-a scan of the table into one seek per endpoint.
+Every leg names the endpoints it wants. All tables are clustered on ``(endpoint_id, time, ...)``, so that is
+what turns a scan of the table into one seek per endpoint.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Subquery, Table, literal, select, union_all
-from sqlalchemy.sql.selectable import Select
-
-from fmd_otel_dash.queries.plan import Segment
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy.sql.selectable import Select
+
+    from fmd_otel_dash.queries.plan import Segment
     from fmd_otel_exporter.schema import Tables
 
 _HITS = ("endpoint_id", "bucket", "version_id", "status", "n", "sum_us")

@@ -3,11 +3,12 @@
 A bucket number says a duration to within a factor of ``2**(1/32)``, which is 2.2 %. Two estimates inside it:
 
 * the *middle* of the bucket is never more than 1.09 % off, whatever the data look like: what a page shows;
-* *log-interpolation* by rank is off by 0.1 % on smooth data but by up to 2.2 % on data that sit on one value: what two
-  samples are compared with, where the steps of the first would turn a hair's breadth into "2 % slower".
+* *log-interpolation* by rank is off by 0.1 % on smooth data but by up to 2.2 % on data that sit on one
+  value: what two samples are compared with, where the steps of the first would turn a hair's breadth into
+  "2 % slower".
 
-A percentile is the nearest rank (the smallest duration that at least ``q`` of the requests did not exceed), never a
-mean of two requests that may lie seconds apart.
+A percentile is the nearest rank (the smallest duration that at least ``q`` of the requests did not exceed),
+never a mean of two requests that may lie seconds apart.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, log2, sqrt
 
-from fmd_otel_exporter.buckets import OFFSET, PER_OCTAVE, bucket_of, lower_bound_us
+from fmd_otel_exporter.buckets import PER_OCTAVE, bucket_of, lower_bound_us
 
 Buckets = Mapping[int, int]
 """Bucket number -> number of requests."""
@@ -25,9 +26,10 @@ MAX_RELATIVE_ERROR = (2 ** (1 / PER_OCTAVE) - 1) / (2 ** (1 / PER_OCTAVE) + 1)
 """Half a bucket's width over its middle: 1.083 %."""
 
 _MIDDLE = 2 * 2 ** (1 / PER_OCTAVE) / (1 + 2 ** (1 / PER_OCTAVE))
-"""Lower bound -> the estimate whose largest relative error to either edge is the same (the harmonic mean of both)."""
+"""Lower bound -> harmonic mean of both: the estimate that is equally far, relatively, from either edge."""
 
 _Z_95 = 1.96
+_BOX = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
 @dataclass(frozen=True)
@@ -77,28 +79,20 @@ def percentile(buckets: Buckets, q: float) -> float | None:
 
 
 def percentiles(buckets: Buckets, qs: Sequence[float]) -> tuple[float | None, ...]:
-    """Return several percentiles for the price of one walk over the buckets; ``qs`` must ascend."""
+    """Return several percentiles, as :func:`percentile` would."""
     total = count(buckets)
     if total <= 0:
         return (None,) * len(qs)
-    found: list[float | None] = []
-    walk = iter(sorted(buckets.items()))
-    bkt, cumulated = next(walk)
-    for q in qs:
-        rank = _rank(q, total)
-        while cumulated < rank:
-            bkt, n = next(walk)
-            cumulated += n
-        found.append(lower_bound_us(bkt) * _MIDDLE)
-    return tuple(found)
+    ordered = sorted(buckets.items())
+    return tuple(_middle_at(ordered, _rank(q, total)) for q in qs)
 
 
 def interpolated(buckets: Buckets, q: float) -> float | None:
-    """Return the ``q`` percentile with log-interpolation inside its bucket: for comparing, see the module's text."""
+    """Return the ``q`` percentile log-interpolated inside its bucket: for comparing, see above."""
     total = count(buckets)
     if total <= 0:
         return None
-    return _at_rank(sorted(buckets.items()), _rank(q, total))
+    return _interpolated_at(sorted(buckets.items()), _rank(q, total))
 
 
 def box(buckets: Buckets) -> BoxStats | None:
@@ -106,16 +100,15 @@ def box(buckets: Buckets) -> BoxStats | None:
     total = count(buckets)
     if total <= 0:
         return None
-    p5, q1, median, q3, p95, p99 = percentiles(buckets, (0.05, 0.25, 0.5, 0.75, 0.95, 0.99))
-    assert p5 is not None  # noqa: S101 - tells the type checker what ``total`` told us
-    return BoxStats(total, p5, q1 or p5, median or p5, q3 or p5, p95 or p5, p99 or p5)
+    ordered = sorted(buckets.items())
+    return BoxStats(total, *(_middle_at(ordered, _rank(q, total)) for q in _BOX))
 
 
 def change(before: Buckets, after: Buckets, q: float) -> Change | None:
     """Return how the ``q`` percentile moved; None where either sample is empty.
 
-    The interval of a percentile is that of its rank, a binomial's, and asks nothing of the distribution. Where a
-    sample is too small for the interval to end inside it, nothing is significant.
+    The interval of a percentile is that of its rank, a binomial's, and asks nothing of the distribution.
+    Where a sample is too small for the interval to end inside it, nothing is significant.
     """
     old, new = interpolated(before, q), interpolated(after, q)
     if old is None or new is None:
@@ -130,7 +123,7 @@ def change(before: Buckets, after: Buckets, q: float) -> Change | None:
 
 
 def share_below(buckets: Buckets, threshold_us: float) -> float | None:
-    """Return the share of requests that took at most the threshold, log-interpolated in the threshold's bucket."""
+    """Return the share of requests that took at most the threshold, log-interpolated in its bucket."""
     total = count(buckets)
     if total <= 0:
         return None
@@ -153,12 +146,22 @@ def _rank(q: float, total: int) -> int:
     return min(total, max(1, ceil(q * total - 1e-9)))
 
 
-def _at_rank(ordered: Sequence[tuple[int, int]], rank: int) -> float:
+def _middle_at(ordered: Sequence[tuple[int, int]], rank: int) -> float:
+    return lower_bound_us(_bucket_at(ordered, rank)[0]) * _MIDDLE
+
+
+def _interpolated_at(ordered: Sequence[tuple[int, int]], rank: int) -> float:
+    bkt, n, before = _bucket_at(ordered, rank)
+    inside: float = 2.0 ** ((rank - before - 0.5) / n / PER_OCTAVE)
+    return lower_bound_us(bkt) * inside
+
+
+def _bucket_at(ordered: Sequence[tuple[int, int]], rank: int) -> tuple[int, int, int]:
+    """Return the bucket that holds a rank, how many requests it has, and how many come before it."""
     before = 0
     for bkt, n in ordered:
         if before + n >= rank:
-            inside = (rank - before - 0.5) / n
-            return float(1_000_000 * 2.0 ** ((bkt - OFFSET + inside) / PER_OCTAVE))
+            return bkt, n, before
         before += n
     raise ValueError(f"rank {rank} lies beyond the {before} requests of the sample")
 
@@ -171,4 +174,4 @@ def _interval(buckets: Buckets, q: float) -> tuple[float, float] | None:
     if low < 1 or high > total:
         return None
     ordered = sorted(buckets.items())
-    return _at_rank(ordered, low), _at_rank(ordered, high)
+    return _interpolated_at(ordered, low), _interpolated_at(ordered, high)

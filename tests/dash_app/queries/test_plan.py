@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,7 +77,7 @@ def test_segments_cover_the_range_without_gap_or_overlap(start, length, width_s,
 
     assert segments[0].start_us == start
     assert segments[-1].end_us == start + length
-    for before, after in zip(segments, segments[1:], strict=False):
+    for before, after in itertools.pairwise(segments):
         assert before.end_us == after.start_us
     for segment in segments:
         assert segment.start < segment.end
