@@ -1,8 +1,8 @@
 """What all tests share: how a test asks for what a machine may lack, and how loudly that is said.
 
 A test that needs a browser or a database server takes the fixture for it, or calls ``pytest.skip`` with the
-remedy. Where ``FMD_OTEL_REQUIRE_ALL`` is set, as in continuous integration, every skip is a failure: nothing goes
-untested without anybody noticing.
+remedy. Where ``FMD_OTEL_REQUIRE_ALL`` is set, as in continuous integration, every skip is a failure: nothing
+goes untested unnoticed.
 """
 
 from __future__ import annotations
