@@ -170,7 +170,7 @@ def _interval(buckets: Buckets, q: float) -> tuple[float, float] | None:
     """Return the 95 % interval of a percentile, None where the sample is too small to have one."""
     total = count(buckets)
     half = _Z_95 * sqrt(total * q * (1 - q))
-    low, high = int(q * total - half), ceil(q * total + half) + 1
+    low, high = ceil(q * total - half), ceil(q * total + half)
     if low < 1 or high > total:
         return None
     ordered = sorted(buckets.items())
