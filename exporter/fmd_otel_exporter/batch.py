@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fmd_otel_exporter.buckets import bucket_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from fmd_otel_exporter.records import RequestRecord
 
@@ -40,25 +40,39 @@ class Touch(NamedTuple):
     level0_n: int
 
 
-class Ids(NamedTuple):
-    """The numbers that stand for the names of a batch."""
+class Ids:
+    """The numbers that stand for names."""
 
-    endpoints: Mapping[tuple[str, str], int]
-    versions: Mapping[tuple[str, str], int]
-    users: Mapping[str | None, int | None]
-    ips: Mapping[str | None, int | None]
-    methods: Mapping[str, str]
+    __slots__ = ("endpoints", "first_ts", "ips", "methods", "users", "versions")
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self.endpoints: dict[tuple[str, str], int] = {}
+        self.versions: dict[tuple[str, str], int] = {}
+        self.users: dict[str | None, int | None] = {None: None}
+        self.ips: dict[str | None, int | None] = {None: None}
+        self.methods: dict[str, str] = {}
+        self.first_ts: dict[int, int] = {}
+        """When each version was first seen."""
+
+    def bound(self, most: int) -> None:
+        """Forget everything of a kind that has grown beyond a bound."""
+        if len(self.versions) > most:
+            self.first_ts.clear()
+        for known in (self.endpoints, self.versions, self.users, self.ips, self.methods):
+            if len(known) > most:
+                known.clear()
+        self.users[None] = self.ips[None] = None
 
 
-def batch_id(records: Iterable[RequestRecord]) -> bytes:
+def batch_id(records: Sequence[RequestRecord]) -> bytes:
     """Return 16 bytes that only these requests have, in whatever order they come.
 
     Trace and time are hashed with the span: a caller without an SDK may have sent no ids, or zeros.
     """
-    digest = blake2b(digest_size=16)
-    for span_id, trace_id, ts_us in sorted([(r.span_id, r.trace_id, r.ts_us) for r in records]):
-        digest.update(b"%b%b%d;" % (span_id, trace_id, ts_us))
-    return digest.digest()
+    spans = b"".join(sorted([record.span_id + record.trace_id for record in records]))
+    times = repr(sorted([record.ts_us for record in records]))
+    return blake2b(times.encode(), key=blake2b(spans).digest(), digest_size=16).digest()
 
 
 def timestamp(ts_us: int) -> int:
@@ -68,7 +82,7 @@ def timestamp(ts_us: int) -> int:
 
 def rows_of(records: Iterable[RequestRecord], ids: Ids) -> list[Row]:
     """Return a row for each request above level 0, in the order of the table's key."""
-    endpoints, versions, users, ips, methods = ids
+    endpoints, versions, users, ips, methods = ids.endpoints, ids.versions, ids.users, ids.ips, ids.methods
     rows: list[Row] = []
     add = rows.append
     for (
@@ -117,11 +131,14 @@ def rows_of(records: Iterable[RequestRecord], ids: Ids) -> list[Row]:
     return rows
 
 
-def touches_of(records: Iterable[RequestRecord], ids: Ids) -> dict[int, Touch]:
-    """Return, for each endpoint id, its first and last request and the requests that leave no other trace."""
-    spans: dict[tuple[str, str], list[int]] = {}
+def touches_of(records: Iterable[RequestRecord], ids: Ids) -> tuple[dict[int, Touch], dict[int, int]]:
+    """Return, for each endpoint id, its first and last request and the requests that leave no other trace.
+
+    Also return the versions seen here at a time before the first one known, with the earlier time.
+    """
+    spans: dict[tuple[str, str, str], list[int]] = {}
     for record in records:
-        name = (record.service, record.endpoint)
+        name = (record.service, record.endpoint, record.version)
         span = spans.get(name)
         ts = record.ts_us
         if span is None:
@@ -133,13 +150,18 @@ def touches_of(records: Iterable[RequestRecord], ids: Ids) -> dict[int, Touch]:
         if record.level <= 0:
             span[2] += 1
     touches: dict[int, Touch] = {}
-    for name, (first, last, n) in spans.items():
+    earlier: dict[int, int] = {}
+    for (service, endpoint, version), (first, last, n) in spans.items():
         touch = Touch(timestamp(first), timestamp(last), n)
-        other = touches.get(ids.endpoints[name])  # two names may have been cut to one
+        number = ids.endpoints[service, endpoint]
+        other = touches.get(number)
         if other is not None:
             touch = Touch(min(touch[0], other[0]), max(touch[1], other[1]), touch[2] + other[2])
-        touches[ids.endpoints[name]] = touch
-    return touches
+        touches[number] = touch
+        seen = ids.versions.get((service, version))
+        if seen is not None and touch[0] < earlier.get(seen, ids.first_ts[seen]):
+            earlier[seen] = touch[0]
+    return touches, earlier
 
 
 def hits_of(rows: Iterable[Row]) -> list[tuple[int, ...]]:

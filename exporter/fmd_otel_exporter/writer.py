@@ -80,25 +80,29 @@ class Writer:
         """
         if not records:
             return WriteResult(0, 0)
-        resolved = self._dimensions.resolve(records)
-        batch = _Batch(
-            id=batch_id(records),
-            rows=rows_of(records, resolved.ids),
-            touches=touches_of(records, resolved.ids),
-            earlier=resolved.earlier,
-        )
+        batch = self._batch(records)
         try:
             with self._store.write() as connection:
                 self._insert(connection, batch)
             result = WriteResult(written=len(batch.rows) + batch.rowless(), duplicate=0)
         except IntegrityError:
             result = self._write_what_is_new(batch)
-        self._dimensions.note_first_seen(batch.earlier)
+        self._dimensions.ids.first_ts.update(batch.earlier)
         return result
 
     def forget(self) -> None:
         """Ask the database for all names again; call after somebody else has changed them."""
         self._dimensions.forget()
+
+    def _batch(self, records: Sequence[RequestRecord]) -> _Batch:
+        try:
+            rows = rows_of(records, self._dimensions.ids)
+            touches, earlier = touches_of(records, self._dimensions.ids)
+        except KeyError:  # a name not met before: rare, once an app has warmed up
+            self._dimensions.learn(records)
+            rows = rows_of(records, self._dimensions.ids)
+            touches, earlier = touches_of(records, self._dimensions.ids)
+        return _Batch(batch_id(records), rows, touches, earlier)
 
     def _write_what_is_new(self, batch: _Batch) -> WriteResult:
         ledger = self._store.tables.batch.c
