@@ -1,0 +1,92 @@
+"""The endpoints an app has, and the level each is monitored at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, update
+
+from fmd_otel_exporter.errors import SettingsError, StorageError
+from fmd_otel_exporter.names import storable
+from fmd_otel_exporter.schema import NAME_LENGTH, SUBJECT_LENGTH
+from fmd_otel_exporter.settings import MAX_LEVEL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fmd_otel_exporter.records import EndpointInfo
+    from fmd_otel_exporter.store import Store
+
+
+def register_endpoints(store: Store, infos: Iterable[EndpointInfo], default_level: int) -> int:
+    """Make endpoints known before anybody has called them; their levels are left alone where they are known.
+
+    Returns:
+        How many endpoints were new or have changed.
+    """
+    wanted = {
+        (storable(info.service, NAME_LENGTH), storable(info.endpoint, NAME_LENGTH)): {
+            "route": None if info.route is None else storable(info.route, SUBJECT_LENGTH),
+            "method": None if info.methods is None else storable(info.methods, NAME_LENGTH),
+            "blueprint": None if info.blueprint is None else storable(info.blueprint, NAME_LENGTH),
+        }
+        for info in infos
+    }
+    if not wanted:
+        return 0
+    table = store.tables.endpoint
+    columns = table.c
+    query = select(columns.service, columns.name, columns.route, columns.method, columns.blueprint).where(
+        columns.service.in_({service for service, _ in wanted})
+    )
+    with store.read() as connection:
+        known = {
+            (row.service, row.name): {"route": row.route, "method": row.method, "blueprint": row.blueprint}
+            for row in connection.execute(query)
+        }
+    new = sorted(wanted.keys() - known.keys())
+    changed = sorted(name for name in wanted.keys() & known.keys() if known[name] != wanted[name])
+    if not new and not changed:
+        return 0  # the common case, at every start but the first: no write at all
+    with store.write() as connection:
+        if new:
+            connection.execute(
+                store.dialect.insert_new(table),
+                [
+                    {"service": name[0], "name": name[1], "level": default_level, **wanted[name]}
+                    for name in new
+                ],
+            )
+        for name in changed:
+            connection.execute(
+                update(table)
+                .where(columns.service == name[0], columns.name == name[1])
+                .values(**wanted[name])
+            )
+    return len(new) + len(changed)
+
+
+def set_level(store: Store, endpoint_id: int, level: int) -> None:
+    """Change how closely an endpoint is monitored; every worker follows within two seconds.
+
+    Raises:
+        SettingsError: There is no such level.
+        StorageError: There is no such endpoint, or the database cannot be written.
+    """
+    if isinstance(level, bool) or not isinstance(level, int) or not 0 <= level <= MAX_LEVEL:
+        raise SettingsError(f"monitor level {level!r}: it must be a whole number from 0 to {MAX_LEVEL}")
+    table = store.tables.endpoint
+    with store.write() as connection:
+        done = connection.execute(update(table).where(table.c.id == endpoint_id).values(level=level))
+    if done.rowcount == 0:
+        raise StorageError(f"there is no endpoint {endpoint_id!r}; it may have been removed")
+
+
+def load_levels(store: Store) -> dict[tuple[str, str], int]:
+    """Return the level of every endpoint, by service and name."""
+    columns = store.tables.endpoint.c
+    with store.read() as connection:
+        return {
+            (row[0], row[1]): row[2]
+            for row in connection.execute(select(columns.service, columns.name, columns.level))
+        }

@@ -1,0 +1,52 @@
+"""Real operating-system threads and locks, also where gevent has replaced Python's.
+
+Database drivers block in C. On a greenlet that would stop every request of the worker; on a real thread it stops
+nobody, so the background thread is one whatever the server has patched.
+"""
+
+from __future__ import annotations
+
+import _thread
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _original(name: str) -> Any:
+    """Return what ``_thread`` held before gevent patched it; gevent itself is never imported from here."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("threading"):
+        return monkey.get_original("_thread", name)
+    return getattr(_thread, name)
+
+
+class Signal:
+    """Wakes one waiting thread; safe to set from anywhere, a signal handler or the garbage collector included."""
+
+    def __init__(self) -> None:
+        """Start unset."""
+        self._lock = _original("allocate_lock")()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        """Wake the waiter, or spare it its next wait."""
+        try:
+            self._lock.release()
+        except RuntimeError:  # it is set already
+            return
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when set, or after a while."""
+        self._lock.acquire(timeout=max(timeout_s, 0.0))
+
+
+def start_thread(target: Callable[[], None], name: str) -> None:
+    """Run a function on a thread of its own that keeps no interpreter from exiting."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("threading"):
+        _original("start_new_thread")(target, ())
+    else:
+        threading.Thread(target=target, name=name, daemon=True).start()

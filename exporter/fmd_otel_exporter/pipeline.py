@@ -1,0 +1,213 @@
+"""The web worker's end: hand a request over and go on."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakSet
+
+from fmd_otel_exporter.native import start_thread
+from fmd_otel_exporter.settings import absolute_url
+from fmd_otel_exporter.spool import MemorySpool
+from fmd_otel_exporter.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fmd_otel_exporter.records import EndpointInfo, RequestRecord
+    from fmd_otel_exporter.settings import ExporterSettings
+
+EXIT_FLUSH_MS = 5000
+STALL_MS = 2000
+"""A flush gives up when nothing has been written for so long: the database is not there."""
+_POLL_S = 0.005
+_RESTART_AFTER_S = 1.0
+
+
+class PipelineCounters(NamedTuple):
+    """What became of the requests handed over in this process."""
+
+    accepted: int
+    written: int
+    duplicate: int
+    dropped_queue_full: int
+    dropped_failed: int
+    retries: int
+    queue_depth: int
+    last_error: str | None
+
+
+class Pipeline:
+    """Carries requests to the database on a background thread.
+
+    Constructing one costs nothing: no thread, no connection, no import of SQLAlchemy. They come with the first
+    request, in each process its own.
+    """
+
+    def __init__(self, settings: ExporterSettings) -> None:
+        """Remember where to write."""
+        self.settings = settings
+        self._announced: list[EndpointInfo] = []
+        self._levels: dict[tuple[str, str], int] = {}
+        self._closed = False
+        self._hopeless = False
+        self._exit_registered = False
+        self._reset()
+        _watch_forks(self)
+
+    def _reset(self) -> None:
+        """Begin anew in this process: what the parent had in hand, the parent will write."""
+        self._pid = os.getpid()
+        self._spool = MemorySpool(self.settings.queue_size)
+        self._put = self._spool.put
+        self._worker = Worker(self.settings, self._spool, self._levels)
+        self._worker.announced = self._announced
+        self._running = False
+        self._starting: list[None] = [None]
+        self._start_after = 0.0
+
+    def _after_fork(self) -> None:
+        # Not closed and not collected: the parent's connections are shared files and must be left as they are.
+        _LEFT_TO_THE_PARENT.append(self._worker)
+        self._reset()
+
+    # From request threads --------------------------------------------------------------------------------------------
+
+    def offer(self, record: RequestRecord) -> None:
+        """Hand a request over; never blocks, never raises, and drops the oldest one when too many wait."""
+        if self._pid != os.getpid():  # servers written in C fork without Python's hooks
+            self._after_fork()
+        number = self._put(record)
+        if not self._running:
+            self._start()
+        elif number % self.settings.batch_size == 0:
+            self._worker.signal.set()
+
+    def announce(self, infos: Sequence[EndpointInfo]) -> None:
+        """Make endpoints known; they are written when the first request is."""
+        self._announced.extend(infos)
+
+    def level_of(self, service: str, endpoint: str) -> int:
+        """Return how closely to watch an endpoint, as last read from the database."""
+        return self._levels.get((service, endpoint), self.settings.default_level)
+
+    def counters(self) -> PipelineCounters:
+        """Return what became of the requests so far; never blocks."""
+        worker, spool = self._worker, self._spool
+        return PipelineCounters(
+            accepted=spool.accepted,
+            written=worker.written,
+            duplicate=worker.duplicate,
+            dropped_queue_full=spool.dropped,
+            dropped_failed=worker.unwritable,
+            retries=worker.retries,
+            queue_depth=len(spool),
+            last_error=worker.last_error,
+        )
+
+    # From whoever ends the app -----------------------------------------------------------------------------------------
+
+    def force_flush(self, timeout_ms: int = 5000) -> bool:
+        """Wait until every request handed over before is in the database.
+
+        Returns:
+            Whether that has happened; ``False`` after the timeout, or when the database cannot be reached.
+        """
+        return self._flush(timeout_ms, STALL_MS)
+
+    def shutdown(self, timeout_ms: int = 5000) -> None:
+        """Flush, stop the thread and close the database; requests handed over later are not kept."""
+        self._flush(timeout_ms, STALL_MS)
+        self._closed = True
+        worker = self._worker
+        worker.stop = True
+        worker.signal.set()
+        deadline = time.monotonic() + _POLL_S * 20
+        while self._running and not worker.finished and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was shut down."""
+        return self._closed
+
+    def _flush(self, timeout_ms: int, stall_ms: int, *, close: bool = False) -> bool:
+        if self._pid != os.getpid():
+            self._after_fork()
+        spool, worker = self._spool, self._worker
+        goal = spool.accepted
+        now = time.monotonic()
+        if self._hopeless:  # the process exits and has waited for this database once
+            stall_ms = timeout_ms = 0
+        deadline = now + timeout_ms / 1000
+        seen, stalled = spool.settled, now + stall_ms / 1000
+        if seen < goal and not self._running:
+            self._start()
+        worker.close_store = close and self._running
+        worker.hurry = True
+        worker.signal.set()
+        while (settled := spool.settled) < goal or worker.close_store:
+            now = time.monotonic()
+            if settled != seen:
+                seen, stalled = settled, now + stall_ms / 1000
+            if now > deadline or now > stalled or not self._running:
+                break
+            if not worker.hurry and now:
+                pass
+            time.sleep(_POLL_S)
+        return spool.settled >= goal
+
+    def _flush_at_exit(self) -> None:
+        if self._pid != os.getpid() or not self._running or self._closed:
+            return
+        self._hopeless = not self._flush(EXIT_FLUSH_MS, STALL_MS, close=True)
+
+    # The thread --------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        """Start the worker, once, and never at the expense of the request."""
+        if self._closed or time.monotonic() < self._start_after:
+            return
+        try:
+            self._starting.pop()  # one thread gets it
+        except IndexError:
+            return
+        try:
+            if not self._exit_registered:
+                atexit.register(self._flush_at_exit)
+                self._exit_registered = True
+            start_thread(self._worker.run, "fmd-otel")
+        except Exception:  # noqa: BLE001 # out of threads, or the interpreter is exiting
+            self._start_after = time.monotonic() + _RESTART_AFTER_S
+            self._starting.append(None)
+        else:
+            self._running = True
+
+
+_LEFT_TO_THE_PARENT: list[Worker] = []
+_pipelines: WeakSet[Pipeline] = WeakSet()
+_shared: dict[tuple[str, str], Pipeline] = {}
+_fork_hooks: list[bool] = []
+
+
+def shared_pipeline(settings: ExporterSettings) -> Pipeline:
+    """Return this process's pipeline to a database, the same one for everybody who writes there."""
+    key = (absolute_url(settings.database), settings.table_prefix)
+    found = _shared.get(key)
+    if found is None or found.closed:
+        found = _shared[key] = Pipeline(settings)
+    return found
+
+
+def _watch_forks(pipeline: Pipeline) -> None:
+    _pipelines.add(pipeline)
+    if not _fork_hooks and hasattr(os, "register_at_fork"):
+        _fork_hooks.append(True)
+        os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _after_fork_in_child() -> None:
+    for pipeline in list(_pipelines):
+        pipeline._after_fork()  # noqa: SLF001 # the same module

@@ -1,0 +1,129 @@
+"""Sums of whole days, made from the finer sums once a day is over, and finer sums made anew from raw rows."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, delete, func, insert, literal, select
+
+from fmd_otel_exporter import lease
+from fmd_otel_exporter.schema import DAY_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Table
+
+    from fmd_otel_exporter.schema import Tables
+    from fmd_otel_exporter.store import Store
+
+GRACE_S = 600
+"""How long after midnight a day is left open for stragglers; later ones only cost a second compaction."""
+MOST_DAYS = 400
+"""Days compacted in one go, so that a database with decades of clock errors in it cannot occupy the worker."""
+_LEASE = "compact_days"
+_LEASE_US = 120 * 1_000_000
+_SECOND_US = 1_000_000
+
+
+def compact_days(store: Store, *, now_ts_us: int) -> int:
+    """Fill ``hits_day`` and ``lat_hist_day`` for UTC days that are over, and register them in ``rollup_day``.
+
+    A day that is registered has complete sums: the writer takes it out again, in the same transaction, when a late
+    row arrives, and the next run replaces its sums. One process at a time does this, elected by a lease.
+
+    Returns:
+        How many days were compacted.
+    """
+    if not _has_open_day(store, now_ts_us):
+        return 0
+    owner = f"{socket.gethostname()[:100]}:{os.getpid()}"
+    if not lease.acquire(store, _LEASE, owner, now_ts_us=now_ts_us, for_us=_LEASE_US):
+        return 0
+    days = 0
+    deadline = time.monotonic() + _LEASE_US / _SECOND_US / 2  # well inside the lease; the next run goes on
+    try:
+        while days < MOST_DAYS and time.monotonic() < deadline:
+            # One day a transaction: writers get their turn in between.
+            with store.write() as connection:
+                day = next(_open_days(connection, store.tables, now_ts_us), None)
+                if day is None:
+                    break
+                _compact(connection, store.tables, day)
+            days += 1
+    finally:
+        lease.release(store, _LEASE, owner)
+    return days
+
+
+def _has_open_day(store: Store, now_ts_us: int) -> bool:
+    with store.read() as connection:
+        return next(_open_days(connection, store.tables, now_ts_us), None) is not None
+
+
+def _open_days(connection: Connection, tables: Tables, now_ts_us: int) -> Iterator[int]:
+    """Yield the starts of days that are over, have rows and are not registered, oldest first.
+
+    The hits table is ordered by endpoint first, so "the first bucket from here on" is one look-up an endpoint, where
+    "all days" would read the whole table.
+    """
+    end = (now_ts_us // _SECOND_US - GRACE_S) // DAY_S * DAY_S
+    registered = list(connection.scalars(select(tables.rollup_day.c.day).order_by(tables.rollup_day.c.day)))
+    start = 0
+    for closed in [*(day for day in registered if day < end), end]:
+        while start < closed:
+            bucket = _first_bucket(connection, tables, start, closed)
+            if bucket is None:
+                break
+            day = bucket // DAY_S * DAY_S
+            yield day
+            start = day + DAY_S
+        start = closed + DAY_S
+
+
+def _first_bucket(connection: Connection, tables: Tables, start: int, end: int) -> int | None:
+    hits, endpoint = tables.hits.c, tables.endpoint.c
+    first = (
+        select(func.min(hits.bucket))
+        .where(and_(hits.endpoint_id == endpoint.id, hits.bucket >= start, hits.bucket < end))
+        .correlate(tables.endpoint)
+        .scalar_subquery()
+    )
+    per_endpoint = select(first.label("bucket")).select_from(tables.endpoint).subquery()
+    bucket: int | None = connection.scalar(select(func.min(per_endpoint.c.bucket)))
+    return bucket
+
+
+def _compact(connection: Connection, tables: Tables, day: int) -> None:
+    for fine, coarse in ((tables.hits, tables.hits_day), (tables.lat_hist, tables.lat_hist_day)):
+        endpoints = select(tables.endpoint.c.id)
+        connection.execute(delete(coarse).where(coarse.c.endpoint_id.in_(endpoints), coarse.c.bucket == day))
+        keys = [fine.c[column.name] for column in fine.primary_key if column.name != "bucket"]
+        chosen: list[Any] = [_sum_of(fine, column.name, day) for column in coarse.columns]
+        connection.execute(
+            insert(coarse).from_select(
+                [column.name for column in coarse.columns],
+                select(*chosen)
+                .where(fine.c.endpoint_id.in_(endpoints), fine.c.bucket >= day, fine.c.bucket < day + DAY_S)
+                .group_by(*keys),
+            )
+        )
+    register = tables.rollup_day
+    connection.execute(delete(register).where(register.c.day == day))
+    connection.execute(insert(register).values(day=day))
+
+
+def _sum_of(fine: Table, name: str, day: int) -> Any:
+    column = fine.c[name]
+    if name == "bucket":
+        return literal(day)
+    if name in ("n", "sum_us"):
+        return func.sum(column)
+    if name == "min_us":
+        return func.min(column)
+    if name == "max_us":
+        return func.max(column)
+    return column

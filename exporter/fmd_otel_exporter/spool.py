@@ -1,0 +1,121 @@
+"""Where requests wait between the web worker that served them and the database."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import count
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from fmd_otel_exporter.records import RequestRecord
+
+
+class Spool(Protocol):
+    """Accepts requests from any thread, and hands them in batches to one.
+
+    A batch stays the spool's until :meth:`done`: whoever dies in between finds it here again (a spool on disk does so
+    after the process itself has died). Batches must come back unchanged, since the database knows them by content.
+    """
+
+    def put(self, record: RequestRecord) -> int:
+        """Accept a request without ever blocking or raising; return how many were accepted so far."""
+
+    def take(self, most: int) -> list[RequestRecord]:
+        """Return the batch not yet done, or else the oldest requests as a new one; empty when there are none."""
+
+    def done(self) -> None:
+        """Forget the batch that was taken."""
+
+    def __len__(self) -> int:
+        """Count the requests that wait, those taken but not done included."""
+
+    @property
+    def accepted(self) -> int:
+        """Requests ever accepted."""
+
+    @property
+    def settled(self) -> int:
+        """Requests ever done or dropped; they settle in the order of acceptance."""
+
+    @property
+    def dropped(self) -> int:
+        """Requests dropped because too many waited."""
+
+
+class _Tally:
+    """A counter many threads may advance: ``next()`` is one step of the interpreter, ``+=`` is not."""
+
+    __slots__ = ("_count", "step")
+
+    def __init__(self) -> None:
+        self._count = count(1)
+        self.step = self._count.__next__
+
+    def value(self) -> int:
+        # Its next value stands in its text; there is no other way to read it without advancing it.
+        return int(repr(self._count)[len("count(") : -1]) - 1
+
+
+class MemorySpool:
+    """Keeps requests in memory: they survive a database that is away, and not the process.
+
+    Takes no lock: :meth:`put` may run inside the garbage collector, when a response is abandoned, and so in the
+    middle of another ``put`` of the same thread.
+    """
+
+    def __init__(self, bound: int) -> None:
+        """Keep at most ``bound`` requests, and the batch in flight."""
+        self._bound = bound
+        self._waiting: deque[RequestRecord] = deque()
+        self._in_flight: list[RequestRecord] = []
+        self._accepted = _Tally()
+        self._dropped = _Tally()
+        self._done = 0
+
+    def put(self, record: RequestRecord) -> int:
+        """Accept a request; beyond the bound the oldest gives way."""
+        waiting = self._waiting
+        waiting.append(record)
+        number: int = self._accepted.step()
+        if len(waiting) > self._bound:
+            try:
+                waiting.popleft()
+            except IndexError:  # the worker took all of them in this very moment
+                return number
+            self._dropped.step()
+        return number
+
+    def take(self, most: int) -> list[RequestRecord]:
+        """Return the batch to write next."""
+        if not self._in_flight:
+            waiting, batch = self._waiting, self._in_flight
+            try:
+                for _ in range(most):
+                    batch.append(waiting.popleft())
+            except IndexError:
+                pass
+        return self._in_flight
+
+    def done(self) -> None:
+        """Forget the batch in flight."""
+        self._done += len(self._in_flight)
+        self._in_flight = []
+
+    def __len__(self) -> int:
+        """Count what waits."""
+        return len(self._waiting) + len(self._in_flight)
+
+    @property
+    def accepted(self) -> int:
+        """Requests ever accepted."""
+        return self._accepted.value()
+
+    @property
+    def settled(self) -> int:
+        """Requests written, found unwritable, or dropped."""
+        return self._done + self._dropped.value()
+
+    @property
+    def dropped(self) -> int:
+        """Requests that gave way to newer ones."""
+        return self._dropped.value()

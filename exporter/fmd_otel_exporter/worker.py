@@ -1,0 +1,220 @@
+"""The background thread: takes requests from the spool and brings them into the database, whatever happens there."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from fmd_otel_exporter.errors import StorageError, safe_url
+from fmd_otel_exporter.native import Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fmd_otel_exporter.records import EndpointInfo, RequestRecord
+    from fmd_otel_exporter.settings import ExporterSettings
+    from fmd_otel_exporter.spool import Spool
+    from fmd_otel_exporter.store import Store
+    from fmd_otel_exporter.writer import Writer
+
+_log = logging.getLogger("fmd_otel")
+
+LEVELS_EVERY_S = 1.0
+COMPACT_EVERY_S = 600.0
+FIRST_RETRY_S = 0.1
+LAST_RETRY_S = 5.0
+
+
+class Worker:
+    """Everything that happens on the background thread; other threads only read its counters and set its flags.
+
+    The database may be missing, locked, slow or full at any time. Then requests stay in the spool, which is bounded,
+    and the worker tries again, more and more rarely. It says so once, and once more when it is over.
+    """
+
+    def __init__(self, settings: ExporterSettings, spool: Spool, levels: dict[tuple[str, str], int]) -> None:
+        """Prepare; nothing is opened or imported before :meth:`run`.
+
+        Args:
+            settings: Where to write.
+            spool: Where requests come from.
+            levels: Kept up to date in place, for others to look up in.
+        """
+        self.signal = Signal()
+        self.announced: list[EndpointInfo] = []
+        self.announced_done = 0
+        self.stop = False
+        self.hurry = False
+        """Somebody waits in a flush: try again now, not when the next retry is due."""
+        self.close_store = False
+        """Close the database when nothing waits; set when the process is about to exit."""
+        self.finished = False
+        self.written = self.duplicate = self.unwritable = self.retries = 0
+        self.last_error: str | None = None
+        self._settings = settings
+        self._spool = spool
+        self._levels = levels
+        self._store: Store | None = None
+        self._writer: Writer | None = None
+        self._next_levels = self._next_compaction = self._next_try = 0.0
+        self._retry_s = FIRST_RETRY_S
+        self._incident: str | None = None
+        self._dropped_told = 0
+
+    def run(self) -> None:
+        """Work until told to stop; never raises."""
+        # Imported here, on the thread, and not by the web worker's first request.
+        from opentelemetry.instrumentation.utils import suppress_instrumentation  # noqa: PLC0415
+
+        try:
+            # What we ask of the database is no business of the monitored app's traces.
+            with suppress_instrumentation():
+                while not self.stop:
+                    self.tick()
+                    if not self.stop and not self.hurry:
+                        self.signal.wait(self._settings.delay_ms / 1000)
+                self.tick()
+                self._close()
+        finally:
+            self.finished = True
+
+    def tick(self) -> None:
+        """Do what is due: write what waits, read the levels, sum up days."""
+        now = time.monotonic()
+        if now < self._next_try and not self.hurry:
+            return
+        hurry, self.hurry = self.hurry, False
+        try:
+            self._work(now)
+        except Exception as exc:  # noqa: BLE001 # this thread must outlive everything, also what nobody thought of
+            self._fail(exc, retry_now=hurry)
+        else:
+            self._recover()
+
+    def _work(self, now: float) -> None:
+        if self._store is not None and self._store.replaced():
+            self._close()
+        if self._store is None or self._writer is None:
+            self._open()
+        self._announce()
+        self._write_all()
+        if now >= self._next_levels:
+            self._read_levels()
+            self._next_levels = now + LEVELS_EVERY_S
+        if now >= self._next_compaction:
+            self._compact()
+            self._next_compaction = now + COMPACT_EVERY_S
+        if self.close_store and self._store is not None and not len(self._spool):
+            self.close_store = False
+            self._store.dispose()
+
+    # The database --------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        from fmd_otel_exporter.store import open_store  # noqa: PLC0415 # SQLAlchemy, first needed here
+        from fmd_otel_exporter.writer import Writer  # noqa: PLC0415
+
+        self._store = open_store(self._settings.database, self._settings.table_prefix)
+        self._writer = Writer(self._store, default_level=self._settings.default_level)
+        self.announced_done = 0
+        self._next_levels = 0.0
+
+    def _close(self) -> None:
+        if self._store is not None:
+            self._store.dispose()
+        self._store = self._writer = None
+
+    def _announce(self) -> None:
+        from fmd_otel_exporter.catalog import register_endpoints  # noqa: PLC0415
+
+        waiting = len(self.announced)
+        if self._store is not None and waiting > self.announced_done:
+            register_endpoints(
+                self._store, self.announced[self.announced_done : waiting], self._settings.default_level
+            )
+            self.announced_done = waiting
+
+    def _read_levels(self) -> None:
+        from fmd_otel_exporter.catalog import load_levels  # noqa: PLC0415
+
+        if self._store is not None:
+            levels = load_levels(self._store)
+            self._levels.update(levels)
+            for gone in self._levels.keys() - levels.keys():
+                self._levels.pop(gone, None)
+
+    def _compact(self) -> None:
+        from fmd_otel_exporter.rollups import compact_days  # noqa: PLC0415
+
+        if self._store is not None:
+            compact_days(self._store, now_ts_us=time.time_ns() // 1000)
+
+    # Requests ----------------------------------------------------------------------------------------------------
+
+    def _write_all(self) -> None:
+        while batch := self._spool.take(self._settings.batch_size):
+            self._write(batch)
+            self._spool.done()
+            self._retry_s = FIRST_RETRY_S
+
+    def _write(self, batch: Sequence[RequestRecord]) -> None:
+        if self._writer is None:  # pragma: no cover # _work() has opened it
+            return
+        try:
+            result = self._writer.write(batch)
+        except StorageError:
+            raise
+        except Exception as exc:  # noqa: BLE001 # a record no row can hold; only that one may be lost
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                self._write(batch[:middle])
+                self._write(batch[middle:])
+                return
+            if not self.unwritable:
+                _log.warning("fmd-otel drops a request that cannot be stored (%s); further ones are only counted", exc)
+            self.unwritable += 1
+            self.last_error = f"{type(exc).__name__}: {exc}"
+        else:
+            self.written += result.written
+            self.duplicate += result.duplicate
+
+    # Trouble -----------------------------------------------------------------------------------------------------
+
+    def _fail(self, exc: Exception, *, retry_now: bool) -> None:
+        text = str(exc) if isinstance(exc, StorageError) else f"{type(exc).__name__}: {exc}"
+        self.last_error = text
+        self.retries += 1
+        if not (isinstance(exc, StorageError) and exc.busy):
+            try:
+                self._close()
+            except Exception:  # noqa: BLE001 # it could not be used, so it may not close either
+                self._store = self._writer = None
+        if text != self._incident:
+            self._incident = text
+            _log.warning(
+                "fmd-otel cannot write to %s: %s. The app is not affected; up to %d requests wait in memory while "
+                "fmd-otel keeps trying.",
+                safe_url(self._settings.database),
+                text,
+                self._settings.queue_size,
+            )
+        self._next_try = time.monotonic() + (FIRST_RETRY_S if retry_now else self._retry_s)
+        self._retry_s = min(self._retry_s * 2, LAST_RETRY_S)
+
+    def _recover(self) -> None:
+        self._retry_s = FIRST_RETRY_S
+        self._next_try = 0.0
+        dropped = self._spool.dropped - self._dropped_told
+        if self._incident is not None:
+            self._incident = None
+            _log.warning(
+                "fmd-otel writes to %s again; %d requests were lost meanwhile",
+                safe_url(self._settings.database),
+                dropped,
+            )
+        elif dropped:
+            _log.warning(
+                "fmd-otel has dropped %d requests: more than %d waited for the database", dropped, self._settings.queue_size
+            )
+        self._dropped_told += dropped
