@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Subquery, case, cast, func, select
@@ -68,6 +68,19 @@ class Look:
         """Return the scope's requests as hits rows; ``days=False`` keeps to quarters of an hour."""
         rolled = self.rolled_days(scope) if days else ()
         segments = split(scope.start_us, scope.end_us, width_s=HITS_BUCKET_S, days=rolled)
+        return hits_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope))
+
+    def local_hits(self, scope: Scope) -> Subquery:
+        """Return the scope's requests as hits rows whose ``local_s`` is what the zone's clock showed.
+
+        In UTC the days of the rollups are the days of the zone; in any other zone they are not.
+        """
+        days = self.rolled_days(scope) if scope.tz == "UTC" else ()
+        segments = [
+            replace(segment, offset_s=stretch.offset_s)
+            for stretch in scope.stretches()
+            for segment in split(stretch.start_us, stretch.end_us, width_s=HITS_BUCKET_S, days=days)
+        ]
         return hits_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope))
 
     def latency(self, scope: Scope, *, days: bool = True) -> Subquery:

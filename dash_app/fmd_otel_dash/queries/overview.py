@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, literal, select
+from sqlalchemy import select
 
+from fmd_otel_dash.queries.counts import NOTHING, Counts, summed, together
+from fmd_otel_dash.queries.latency import Grouped, grouped
 from fmd_otel_dash.queries.look import (
-    CLIENT_ERROR_STATUS,
-    ERROR_STATUS,
     Endpoint,
     Look,
     look,
@@ -24,55 +24,35 @@ from fmd_otel_dash.stats.percentiles import Change, apdex, change, merge, percen
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from sqlalchemy import ColumnElement
-    from sqlalchemy.sql.base import ReadOnlyColumnCollection
+    from collections.abc import Mapping
 
     from fmd_otel_exporter.store import Store
 
 SPARK_POINTS = 24
 WEEK_US = 7 * DAY_S * US_PER_S
 APDEX_THRESHOLD_US = 300_000
-_KEY = 1 << 16
 
 
 @dataclass(frozen=True)
-class Kpis:
+class Kpis(Counts):
     """Key figures of all endpoints together."""
 
-    n: int = 0
-    errors: int = 0
-    """Answers of 500 and above."""
-    client_errors: int = 0
-    """Answers of 400 to 499."""
-    sum_us: int = 0
     p50_us: float | None = None
     p95_us: float | None = None
     p99_us: float | None = None
     apdex: float | None = None
     """With a threshold of 300 ms."""
 
-    @property
-    def error_rate(self) -> float | None:
-        """Share of server errors; None where there was nothing to fail."""
-        return self.errors / self.n if self.n else None
 
-
-@dataclass(frozen=True)
-class EndpointRow:
-    """One line of the endpoints table."""
+@dataclass(frozen=True, kw_only=True)
+class EndpointRow(Counts):
+    """One line of the endpoints table; the counts are those of the range."""
 
     endpoint: Endpoint
     n_today: int
     """Since midnight in the scope's zone."""
     n_week: int
     """In the last 7 x 24 hours, as the range "last 7 days" counts them."""
-    n: int
-    """In the range."""
-    errors: int
-    client_errors: int
-    sum_us: int
     time_share: float
     """Share of the time that all endpoints together spent."""
     p50_us: float | None
@@ -84,11 +64,6 @@ class EndpointRow:
     """Requests per hour over the range, at most 24 points, oldest first."""
     sparkline_mean_us: tuple[float | None, ...]
     """Mean duration at the same points."""
-
-    @property
-    def error_rate(self) -> float | None:
-        """Share of server errors; None where there was nothing to fail."""
-        return self.errors / self.n if self.n else None
 
 
 @dataclass(frozen=True)
@@ -111,26 +86,12 @@ class Overview:
         return self.kpis.n == 0 and self.last_recorded_us is None
 
 
-@dataclass
-class _Counts:
-    n: int = 0
-    errors: int = 0
-    client_errors: int = 0
-    sum_us: int = 0
-
-    def add(self, other: _Counts) -> None:
-        self.n += other.n
-        self.errors += other.errors
-        self.client_errors += other.client_errors
-        self.sum_us += other.sum_us
-
-
 @dataclass(frozen=True)
 class _Gathered:
     """What the statements returned, by endpoint."""
 
-    counts: dict[int, _Counts]
-    series: dict[int, dict[int, _Counts]]
+    counts: dict[int, Counts]
+    series: dict[int, dict[int, Counts]]
     """Per step of the sparkline."""
     recent: dict[int, tuple[int, int]]
     """Requests today, and in the last 7 days."""
@@ -151,13 +112,13 @@ def overview(store: Store, scope: Scope, compare: Scope | None, now_us: int) -> 
     with look(store, scope) as view:
         series = _range_hits(view, scope, steps)
         found = _Gathered(
-            counts={endpoint_id: _sum(points.values()) for endpoint_id, points in series.items()},
+            counts={endpoint_id: together(points.values()) for endpoint_id, points in series.items()},
             series=series,
             recent=_recent_hits(view, scope, now_us),
-            latency=latency_by_endpoint(view, scope),
-            before=latency_by_endpoint(view, compare) if compare else {},
+            latency=_latency(view, scope),
+            before=_latency(view, compare) if compare else {},
         )
-        kpis = _kpis(_sum(found.counts.values()), found.latency)
+        kpis = _kpis(together(found.counts.values()), found.latency)
         previous = _kpis(_totals(view, compare), found.before) if compare else None
         last_us = None if kpis.n else view.last_recorded_us()
     moved = change(merge(found.before.values()), merge(found.latency.values()), 0.95) if compare else None
@@ -165,38 +126,17 @@ def overview(store: Store, scope: Scope, compare: Scope | None, now_us: int) -> 
     return Overview(scope, compare, kpis, previous, moved, rows, last_us)
 
 
-def latency_by_endpoint(view: Look, scope: Scope) -> dict[int, dict[int, int]]:
-    """Return the latency buckets of every endpoint that has any."""
-    source = view.latency(scope)
-    # One integer as the key: SQLite sorts it a third faster than two columns, and the sort is what costs.
-    key = source.c.endpoint_id * literal(_KEY, BigInteger) + source.c.bkt
-    found: dict[int, dict[int, int]] = {}
-    for packed, n in view.conn.execute(select(key, total(source.c.n)).group_by(key)).all():
-        found.setdefault(packed // _KEY, {})[packed % _KEY] = n
-    return found
-
-
-def _range_hits(view: Look, scope: Scope, steps: Slots) -> dict[int, dict[int, _Counts]]:
+def _range_hits(view: Look, scope: Scope, steps: Slots) -> dict[int, dict[int, Counts]]:
     """Return counts per endpoint and step of its sparkline."""
     source = view.hits(scope, days=steps.of_days)
     c = source.c
     # By remainder rather than by quotient: "/" on integers differs between databases, "%" does not.
     step = c.bucket - (c.bucket - steps.base_s) % steps.width_s
-    counted = select(c.endpoint_id, step, *_measures(c)).group_by(c.endpoint_id, step)
-    series: dict[int, dict[int, _Counts]] = {}
+    counted = select(c.endpoint_id, step, *summed(c)).group_by(c.endpoint_id, step)
+    series: dict[int, dict[int, Counts]] = {}
     for endpoint_id, start_s, *counts in view.conn.execute(counted).all():
-        series.setdefault(endpoint_id, {})[start_s] = _Counts(*counts)
+        series.setdefault(endpoint_id, {})[start_s] = Counts(*counts)
     return series
-
-
-def _measures(c: ReadOnlyColumnCollection[str, Any]) -> tuple[ColumnElement[int], ...]:
-    """Return the sums of hits rows, in the order of ``_Counts``."""
-    return (
-        total(c.n),
-        total_where(c.status >= ERROR_STATUS, c.n),
-        total_where(c.status.between(CLIENT_ERROR_STATUS, ERROR_STATUS - 1), c.n),
-        total(c.sum_us),
-    )
 
 
 def _recent_hits(view: Look, scope: Scope, now_us: int) -> dict[int, tuple[int, int]]:
@@ -214,19 +154,17 @@ def _recent_hits(view: Look, scope: Scope, now_us: int) -> dict[int, tuple[int, 
     return {row[0]: (row[1], row[2]) for row in view.conn.execute(counted.group_by(c.endpoint_id))}
 
 
-def _totals(view: Look, scope: Scope) -> _Counts:
-    row = view.conn.execute(select(*_measures(view.hits(scope).c))).one()
-    return _Counts(*(value or 0 for value in row))
+def _totals(view: Look, scope: Scope) -> Counts:
+    row = view.conn.execute(select(*summed(view.hits(scope).c))).one()
+    return Counts(*(value or 0 for value in row))
 
 
-def _sum(counts: Iterable[_Counts]) -> _Counts:
-    together = _Counts()
-    for one in counts:
-        together.add(one)
-    return together
+def _latency(view: Look, scope: Scope) -> Grouped:
+    source = view.latency(scope)
+    return grouped(view, source, source.c.endpoint_id)
 
 
-def _kpis(counts: _Counts, latency: Mapping[int, Mapping[int, int]]) -> Kpis:
+def _kpis(counts: Counts, latency: Mapping[int, Mapping[int, int]]) -> Kpis:
     everything = merge(latency.values())
     p50, p95, p99 = percentiles(everything, (0.5, 0.95, 0.99))
     return Kpis(
@@ -242,12 +180,12 @@ def _kpis(counts: _Counts, latency: Mapping[int, Mapping[int, int]]) -> Kpis:
 
 
 def _row(endpoint: Endpoint, found: _Gathered, steps: Slots, all_us: int) -> EndpointRow:
-    counts = found.counts.get(endpoint.id, _Counts())
+    counts = found.counts.get(endpoint.id, NOTHING)
     n_today, n_week = found.recent.get(endpoint.id, (0, 0))
     latency = found.latency.get(endpoint.id, {})
     p50, p95, p99 = percentiles(latency, (0.5, 0.95, 0.99))
     series = found.series.get(endpoint.id, {})
-    points = [(series.get(start_s, _Counts()), steps.covered_s(start_s)) for start_s in steps.starts_s]
+    points = [(series.get(start_s, NOTHING), steps.covered_s(start_s)) for start_s in steps.starts_s]
     return EndpointRow(
         endpoint=endpoint,
         n_today=n_today,
@@ -263,5 +201,5 @@ def _row(endpoint: Endpoint, found: _Gathered, steps: Slots, all_us: int) -> End
         change=change(found.before.get(endpoint.id, {}), latency, 0.95),
         # Rates, since the first and the last step lie in the range only in part.
         sparkline=tuple(point.n * 3600 / covered if covered else 0.0 for point, covered in points),
-        sparkline_mean_us=tuple(point.sum_us / point.n if point.n else None for point, _ in points),
+        sparkline_mean_us=tuple(point.mean_us for point, _ in points),
     )

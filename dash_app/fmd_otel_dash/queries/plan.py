@@ -31,6 +31,8 @@ class Segment:
     end: int
     bucket_s: int
     """For raw rows: the rollup bucket that all of them lie in, so that no database has to divide."""
+    offset_s: int = 0
+    """What to add to UTC for local time, where the caller cuts days or hours in a zone."""
 
     @property
     def start_us(self) -> int:

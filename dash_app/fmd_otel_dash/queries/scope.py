@@ -7,7 +7,17 @@ from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 US_PER_S = 1_000_000
+_DAY_US = 86_400 * US_PER_S
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a range in which local time is UTC plus one offset."""
+
+    start_us: int
+    end_us: int
+    offset_s: int
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,39 @@ class Scope:
     def length_us(self) -> int:
         """Length of the range; never negative, so that a reversed range is an empty one."""
         return max(0, self.end_us - self.start_us)
+
+    def stretches(self) -> tuple[Stretch, ...]:
+        """Cut the range where the zone's clock is put forward or back: each part has one offset."""
+        zone = self.zone
+        found: list[Stretch] = []
+        at, offset_s = self.start_us, _offset_s(self.start_us, zone)
+        while at < self.end_us:
+            # Clocks change at most once a day.
+            later = min(at + _DAY_US, self.end_us)
+            changed = later if _offset_s(later, zone) == offset_s else _change_us(at, later, zone)
+            if found and found[-1].offset_s == offset_s:
+                found[-1] = replace(found[-1], end_us=changed)
+            else:
+                found.append(Stretch(at, changed, offset_s))
+            at, offset_s = changed, _offset_s(changed, zone)
+        return tuple(found)
+
+    def local_parts_us(self, width_s: int) -> dict[int, int]:
+        """Return how much of each local day (or hour, by its width) lies in the range, in microseconds.
+
+        Keys count days (hours) since a local 1 January 1970. A day has 23 or 25 hours where the clocks
+        change, and an hour that was skipped is not there.
+        """
+        width_us = width_s * US_PER_S
+        parts: dict[int, int] = {}
+        for stretch in self.stretches():
+            at, end = (us + stretch.offset_s * US_PER_S for us in (stretch.start_us, stretch.end_us))
+            while at < end:
+                number = at // width_us
+                until = min((number + 1) * width_us, end)
+                parts[number] = parts.get(number, 0) + until - at
+                at = until
+        return parts
 
     @property
     def zone(self) -> ZoneInfo:
@@ -69,3 +112,18 @@ def next_midnight_us(ts_us: int, zone: ZoneInfo) -> int:
     """Return when the local day after that of a moment begins: 23, 24 or 25 hours after this one did."""
     local = local_time(ts_us, zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0, tzinfo=None)
     return to_us((local + timedelta(days=1)).replace(tzinfo=zone))
+
+
+def _offset_s(ts_us: int, zone: ZoneInfo) -> int:
+    offset = local_time(ts_us, zone).utcoffset()
+    return 0 if offset is None else int(offset.total_seconds())
+
+
+def _change_us(before_us: int, after_us: int, zone: ZoneInfo) -> int:
+    """Return the first moment whose offset is not that of ``before_us``: a full second."""
+    old = _offset_s(before_us, zone)
+    low, high = before_us // US_PER_S, -(-after_us // US_PER_S)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _offset_s(middle * US_PER_S, zone) == old else (low, middle)
+    return high * US_PER_S

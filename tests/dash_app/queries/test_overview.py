@@ -36,7 +36,11 @@ def test_one_request_is_all_there_is_to_see(store, at, request_at, write):
     assert row.p50_us == row.p95_us == row.p99_us == pytest.approx(100_000, rel=0.011)
     assert row.time_share == 1
     assert row.change is None
-    assert (row.endpoint.route, row.endpoint.blueprint, row.endpoint.service) == ("/shop.cart", "shop", "shop")
+    assert (row.endpoint.route, row.endpoint.blueprint, row.endpoint.service) == (
+        "/shop.cart",
+        "shop",
+        "shop",
+    )
     assert row.endpoint.last_us == now - 1
     assert page.kpis.error_rate == 1
     assert not page.nothing_recorded
@@ -75,7 +79,9 @@ def test_the_range_is_half_open_to_the_microsecond(store, at, request_at, write)
         ("Asia/Kathmandu", (2026, 11, 22, 12), (2026, 11, 21, 18, 15), (2026, 11, 21, 18, 14)),
     ],
 )
-def test_today_begins_at_midnight_of_the_zone(store, at, request_at, write, zone, now, inside, outside):
+def test_today_begins_at_midnight_of_the_zone(  # noqa: PLR0913, PLR0917 - fixtures and a case
+    store, at, request_at, write, zone, now, inside, outside
+):
     write(request_at(at(*inside)), request_at(at(*outside)))
 
     page = overview(store, Scope(at(*now) - HOUR, at(*now), zone), None, at(*now))
@@ -86,7 +92,12 @@ def test_today_begins_at_midnight_of_the_zone(store, at, request_at, write, zone
 
 def test_errors_are_told_from_the_clients_mistakes(store, at, request_at, write):
     now = at(2026, 11, 22, 12)
-    write(*(request_at(now - 1 - i, status=status) for i, status in enumerate([200, 301, 404, 499, 500, 503, 200, 200])))
+    write(
+        *(
+            request_at(now - 1 - i, status=status)
+            for i, status in enumerate([200, 301, 404, 499, 500, 503, 200, 200])
+        )
+    )
 
     row = row_of(overview(store, Scope(now - DAY, now), None, now), "shop.cart")
 

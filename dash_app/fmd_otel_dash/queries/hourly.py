@@ -1,0 +1,89 @@
+"""Hourly API Utilization: requests by hour of the day and by day, on the clock of the zone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from fmd_otel_dash.queries.look import look, total
+from fmd_otel_dash.queries.scope import US_PER_S, Scope
+
+if TYPE_CHECKING:
+    from fmd_otel_exporter.store import Store
+
+HOUR_S = 3600
+HOURS = 24
+MAX_COLUMNS = 84
+"""More days than this are shown by weeks: eye and browser both want no more than 2,000 cells."""
+_FIRST = date(1970, 1, 1)
+_MINUTE_US = 60 * US_PER_S
+
+
+@dataclass(frozen=True)
+class Hourly:
+    """A heat map; both grids are ``[hour of day][column]``."""
+
+    scope: Scope
+    columns: tuple[date, ...]
+    """Local days, or the Mondays of local weeks."""
+    by_week: bool
+    n: tuple[tuple[int | None, ...], ...]
+    """Requests; None where the hour is outside the range, or was skipped when the clocks went forward."""
+    minutes: tuple[tuple[int, ...], ...]
+    """How much of the hour there was: 60; 120 where the clocks went back; less at the ends of the range."""
+    total: int
+    last_recorded_us: int | None
+    """Newest recorded request, sought only where the range is empty."""
+
+
+def hourly(store: Store, scope: Scope) -> Hourly:
+    """Count the scope's requests per hour of its zone's clock."""
+    with look(store, scope) as view:
+        c = view.local_hits(scope).c
+        hour = c.local_s - c.local_s % HOUR_S
+        counted = {
+            int(local_s) // HOUR_S: n
+            for local_s, n in view.conn.execute(select(hour, total(c.n)).group_by(hour)).all()
+        }
+        total_n = sum(counted.values())
+        last_us = None if total_n else view.last_recorded_us()
+    covered = scope.local_parts_us(HOUR_S)
+    by_week = len({number // HOURS for number in covered}) > MAX_COLUMNS
+    n: dict[tuple[int, date], int] = {}
+    there_us: dict[tuple[int, date], int] = {}
+    for number, covered_us in covered.items():
+        cell = number % HOURS, _column(number, by_week=by_week)
+        n[cell] = n.get(cell, 0) + counted.get(number, 0)
+        there_us[cell] = there_us.get(cell, 0) + covered_us
+    columns = _all_columns({column for _, column in there_us}, by_week=by_week)
+    return Hourly(
+        scope=scope,
+        columns=columns,
+        by_week=by_week,
+        n=tuple(tuple(n.get((hour, column)) for column in columns) for hour in range(HOURS)),
+        minutes=tuple(
+            tuple(-(-there_us.get((hour, column), 0) // _MINUTE_US) for column in columns)
+            for hour in range(HOURS)
+        ),
+        total=total_n,
+        last_recorded_us=last_us,
+    )
+
+
+def _column(hour_number: int, *, by_week: bool) -> date:
+    day = _FIRST + timedelta(days=hour_number // HOURS)
+    return day - timedelta(days=day.weekday()) if by_week else day
+
+
+def _all_columns(found: set[date], *, by_week: bool) -> tuple[date, ...]:
+    """Return every column between the first and the last: a zone that skipped a whole day still shows it."""
+    if not found:
+        return ()
+    step = timedelta(days=7 if by_week else 1)
+    columns, last = [min(found)], max(found)
+    while columns[-1] < last:
+        columns.append(columns[-1] + step)
+    return tuple(columns)
