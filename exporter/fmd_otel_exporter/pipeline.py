@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
 
@@ -23,7 +24,9 @@ EXIT_FLUSH_MS = 5000
 STALL_MS = 2000
 """A flush gives up when nothing has been written for so long: the database is not there."""
 _POLL_S = 0.005
+_HURRY_EVERY_S = 0.1
 _RESTART_AFTER_S = 1.0
+_STOP_S = 0.2
 
 
 class PipelineCounters(NamedTuple):
@@ -48,8 +51,8 @@ class Pipeline:
 
     def __init__(self, settings: ExporterSettings) -> None:
         """Remember where to write."""
-        self.settings = settings
-        self._announced: list[EndpointInfo] = []
+        self.settings = replace(settings, database=absolute_url(settings.database))
+        self._announced: dict[tuple[str, str], EndpointInfo] = {}
         self._levels: dict[tuple[str, str], int] = {}
         self._closed = False
         self._hopeless = False
@@ -62,8 +65,7 @@ class Pipeline:
         self._pid = os.getpid()
         self._spool = MemorySpool(self.settings.queue_size)
         self._put = self._spool.put
-        self._worker = Worker(self.settings, self._spool, self._levels)
-        self._worker.announced = self._announced
+        self._worker = Worker(self.settings, self._spool, self._levels, self._announced)
         self._running = False
         self._starting: list[None] = [None]
         self._start_after = 0.0
@@ -79,6 +81,8 @@ class Pipeline:
         """Hand a request over; never blocks, never raises, and drops the oldest one when too many wait."""
         if self._pid != os.getpid():  # servers written in C fork without Python's hooks
             self._after_fork()
+        if self._closed:
+            return
         number = self._put(record)
         if not self._running:
             self._start()
@@ -87,7 +91,8 @@ class Pipeline:
 
     def announce(self, infos: Sequence[EndpointInfo]) -> None:
         """Make endpoints known; they are written when the first request is."""
-        self._announced.extend(infos)
+        self._announced.update({(info.service, info.endpoint): info for info in infos})
+        self._worker.announce = True
 
     def level_of(self, service: str, endpoint: str) -> int:
         """Return how closely to watch an endpoint, as last read from the database."""
@@ -124,7 +129,7 @@ class Pipeline:
         worker = self._worker
         worker.stop = True
         worker.signal.set()
-        deadline = time.monotonic() + _POLL_S * 20
+        deadline = time.monotonic() + _STOP_S
         while self._running and not worker.finished and time.monotonic() < deadline:
             time.sleep(_POLL_S)
 
@@ -146,16 +151,17 @@ class Pipeline:
         if seen < goal and not self._running:
             self._start()
         worker.close_store = close and self._running
-        worker.hurry = True
-        worker.signal.set()
+        hurry_at = now
         while (settled := spool.settled) < goal or worker.close_store:
             now = time.monotonic()
             if settled != seen:
                 seen, stalled = settled, now + stall_ms / 1000
             if now > deadline or now > stalled or not self._running:
                 break
-            if not worker.hurry and now:
-                pass
+            if now >= hurry_at:  # again and again: an attempt under way may be one that fails
+                worker.hurry = True
+                worker.signal.set()
+                hurry_at = now + _HURRY_EVERY_S
             time.sleep(_POLL_S)
         return spool.settled >= goal
 
@@ -196,9 +202,11 @@ def shared_pipeline(settings: ExporterSettings) -> Pipeline:
     """Return this process's pipeline to a database, the same one for everybody who writes there."""
     key = (absolute_url(settings.database), settings.table_prefix)
     found = _shared.get(key)
-    if found is None or found.closed:
-        found = _shared[key] = Pipeline(settings)
-    return found
+    if found is not None and found.closed:
+        _shared.pop(key, None)
+        found = None
+    # Two threads may both make one here; both get the one that was kept.
+    return found or _shared.setdefault(key, Pipeline(settings))
 
 
 def _watch_forks(pipeline: Pipeline) -> None:

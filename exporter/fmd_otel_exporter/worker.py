@@ -33,17 +33,24 @@ class Worker:
     and the worker tries again, more and more rarely. It says so once, and once more when it is over.
     """
 
-    def __init__(self, settings: ExporterSettings, spool: Spool, levels: dict[tuple[str, str], int]) -> None:
+    def __init__(
+        self,
+        settings: ExporterSettings,
+        spool: Spool,
+        levels: dict[tuple[str, str], int],
+        endpoints: dict[tuple[str, str], EndpointInfo],
+    ) -> None:
         """Prepare; nothing is opened or imported before :meth:`run`.
 
         Args:
             settings: Where to write.
             spool: Where requests come from.
             levels: Kept up to date in place, for others to look up in.
+            endpoints: Announced by the app, to be made known in the database.
         """
         self.signal = Signal()
-        self.announced: list[EndpointInfo] = []
-        self.announced_done = 0
+        self.announce = True
+        """Endpoints were announced since they were last written."""
         self.stop = False
         self.hurry = False
         """Somebody waits in a flush: try again now, not when the next retry is due."""
@@ -55,6 +62,7 @@ class Worker:
         self._settings = settings
         self._spool = spool
         self._levels = levels
+        self._endpoints = endpoints
         self._store: Store | None = None
         self._writer: Writer | None = None
         self._next_levels = self._next_compaction = self._next_try = 0.0
@@ -103,8 +111,8 @@ class Worker:
             self._read_levels()
             self._next_levels = now + LEVELS_EVERY_S
         if now >= self._next_compaction:
-            self._compact()
             self._next_compaction = now + COMPACT_EVERY_S
+            self._compact()
         if self.close_store and self._store is not None and not len(self._spool):
             self.close_store = False
             self._store.dispose()
@@ -117,7 +125,7 @@ class Worker:
 
         self._store = open_store(self._settings.database, self._settings.table_prefix)
         self._writer = Writer(self._store, default_level=self._settings.default_level)
-        self.announced_done = 0
+        self.announce = True
         self._next_levels = 0.0
 
     def _close(self) -> None:
@@ -128,12 +136,14 @@ class Worker:
     def _announce(self) -> None:
         from fmd_otel_exporter.catalog import register_endpoints  # noqa: PLC0415
 
-        waiting = len(self.announced)
-        if self._store is not None and waiting > self.announced_done:
-            register_endpoints(
-                self._store, self.announced[self.announced_done : waiting], self._settings.default_level
-            )
-            self.announced_done = waiting
+        if self._store is None or not self.announce:
+            return
+        self.announce = False
+        try:
+            register_endpoints(self._store, list(self._endpoints.values()), self._settings.default_level)
+        except StorageError:
+            self.announce = True
+            raise
 
     def _read_levels(self) -> None:
         from fmd_otel_exporter.catalog import load_levels  # noqa: PLC0415
@@ -172,7 +182,9 @@ class Worker:
                 self._write(batch[middle:])
                 return
             if not self.unwritable:
-                _log.warning("fmd-otel drops a request that cannot be stored (%s); further ones are only counted", exc)
+                _log.warning(
+                    "fmd-otel drops a request that cannot be stored (%s); further ones are only counted", exc
+                )
             self.unwritable += 1
             self.last_error = f"{type(exc).__name__}: {exc}"
         else:
@@ -215,6 +227,8 @@ class Worker:
             )
         elif dropped:
             _log.warning(
-                "fmd-otel has dropped %d requests: more than %d waited for the database", dropped, self._settings.queue_size
+                "fmd-otel has dropped %d requests: more than %d waited for the database",
+                dropped,
+                self._settings.queue_size,
             )
         self._dropped_told += dropped

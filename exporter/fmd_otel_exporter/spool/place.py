@@ -1,0 +1,89 @@
+"""Which directory the spool of a database lives in."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from fmd_otel_exporter.settings import absolute_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SQLITE_PATH = re.compile(r"sqlite(?:\+\w+)?:///(?P<path>[^?]*)", re.DOTALL)
+_SECRET = re.compile(r"(?i)passw(?:or)?d|pwd|token|secret")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+def spool_directory(
+    database: str,
+    table_prefix: str,
+    *,
+    configured: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Path | None:
+    """Return where the requests of one database and table prefix wait; None for a database that dies with its process.
+
+    No two of them ever share a directory. A SQLite database keeps its spool beside itself, so that copying or mounting
+    one brings the other along; a server's spool lies in the user's state directory, or in the temporary one where the
+    user has no home to write to, as in many containers.
+
+    Args:
+        database: The database URL.
+        table_prefix: The tables' prefix.
+        configured: A directory the user chose; each database still gets its own directory in it.
+        environ: Environment variables, for ``XDG_STATE_HOME`` and ``HOME``.
+    """
+    url = absolute_url(database)
+    sqlite = _SQLITE_PATH.match(url)
+    if url.startswith("sqlite") and (
+        not sqlite or sqlite["path"] in {"", ":memory:"} or "mode=memory" in url
+    ):
+        return None
+    name = f"{_UNSAFE.sub('_', table_prefix)}-{_digest(url)}"
+    if configured:
+        return Path(os.path.abspath(configured)) / name  # noqa: PTH100 # no resolving of links
+    if sqlite and not sqlite["path"].startswith("file:"):
+        return Path(f"{sqlite['path']}.spool") / table_prefix
+    state = _state_home(environ)
+    if state is not None:
+        return state / "fmd-otel" / "spool" / name
+    return Path(tempfile.gettempdir()) / f"fmd-otel-spool-{_user_id()}-{name}"
+
+
+def _digest(url: str) -> str:
+    """Return a short digest of what makes a database another database: no password, no driver, no order of options."""
+    parts = urlsplit(url)
+    options = sorted((key, value) for key, value in parse_qsl(parts.query) if not _SECRET.search(key))
+    credentials, _, host = parts.netloc.rpartition("@")
+    identity = (
+        parts.scheme.partition("+")[0],
+        credentials.partition(":")[0],
+        host.lower(),
+        parts.path,
+        urlencode(options),
+    )
+    return hashlib.blake2b("\n".join(identity).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def _state_home(environ: Mapping[str, str]) -> Path | None:
+    """Return the first of the user's usual directories for such things that can be written, or made, at all."""
+    candidates = []
+    if (state := environ.get("XDG_STATE_HOME", "")).startswith("/"):
+        candidates.append(Path(state))
+    if (home := environ.get("HOME", "")).startswith("/"):
+        candidates.append(Path(home) / ".local" / "state")
+    for candidate in candidates:
+        existing = next(path for path in (candidate, *candidate.parents) if path.exists())
+        if os.access(existing, os.W_OK | os.X_OK) and existing != Path("/"):
+            return candidate
+    return None
+
+
+def _user_id() -> int:
+    return os.getuid() if hasattr(os, "getuid") else 0
