@@ -7,7 +7,7 @@ GROUP_BY = "fmd.group_by"
 ENDPOINT = "fmd.endpoint"
 BLUEPRINT = "fmd.blueprint"
 RECORDED = "fmd.recorded"
-"""True on a span whose request the app side has counted already: an exporter in the same process must not again."""
+"""True on a span whose request the app side has counted already: an exporter must not count it again."""
 CLIENT_ADDRESS = "client.address"
 
 SERVICE_NAME = "service.name"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.store import Store
 
 _MOST_NAMES = 20_000
-"""Names of one kind remembered; beyond it all are forgotten and asked for again, which takes about 1 µs each."""
+"""Names of one kind remembered; beyond it all are forgotten and asked for again, at about 1 µs each."""
 _CHUNK = 500
 """Most values in one ``IN (…)``: every database takes that many."""
 
@@ -30,8 +30,8 @@ Pair = tuple[Any, str]
 class Dimensions:
     """Finds or makes the ids of endpoints, versions, users and addresses.
 
-    New names are written in a short transaction of their own, before the batch's: workers that meet the same new
-    name at once then hold no lock while they wait, and a name left without rows does no harm.
+    New names are written in a short transaction of their own, before the batch's: workers that meet the same
+    new name at once then hold no lock while they wait, and a name left without rows does no harm.
     """
 
     def __init__(self, store: Store, default_level: int) -> None:
@@ -39,7 +39,7 @@ class Dimensions:
         self._store = store
         self._default_level = default_level
         self.ids = Ids()
-        """All ids known so far, to look up in; what is missing raises ``KeyError`` there and is learnt here."""
+        """All ids known so far, to look up in; ``KeyError`` there means that a name has to be learnt here."""
 
     def forget(self) -> None:
         """Drop what is remembered, when the database is no longer the one it came from."""
@@ -61,7 +61,7 @@ class Dimensions:
         for method in {record.method for record in kept} - ids.methods.keys():
             ids.methods[method] = storable(method, METHOD_LENGTH)
 
-    # One method a kind of name -------------------------------------------------------------------------------------
+    # One method a kind of name
 
     def _learn_endpoints(self, records: Sequence[RequestRecord]) -> None:
         known = self.ids.endpoints
@@ -114,7 +114,7 @@ class Dimensions:
         found = self._find_or_make(self._store.tables.subject, ("kind", "value"), rows)
         known.update((pair[1], number) for pair, number in found.items())
 
-    # What they share ---------------------------------------------------------------------------------------------
+    # What they share
 
     def _find_or_make(
         self, table: Table, key: tuple[str, str], rows: Mapping[Any, dict[str, Any]]

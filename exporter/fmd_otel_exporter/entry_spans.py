@@ -19,8 +19,8 @@ _MOST_PARENTS = 4096
 class EntrySpans:
     """Hands the entry spans among ended spans to a pipeline, each request once.
 
-    A request may have two entry spans: that of a WSGI or ASGI middleware and, inside it, Flask's. The inner one ends
-    first and knows more, so it is counted, and the outer one is remembered to be left out.
+    A request may have two entry spans: that of a WSGI or ASGI middleware and, inside it, Flask's. The inner
+    one ends first and knows more, so it is counted, and the outer one is remembered to be left out.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:

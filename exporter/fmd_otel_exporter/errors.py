@@ -24,8 +24,8 @@ class SettingsError(FmdOtelError):
 class StorageError(FmdOtelError):
     """The database cannot be used, now or at all.
 
-    Everything that may pass by itself (locked, unreachable, disk full) is told through this class, whatever driver
-    raised it, so that callers need to know neither drivers nor dialects.
+    Everything that may pass by itself (locked, unreachable, disk full) is told through this class, whatever
+    driver raised it, so that callers need to know neither drivers nor dialects.
     """
 
     def __init__(self, message: str, *, busy: bool = False, no_tables: bool = False) -> None:

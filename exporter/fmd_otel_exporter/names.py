@@ -10,8 +10,8 @@ _DIGEST_BYTES = 8
 def storable(text: object, length: int) -> str:
     """Return the text fit for a column of this many characters.
 
-    NUL, which PostgreSQL refuses, and lone surrogates, which no encoding has, are replaced. Longer text is cut and
-    ends in a digest of the whole, so that two long names stay two.
+    NUL, which PostgreSQL refuses, and lone surrogates, which no encoding has, are replaced. Longer text is
+    cut and ends in a digest of the whole, so that two long names stay two.
     """
     clean = str(text)
     if not clean.isascii():

@@ -1,7 +1,7 @@
 """Real operating-system threads and locks, also where gevent has replaced Python's.
 
-Database drivers block in C. On a greenlet that would stop every request of the worker; on a real thread it stops
-nobody, so the background thread is one whatever the server has patched.
+Database drivers block in C. On a greenlet that would stop every request of the worker; on a real thread it
+stops nobody, so the background thread is one whatever the server has patched.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _original(name: str) -> Any:
 
 
 class Signal:
-    """Wakes one waiting thread; safe to set from anywhere, a signal handler or the garbage collector included."""
+    """Wakes one waiting thread; safe to set from anywhere, signal handlers and finalisers included."""
 
     def __init__(self) -> None:
         """Start unset."""

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
 
+from fmd_otel_exporter.memory_spool import MemorySpool
 from fmd_otel_exporter.native import start_thread
 from fmd_otel_exporter.settings import absolute_url
-from fmd_otel_exporter.spool import MemorySpool
 from fmd_otel_exporter.worker import Worker
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class PipelineCounters(NamedTuple):
 class Pipeline:
     """Carries requests to the database on a background thread.
 
-    Constructing one costs nothing: no thread, no connection, no import of SQLAlchemy. They come with the first
-    request, in each process its own.
+    Constructing one costs nothing: no thread, no connection, no import of SQLAlchemy. They come with the
+    first request, in each process its own.
     """
 
     def __init__(self, settings: ExporterSettings) -> None:
@@ -71,11 +71,12 @@ class Pipeline:
         self._start_after = 0.0
 
     def _after_fork(self) -> None:
-        # Not closed and not collected: the parent's connections are shared files and must be left as they are.
+        # Not closed and not collected: the parent's connections are shared files and must be left as they
+        # are.
         _LEFT_TO_THE_PARENT.append(self._worker)
         self._reset()
 
-    # From request threads --------------------------------------------------------------------------------------------
+    # From request threads
 
     def offer(self, record: RequestRecord) -> None:
         """Hand a request over; never blocks, never raises, and drops the oldest one when too many wait."""
@@ -112,7 +113,7 @@ class Pipeline:
             last_error=worker.last_error,
         )
 
-    # From whoever ends the app -----------------------------------------------------------------------------------------
+    # From whoever ends the app
 
     def force_flush(self, timeout_ms: int = 5000) -> bool:
         """Wait until every request handed over before is in the database.
@@ -170,7 +171,7 @@ class Pipeline:
             return
         self._hopeless = not self._flush(EXIT_FLUSH_MS, STALL_MS, close=True)
 
-    # The thread --------------------------------------------------------------------------------------------------
+    # The thread
 
     def _start(self) -> None:
         """Start the worker, once, and never at the expense of the request."""

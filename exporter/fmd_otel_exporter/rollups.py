@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 GRACE_S = 600
 """How long after midnight a day is left open for stragglers; later ones only cost a second compaction."""
 MOST_DAYS = 400
-"""Days compacted in one go, so that a database with decades of clock errors in it cannot occupy the worker."""
+"""Days compacted in one go, so that decades of clock errors cannot occupy the worker."""
 _LEASE = "compact_days"
 _LEASE_US = 120 * 1_000_000
 _SECOND_US = 1_000_000
@@ -32,8 +32,8 @@ _SECOND_US = 1_000_000
 def compact_days(store: Store, *, now_ts_us: int) -> int:
     """Fill ``hits_day`` and ``lat_hist_day`` for UTC days that are over, and register them in ``rollup_day``.
 
-    A day that is registered has complete sums: the writer takes it out again, in the same transaction, when a late
-    row arrives, and the next run replaces its sums. One process at a time does this, elected by a lease.
+    A day that is registered has complete sums: the writer takes it out again, in the same transaction, when a
+    late row arrives, and the next run replaces its sums. One process at a time does this, elected by a lease.
 
     Returns:
         How many days were compacted.
@@ -67,8 +67,8 @@ def _has_open_day(store: Store, now_ts_us: int) -> bool:
 def _open_days(connection: Connection, tables: Tables, now_ts_us: int) -> Iterator[int]:
     """Yield the starts of days that are over, have rows and are not registered, oldest first.
 
-    The hits table is ordered by endpoint first, so "the first bucket from here on" is one look-up an endpoint, where
-    "all days" would read the whole table.
+    The hits table is ordered by endpoint first, so "the first bucket from here on" is one look-up an
+    endpoint, where "all days" would read the whole table.
     """
     end = (now_ts_us // _SECOND_US - GRACE_S) // DAY_S * DAY_S
     registered = list(connection.scalars(select(tables.rollup_day.c.day).order_by(tables.rollup_day.c.day)))

@@ -1,8 +1,9 @@
 """The tables, as SQLAlchemy Core.
 
-One place says what is stored; the revisions under ``migrations/`` say how a database gets there, and a test holds the
-two against each other. Times are ``BIGINT`` microseconds (``ts``) or seconds (``bucket``) since the epoch, UTC: no
-dialect's own date type, so no server time zone can shift them. Durations are integer microseconds.
+One place says what is stored; the revisions under ``migrations/`` say how a database gets there, and a test
+holds the two against each other. Times are ``BIGINT`` microseconds (``ts``) or seconds (``bucket``) since the
+epoch, UTC: no dialect's own date type, so no server time zone can shift them. Durations are integer
+microseconds.
 """
 
 from __future__ import annotations
@@ -81,8 +82,8 @@ def _count(name: str) -> Column[int]:
 def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
     """Return the tables named ``<prefix>_request``, ``<prefix>_hits`` and so on.
 
-    Tables that are read by ranges of their key are clustered on it (``WITHOUT ROWID`` in SQLite, InnoDB does so
-    anyway): one B-tree instead of a heap and an index.
+    Tables that are read by ranges of their key are clustered on it (``WITHOUT ROWID`` in SQLite, InnoDB does
+    so anyway): one B-tree instead of a heap and an index.
     """
     metadata = MetaData()
 

@@ -88,14 +88,15 @@ class ExporterSettings:
                 number = low - 1
             if not low <= number <= high:
                 raise SettingsError(
-                    f"environment variable {variable}={text!r}: it must be a whole number from {low} to {high}"
+                    f"environment variable {variable}={text!r}: "
+                    f"it must be a whole number from {low} to {high}"
                 )
             values[name] = number
         return cls(**values)  # type: ignore[arg-type]  # text and numbers were told apart by _RANGES
 
 
 def absolute_url(database: str) -> str:
-    """Return the URL with a relative SQLite path made absolute, so that a later ``chdir`` moves no database."""
+    """Return the URL with a relative SQLite path made absolute: a later ``chdir`` moves no database."""
     match = _SQLITE_FILE.fullmatch(database)
     if not match or not match["path"] or match["path"] == ":memory:" or match["path"].startswith("file:"):
         return database

@@ -1,4 +1,4 @@
-"""The same as an OpenTelemetry exporter, for providers that are set up by name: ``OTEL_TRACES_EXPORTER=fmd``."""
+"""The same as an OpenTelemetry exporter, for set-ups by name: ``OTEL_TRACES_EXPORTER=fmd``."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _log = logging.getLogger("fmd_otel")
 class FmdSpanExporter(SpanExporter):
     """Puts entry spans into the database of fmd-otel.
 
-    A span processor drops what an exporter refuses, so this one refuses nothing: it hands over to the pipeline, which
-    waits for the database as long as there is room. Constructing it opens nothing.
+    A span processor drops what an exporter refuses, so this one refuses nothing: it hands over to the
+    pipeline, which waits for the database as long as there is room. Constructing it opens nothing.
     """
 
     def __init__(self, url: str | None = None, table_prefix: str | None = None) -> None:

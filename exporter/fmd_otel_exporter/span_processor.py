@@ -22,8 +22,8 @@ _log = logging.getLogger("fmd_otel")
 class FmdSpanProcessor(SpanProcessor):
     """Counts requests by their spans.
 
-    Used instead of OpenTelemetry's batch processor, whose 5 s delay would make the dashboard lag and whose settings
-    belong to the user's other exporters; the delay here is ``FMD_OTEL_DELAY_MS``, 500 ms unless set.
+    Used instead of OpenTelemetry's batch processor, whose 5 s delay would make the dashboard lag and whose
+    settings belong to the user's other exporters; the delay here is ``FMD_OTEL_DELAY_MS``, 500 ms unless set.
     """
 
     def __init__(self, settings: ExporterSettings | None = None, *, pipeline: Pipeline | None = None) -> None:

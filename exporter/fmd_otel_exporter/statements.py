@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, case, delete, insert, update
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import BindParameter, Connection, Table
     from sqlalchemy.sql.expression import Executable
 
     from fmd_otel_exporter.store import Store
@@ -47,7 +47,8 @@ class Statements:
             return [column.name for column in table.columns]
 
         self.ledger = Compiled(insert(tables.batch), connection, columns(tables.batch))
-        # A plain insert: a row that is there already must be noticed, since its share of the sums is there, too.
+        # A plain insert: a row that is there already must be noticed, since its share of the sums is there,
+        # too.
         self.request = Compiled(insert(tables.request), connection, columns(tables.request))
         self.hits = Compiled(
             dialect.insert_or_add(tables.hits, add=("n", "sum_us"), least=("min_us",), greatest=("max_us",)),
@@ -63,7 +64,8 @@ class Statements:
             ("day_start",),
         )
         endpoint, version = tables.endpoint.c, tables.version.c
-        first, last = bindparam("first"), bindparam("last")
+        first: BindParameter[int] = bindparam("first")
+        last: BindParameter[int] = bindparam("last")
         self.touch = Compiled(
             update(tables.endpoint)
             .where(endpoint.id == bindparam("endpoint"))

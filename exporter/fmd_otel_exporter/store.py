@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.dialects.base import Dialect
 
 _ABANDONED: list[Engine] = []
-"""Engines of a parent process. Closing their connections here could disturb the parent, so they are kept for ever."""
+"""Engines of a parent process, kept for ever: closing their connections here could disturb the parent."""
 
 
 class Store:
@@ -141,7 +141,8 @@ def open_store(url: str, prefix: str = DEFAULT_PREFIX, *, migrate: bool = True) 
         if not migrate:
             state = "missing" if found is None else f"of revision {found!r}, and {HEAD!r} is needed"
             raise StorageError(
-                f"the tables {prefix}_* of {safe_url(url)} are {state}; the monitored app creates and upgrades them"
+                f"the tables {prefix}_* of {safe_url(url)} are {state}; "
+                "the monitored app creates and upgrades them"
             )
     with dialect.migration_lock():
         dialect.prepare(create=True)
@@ -169,8 +170,8 @@ def _found_revision(store: Store) -> str | None:
     if found is not None and found not in REVISIONS:
         store.dispose()
         raise StorageError(
-            f"the tables {store.prefix}_* of {safe_url(store.url)} are of revision {found!r}, newer than this "
-            f"fmd-otel knows ({HEAD!r}); upgrade fmd-otel here, or use another database or table prefix"
+            f"the tables {store.prefix}_* of {safe_url(store.url)} are of revision {found!r}, newer than "
+            f"this fmd-otel knows ({HEAD!r}); upgrade fmd-otel here, or use another database or table prefix"
         )
     return found
 

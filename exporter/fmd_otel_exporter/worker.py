@@ -1,4 +1,4 @@
-"""The background thread: takes requests from the spool and brings them into the database, whatever happens there."""
+"""The background thread: brings requests from the spool into the database, whatever happens there."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from fmd_otel_exporter.native import Signal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fmd_otel_exporter.memory_spool import Spool
     from fmd_otel_exporter.records import EndpointInfo, RequestRecord
     from fmd_otel_exporter.settings import ExporterSettings
-    from fmd_otel_exporter.spool import Spool
     from fmd_otel_exporter.store import Store
     from fmd_otel_exporter.writer import Writer
 
@@ -27,10 +27,11 @@ LAST_RETRY_S = 5.0
 
 
 class Worker:
-    """Everything that happens on the background thread; other threads only read its counters and set its flags.
+    """Everything that happens on the background thread.
 
-    The database may be missing, locked, slow or full at any time. Then requests stay in the spool, which is bounded,
-    and the worker tries again, more and more rarely. It says so once, and once more when it is over.
+    Other threads only read its counters and set its flags. The database may be missing, locked, slow or full at
+    any time. Then requests stay in the spool, which is bounded, and the worker tries again, more and more rarely.
+    It says so once, and once more when it is over.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class Worker:
             self.close_store = False
             self._store.dispose()
 
-    # The database --------------------------------------------------------------------------------------------------
+    # The database
 
     def _open(self) -> None:
         from fmd_otel_exporter.store import open_store  # noqa: PLC0415 # SQLAlchemy, first needed here
@@ -160,7 +161,7 @@ class Worker:
         if self._store is not None:
             compact_days(self._store, now_ts_us=time.time_ns() // 1000)
 
-    # Requests ----------------------------------------------------------------------------------------------------
+    # Requests
 
     def _write_all(self) -> None:
         while batch := self._spool.take(self._settings.batch_size):
@@ -191,7 +192,7 @@ class Worker:
             self.written += result.written
             self.duplicate += result.duplicate
 
-    # Trouble -----------------------------------------------------------------------------------------------------
+    # Trouble
 
     def _fail(self, exc: Exception, *, retry_now: bool) -> None:
         text = str(exc) if isinstance(exc, StorageError) else f"{type(exc).__name__}: {exc}"
@@ -205,8 +206,8 @@ class Worker:
         if text != self._incident:
             self._incident = text
             _log.warning(
-                "fmd-otel cannot write to %s: %s. The app is not affected; up to %d requests wait in memory while "
-                "fmd-otel keeps trying.",
+                "fmd-otel cannot write to %s: %s. The app is not affected; up to %d requests wait in memory "
+                "while fmd-otel keeps trying.",
                 safe_url(self._settings.database),
                 text,
                 self._settings.queue_size,

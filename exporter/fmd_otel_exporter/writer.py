@@ -57,10 +57,11 @@ class _Batch(NamedTuple):
 class Writer:
     """Writes batches; belongs to one thread.
 
-    The sums in ``hits`` and ``lat_hist`` equal the raw rows because each of them is added up in the transaction that
-    inserts its row, and only then. A batch sent again is recognised by the ledger. Requests sent again in another
-    batch are recognised by their keys: the insert fails, the transaction is undone, and a second one adds up only
-    what is new. That second way is slow and rare, so the common way need not ask what is there.
+    The sums in ``hits`` and ``lat_hist`` equal the raw rows because each of them is added up in the
+    transaction that inserts its row, and only then. A batch sent again is recognised by the ledger. Requests
+    sent again in another batch are recognised by their keys: the insert fails, the transaction is undone, and
+    a second one adds up only what is new. That second way is slow and rare, so the common way need not ask
+    what is there.
     """
 
     def __init__(self, store: Store, *, default_level: int = 1) -> None:
@@ -117,7 +118,7 @@ class Writer:
                 return WriteResult(
                     written=len(fresh) + batch.rowless(), duplicate=len(batch.rows) - len(fresh)
                 )
-            except IntegrityError:
+            except IntegrityError:  # noqa: PERF203 # once, nearly always
                 # Where several may write at once, another has just written what was missing a moment ago.
                 if attempt == _ATTEMPTS:
                     raise
@@ -132,7 +133,8 @@ class Writer:
             self._store.dialect.insert_rows(connection, do.request.sql, batch.rows)
             do.hits.run(connection, hits_of(batch.rows))
             do.latencies.run(connection, latencies_of(batch.rows))
-            # These days have just got another row: their sums of the day, if there are any, are no longer complete.
+            # These days have just got another row: their sums of the day, if there are any, are no longer
+            # complete.
             do.reopen_day.run(connection, [(day,) for day in days_of(batch.rows)])
         do.touch.run(connection, [(endpoint, *batch.touches[endpoint]) for endpoint in sorted(batch.touches)])
         do.first_seen.run(connection, sorted(batch.earlier.items()))

@@ -30,6 +30,7 @@ def dialect_for(url: str) -> Dialect:
     backend = parsed.get_backend_name()
     if backend not in _MODULES:
         raise StorageError(
-            f"database {safe_url(url)!r}: no support for {backend!r}; supported are {', '.join(sorted(_MODULES))}"
+            f"database {safe_url(url)!r}: no support for {backend!r}; "
+            f"supported are {', '.join(sorted(_MODULES))}"
         )
     return cast("Dialect", import_module(_MODULES[backend]).create(parsed))

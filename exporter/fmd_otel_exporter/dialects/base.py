@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Dialect(Protocol):
     """One database, as the store and the writer see it.
 
-    Engines are made on demand and belong to the caller. Statements come back as SQLAlchemy constructs, which the
-    writer compiles once.
+    Engines are made on demand and belong to the caller. Statements come back as SQLAlchemy constructs, which
+    the writer compiles once.
     """
 
     name: str
@@ -35,7 +35,9 @@ class Dialect(Protocol):
         """Hold every other process off the schema; raises ``StorageError`` when that takes too long."""
 
     def prepare(self, *, create: bool) -> bool:
-        """Tell whether the database is ready for engines; with ``create``, under the migration lock, make it so.
+        """Tell whether the database is ready for engines.
+
+        With ``create``, which needs the migration lock, make it ready.
 
         Raises:
             StorageError: It is not there (or cannot be created), and what to do about it.
@@ -53,7 +55,7 @@ class Dialect(Protocol):
     def insert_or_add(
         self, table: Table, *, add: Sequence[str], least: Sequence[str] = (), greatest: Sequence[str] = ()
     ) -> Insert:
-        """Return an insert that, on an existing key, adds up, and keeps the smaller or greater of, some columns."""
+        """Return an insert that, where the key exists, adds up some columns and keeps extremes of others."""
 
     def insert_rows(self, connection: Connection, sql: str, rows: list[tuple[Any, ...]]) -> None:
         """Run a compiled insert for many rows, the fastest way this database has."""

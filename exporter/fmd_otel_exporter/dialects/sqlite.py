@@ -16,6 +16,7 @@ from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError, SQLA
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool, StaticPool
 
+from fmd_otel_exporter.dialects.sqlite_errors import cannot_write_beside, explain, no_directory
 from fmd_otel_exporter.errors import StorageError
 
 try:
@@ -56,13 +57,13 @@ class SqliteDialect:
         self._read_only = options.get("mode") == "ro"
         self._options = {key: value for key, value in options.items() if key != "mode"}
 
-    # Engines -----------------------------------------------------------------------------------------------------
+    # Engines
 
     def write_engine(self) -> Engine:
         """Return an engine whose transactions take the write lock when they begin.
 
-        A transaction that begins as a read and writes later fails at once, however long the busy timeout is, when
-        somebody else has written in between.
+        A transaction that begins as a read and writes later fails at once, however long the busy timeout is,
+        when somebody else has written in between.
         """
         return self._engine("BEGIN IMMEDIATE", query_only=False)
 
@@ -99,14 +100,15 @@ class SqliteDialect:
         connection = sqlite3.connect(
             target, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
-        # After a crash of the machine (not of a process) the last moments may be missing; the file stays sound.
+        # After a crash of the machine (not of a process) the last moments may be missing; the file stays
+        # sound.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA journal_size_limit = {_LARGEST_LOG}")
         # Batches rewrite the pages of the current hour: copying them back less often spares 8 % of the CPU.
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         return connection
 
-    # Start -------------------------------------------------------------------------------------------------------
+    # Start
 
     @contextmanager
     def migration_lock(self) -> Iterator[None]:
@@ -118,7 +120,7 @@ class SqliteDialect:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as exc:
-            raise StorageError(self._cannot_write_beside(exc)) from exc
+            raise cannot_write_beside(self.path, exc) from exc
         try:
             deadline = time.monotonic() + LOCK_TIMEOUT_S
             while True:
@@ -142,15 +144,13 @@ class SqliteDialect:
         if self.single_connection:
             return True
         if not self.path.parent.is_dir():
-            raise StorageError(
-                f"the SQLite database {self.path} cannot be created: there is no directory {self.path.parent}; "
-                "create it, or point the setting DATABASE (FMD_OTEL_DATABASE) elsewhere"
-            )
+            raise no_directory(self.path)
         if self.path.is_dir():
             raise StorageError(f"the SQLite database {self.path} is a directory; name a file in it")
         if not self.path.exists() and not (create and not self._read_only):
             raise StorageError(
-                f"there is no SQLite database {self.path}; the monitored app creates it with its first request"
+                f"there is no SQLite database {self.path}; "
+                "the monitored app creates it with its first request"
             )
         try:
             connection = self._connect("ro" if self._read_only else "rwc" if create else "rw")
@@ -174,7 +174,7 @@ class SqliteDialect:
             return "missing"
         return stat.st_dev, stat.st_ino
 
-    # Trouble -----------------------------------------------------------------------------------------------------
+    # Trouble
 
     def problem(self, exc: SQLAlchemyError) -> StorageError | None:
         """Tell trouble with the file from a fault in a statement or in its data."""
@@ -185,50 +185,9 @@ class SqliteDialect:
         return None
 
     def _explain(self, exc: BaseException) -> StorageError:
-        text = str(exc)
-        place = "in memory" if self.single_connection else str(self.path)
-        if "locked" in text or "busy" in text:
-            return StorageError(
-                f"the SQLite database {place} has been locked by another process for {BUSY_TIMEOUT_S:.0f} s",
-                busy=True,
-            )
-        if "not a database" in text or "malformed" in text:
-            return StorageError(
-                f"{place} is not a sound SQLite database ({text}); restore it from a copy, or move it away and a "
-                "new one will be created"
-            )
-        if "readonly" in text or "read-only" in text:
-            return StorageError(
-                f"the SQLite database {place} cannot be written ({text}); give this user write access to the file "
-                "and to its directory"
-            )
-        if "unable to open" in text:
-            if not self.path.exists() and self.path.parent.is_dir():
-                return StorageError(f"the SQLite database {place} is gone")
-            return StorageError(
-                f"the SQLite database {place} cannot be opened; check that its directory exists and that this user "
-                "may write in it"
-            )
-        if "full" in text:
-            return StorageError(f"the disk under the SQLite database {place} is full")
-        if "no such table" in text:
-            return StorageError(
-                f"the SQLite database {place} lacks a table of fmd-otel ({text})", no_tables=True
-            )
-        return StorageError(f"the SQLite database {place} cannot be used: {text}")
+        return explain(exc, None if self.single_connection else self.path)
 
-    def _cannot_write_beside(self, exc: OSError) -> str:
-        if not self.path.parent.is_dir():
-            return (
-                f"the SQLite database {self.path} cannot be created: there is no directory {self.path.parent}; "
-                "create it, or point the setting DATABASE (FMD_OTEL_DATABASE) elsewhere"
-            )
-        return (
-            f"no file can be written beside the SQLite database {self.path} ({exc.strerror}); give this user write "
-            f"access to {self.path.parent}, which SQLite's write-ahead log needs, too"
-        )
-
-    # Statements --------------------------------------------------------------------------------------------------
+    # Statements
 
     def insert_new(self, table: Table) -> Insert:
         """Return ``INSERT .. ON CONFLICT DO NOTHING``."""

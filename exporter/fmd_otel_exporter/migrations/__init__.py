@@ -6,7 +6,7 @@ Importing this module imports no Alembic: a start with nothing to upgrade only c
 from __future__ import annotations
 
 REVISIONS = ("0001",)
-"""Every revision this release knows, oldest first; a test holds the list against the files in ``versions/``."""
+"""Every revision this release knows, oldest first; a test holds it against the files in ``versions/``."""
 
 HEAD = REVISIONS[-1]
 

@@ -13,7 +13,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# Written out, not taken from schema.py: that file will move on, and this revision must go on meaning what it meant.
+# Written out, not taken from schema.py: that file will move on, and this revision must go on meaning what it
+# meant.
 
 
 def _bytes(length: int) -> Any:

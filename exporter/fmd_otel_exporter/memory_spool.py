@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 class Spool(Protocol):
     """Accepts requests from any thread, and hands them in batches to one.
 
-    A batch stays the spool's until :meth:`done`: whoever dies in between finds it here again (a spool on disk does so
-    after the process itself has died). Batches must come back unchanged, since the database knows them by content.
+    A batch stays the spool's until :meth:`done`: whoever dies in between finds it here again (a spool on disk
+    does so after the process itself has died). Batches must come back unchanged, since the database knows
+    them by content.
     """
 
     def put(self, record: RequestRecord) -> int:
         """Accept a request without ever blocking or raising; return how many were accepted so far."""
 
     def take(self, most: int) -> list[RequestRecord]:
-        """Return the batch not yet done, or else the oldest requests as a new one; empty when there are none."""
+        """Return the batch not yet done, or the oldest requests as a new one, or nothing."""
 
     def done(self) -> None:
         """Forget the batch that was taken."""
@@ -59,8 +60,8 @@ class _Tally:
 class MemorySpool:
     """Keeps requests in memory: they survive a database that is away, and not the process.
 
-    Takes no lock: :meth:`put` may run inside the garbage collector, when a response is abandoned, and so in the
-    middle of another ``put`` of the same thread.
+    Takes no lock: :meth:`put` may run inside the garbage collector, when a response is abandoned, and so in
+    the middle of another ``put`` of the same thread.
     """
 
     def __init__(self, bound: int) -> None:
