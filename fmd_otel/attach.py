@@ -1,0 +1,159 @@
+"""Putting a recorder on an application, and taking it off again."""
+
+from __future__ import annotations
+
+import logging
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from fmd_otel import otel_internals
+from fmd_otel.configuration import config
+from fmd_otel.handle import Handle
+from fmd_otel.recorder import STATE_KEY, Recorder, mark_counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from flask import Flask
+
+    from fmd_otel.monitor import Monitor
+    from fmd_otel.provider import Link
+    from fmd_otel.settings import Settings
+
+logger = logging.getLogger("fmd_otel")
+
+EXTENSION = "fmd_otel"
+"""Where the handle lives in ``app.extensions``."""
+_DASHBOARD_PACKAGES = ("dash", "dash_mantine_components", "dash_ag_grid", "plotly")
+
+
+class Outermost:
+    """What ``app.wsgi_app`` is while the dashboard is mounted.
+
+    Others may have wrapped it by the time the application is no longer monitored, and can then not be made to
+    let go: this lets them call the application as it was.
+    """
+
+    def __init__(self, target: WSGIApplication) -> None:
+        """Stand before ``target``."""
+        self.target = target
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        return self.target(environ, start_response)
+
+
+def attach(  # the parts of one application's monitoring, put together here
+    app: Flask, settings: Settings, monitor: Monitor, pipeline: Any, linked: Link | None, **otel_options: Any
+) -> Handle:
+    """Observe an application.
+
+    Args:
+        app: The application; nobody observes it yet.
+        settings: The settings in force.
+        monitor: Describes its requests.
+        pipeline: Takes their records.
+        linked: Our span processor's place on the provider, given up with the application; None if it stays.
+        otel_options: For OpenTelemetry's Flask instrumentation, if it is not active already.
+    """
+    instrumented_by_us = not otel_internals.is_instrumented(app)
+    original: WSGIApplication = app.wsgi_app
+    if instrumented_by_us:
+        otel_internals.instrument_app(app, enable_commenter=False, **otel_options)
+    otel_internals.move_before_request_first(app)
+    monitor.excluded = otel_internals.excluded_urls(app)
+
+    tear_down = _teardown_function(monitor)
+    app.teardown_request_funcs.setdefault(None, []).append(tear_down)
+    recorder = Recorder(app.wsgi_app, monitor)
+    outermost: Recorder | Outermost = recorder
+    if settings.include_dashboard and (mounted := _with_dashboard(app, recorder, settings)) is not None:
+        outermost = Outermost(mounted)
+    app.wsgi_app = outermost  # type: ignore[assignment,method-assign]  # the place Flask documents for middlewares
+
+    def detach() -> None:
+        recorder.active = False
+        functions = app.teardown_request_funcs.get(None, [])
+        if tear_down in functions:
+            functions.remove(tear_down)
+        if instrumented_by_us:
+            otel_internals.remove_instrumentation(app)
+            recorder.wsgi_app = original
+        elif linked is None:
+            # Its spans go on, and somebody else's span processor of ours would count them.
+            app.teardown_request_funcs.setdefault(None, []).append(_mark_counted_at_teardown)
+        if linked is not None:
+            linked.close()
+        if isinstance(outermost, Outermost):
+            outermost.target = recorder.wsgi_app
+        if app.wsgi_app is outermost:
+            app.wsgi_app = recorder.wsgi_app  # type: ignore[assignment,method-assign]  # as above
+        app.extensions.pop(EXTENSION, None)
+
+    handle = Handle(settings, monitor=monitor, pipeline=pipeline, detach=detach)
+    app.extensions[EXTENSION] = handle
+    config.follow(monitor)
+    monitor.announce()
+    return handle
+
+
+def _teardown_function(monitor: Monitor) -> Callable[[BaseException | None], None]:
+    """Make the function that runs at the end of each request context, before OpenTelemetry ends the span."""
+    current = otel_internals.current_request_context
+
+    def fmd_otel_teardown(_error: BaseException | None) -> None:
+        try:
+            context = current()
+            state = context.request.environ.get(STATE_KEY)
+            # As a rule all was said when the status line passed by, and this is the end of it.
+            if state is not None and not state.described and not state.done and state.monitor is monitor:
+                state.tear_down(context)
+        except Exception as error:  # noqa: BLE001 # nothing of ours may reach the request
+            monitor.guard.failed("teardown", error)
+
+    return fmd_otel_teardown
+
+
+def _mark_counted_at_teardown(_error: BaseException | None) -> None:
+    context = otel_internals.current_request_context()
+    if context is not None:
+        mark_counted(context.request.environ)
+
+
+def _with_dashboard(app: Flask, recorder: Recorder, settings: Settings) -> WSGIApplication | None:
+    """Mount the dashboard in front of the recorder, if it is installed: its own requests are not recorded."""
+    if any(find_spec(package) is None for package in _DASHBOARD_PACKAGES):
+        logger.info("the dashboard is not installed here; pip install 'fmd-otel[dashboard]' mounts it")
+        return None
+    try:
+        from fmd_otel_dash.mount import LazyMount  # noqa: PLC0415 # only where it is wanted
+
+        prefix = f"/{settings.custom_link}"
+        _warn_of_hidden_routes(app, prefix)
+
+        def factory() -> Any:
+            from fmd_otel_dash import create_wsgi  # noqa: PLC0415 # heavy; this is the first visit
+
+            _warn_of_hidden_routes(app, prefix)
+            with otel_internals.plain_flask():
+                return create_wsgi(settings.dashboard())
+
+        return LazyMount(recorder, prefix, factory)
+    except Exception:
+        logger.exception("the dashboard could not be mounted; requests are recorded all the same")
+        return None
+
+
+def _warn_of_hidden_routes(app: Flask, prefix: str) -> None:
+    hidden = [
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if rule.rule == prefix or rule.rule.startswith(f"{prefix}/")
+    ]
+    if hidden:
+        logger.warning(
+            "the dashboard at %s hides the application's own %s; set CUSTOM_LINK to another path",
+            prefix,
+            ", ".join(hidden[:3]),
+        )

@@ -1,0 +1,161 @@
+"""What one application's recorder needs to know, and what it asks of each request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from fmd_otel.client_ip import custom_address, remote_address
+from fmd_otel.group_by import group_text
+from fmd_otel.guard import Guard
+from fmd_otel.otel_internals import SPAN_KEY
+from fmd_otel_exporter import attributes
+from fmd_otel_exporter.records import EndpointInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from _typeshed.wsgi import WSGIEnvironment
+    from flask import Flask
+    from opentelemetry.util.http import ExcludeList
+
+    from fmd_otel.recorder import RequestState
+    from fmd_otel_exporter.records import RequestRecord
+
+_IMPLIED_METHODS = frozenset({"HEAD", "OPTIONS"})
+
+
+class Sink(Protocol):
+    """The part of the pipeline that a request meets."""
+
+    def offer(self, record: RequestRecord) -> None:
+        """Take a record; never blocks, never raises."""
+
+    def announce(self, infos: Sequence[EndpointInfo]) -> None:
+        """Take endpoints that exist, requested or not."""
+
+    def level_of(self, service: str, endpoint: str) -> int:
+        """Return the monitor level in force."""
+
+
+class KnownEndpoint(NamedTuple):
+    """What is the same for every request of an endpoint."""
+
+    blueprint: str | None
+    span_attributes: dict[str, Any]
+
+
+class Monitor:
+    """One monitored application."""
+
+    def __init__(  # noqa: PLR0913 # one argument for each thing that is configured
+        self,
+        app: Flask,
+        *,
+        service: str,
+        version: str,
+        pipeline: Sink,
+        group_by: Any = None,
+        get_ip: Any = None,
+        excluded: ExcludeList | None = None,
+    ) -> None:
+        """Keep what requests of ``app`` are described with."""
+        self.app = app
+        self.service = service
+        self.version = version
+        self.pipeline = pipeline
+        self.group_by = group_by
+        self.get_ip = get_ip
+        self.excluded = excluded
+        self.guard = Guard()
+        # As many as the application has endpoints; made-up URLs match none.
+        self._known: dict[str, KnownEndpoint] = {}
+
+    def setting_changed(self, name: str, value: Any) -> None:
+        """Obey an assignment to ``fmd_otel.config``."""
+        setattr(self, name, value)
+
+    def describe(self, state: RequestState, request: Any, environ: WSGIEnvironment) -> None:
+        """Fill in the state of a request, and its span; the request context is the current one."""
+        if self.excluded is not None and self.excluded.url_disabled(request.url):
+            state.done = True
+            return
+        rule = request.url_rule
+        span_attributes: dict[str, Any]
+        if rule is None:
+            span_attributes = {attributes.RECORDED: True, attributes.VERSION: self.version}
+        else:
+            endpoint = rule.endpoint
+            known = self._known.get(endpoint) or self._learn(endpoint)
+            state.endpoint = endpoint
+            state.route = rule.rule
+            state.blueprint = known.blueprint
+            state.level = self.pipeline.level_of(self.service, endpoint)
+            span_attributes = known.span_attributes
+        state.method = environ.get("REQUEST_METHOD", state.method)
+        if environ.get("HTTP_UPGRADE", "").lower() == "websocket":
+            # It lasts as long as somebody keeps a page open: counted, but no latency.
+            state.level = 0
+        if state.level != 0:
+            span_attributes = span_attributes.copy()
+            state.ip = address = self._address(environ)
+            if address is not None:
+                span_attributes[attributes.CLIENT_ADDRESS] = address
+            if self.group_by is not None:
+                state.group_by = group = self._group()
+                if group is not None:
+                    span_attributes[attributes.GROUP_BY] = group
+        span = environ.get(SPAN_KEY)
+        if span is not None:
+            context = span.get_span_context()
+            state.span_id = context.span_id
+            state.trace_id = context.trace_id
+            span.set_attributes(span_attributes)
+
+    def announce(self) -> None:
+        """Tell the pipeline every endpoint of the application."""
+        self.pipeline.announce(tuple(endpoint_infos(self.app, self.service)))
+
+    def _learn(self, endpoint: str) -> KnownEndpoint:
+        blueprint = endpoint.rpartition(".")[0] or None
+        span_attributes: dict[str, Any] = {
+            attributes.RECORDED: True,
+            attributes.VERSION: self.version,
+            attributes.ENDPOINT: endpoint,
+        }
+        if blueprint is not None:
+            span_attributes[attributes.BLUEPRINT] = blueprint
+        known = self._known[endpoint] = KnownEndpoint(blueprint, span_attributes)
+        return known
+
+    def _address(self, environ: WSGIEnvironment) -> str | None:
+        get_ip = self.get_ip
+        if get_ip is not None:
+            try:
+                return custom_address(get_ip)
+            except Exception as error:  # noqa: BLE001 # the user's function, of which anything may come
+                self.guard.failed("get_ip", error)
+        return remote_address(environ)
+
+    def _group(self) -> str | None:
+        try:
+            return group_text(self.group_by)
+        except Exception as error:  # noqa: BLE001 # the user's function, of which anything may come
+            self.guard.failed("group_by", error)
+            return None
+
+
+def endpoint_infos(app: Flask, service: str) -> Iterator[EndpointInfo]:
+    """Yield the endpoints of an application: one each, with its first rule and the methods of all of them."""
+    methods: dict[str, set[str]] = {}
+    routes: dict[str, str] = {}
+    for rule in app.url_map.iter_rules():
+        routes.setdefault(rule.endpoint, rule.rule)
+        methods.setdefault(rule.endpoint, set()).update((rule.methods or set()) - _IMPLIED_METHODS)
+    for endpoint, route in routes.items():
+        yield EndpointInfo(
+            service=service,
+            endpoint=endpoint,
+            route=route,
+            methods=",".join(sorted(methods[endpoint])) or None,
+            blueprint=endpoint.rpartition(".")[0] or None,
+        )
