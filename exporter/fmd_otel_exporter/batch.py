@@ -159,8 +159,9 @@ def touches_of(records: Iterable[RequestRecord], ids: Ids) -> tuple[dict[int, To
             touch = Touch(min(touch[0], other[0]), max(touch[1], other[1]), touch[2] + other[2])
         touches[number] = touch
         seen = ids.versions.get((service, version))
-        if seen is not None and touch[0] < earlier.get(seen, ids.first_ts[seen]):
-            earlier[seen] = touch[0]
+        # Not the merged touch: that is the endpoint's, over all versions in the batch.
+        if seen is not None and timestamp(first) < earlier.get(seen, ids.first_ts[seen]):
+            earlier[seen] = timestamp(first)
     return touches, earlier
 
 

@@ -95,9 +95,19 @@ class ExporterSettings:
         return cls(**values)  # type: ignore[arg-type]  # text and numbers were told apart by _RANGES
 
 
+def sqlite_path(database: str) -> str:
+    """Return the path in a SQLite URL, letter by letter, and ``:memory:`` where there is none.
+
+    SQLAlchemy decodes ``%20`` in it since 2.1 and did not before; a file must not change its name with a release
+    of SQLAlchemy.
+    """
+    match = _SQLITE_FILE.fullmatch(database)
+    return match["path"] or ":memory:" if match else ":memory:"
+
+
 def absolute_url(database: str) -> str:
     """Return the URL with a relative SQLite path made absolute: a later ``chdir`` moves no database."""
     match = _SQLITE_FILE.fullmatch(database)
-    if not match or not match["path"] or match["path"] == ":memory:" or match["path"].startswith("file:"):
+    if not match or sqlite_path(database) == ":memory:" or match["path"].startswith("file:"):
         return database
     return f"{match['scheme']}{os.path.abspath(match['path'])}{match['query'] or ''}"  # noqa: PTH100 # no resolving of links

@@ -33,4 +33,4 @@ def dialect_for(url: str) -> Dialect:
             f"database {safe_url(url)!r}: no support for {backend!r}; "
             f"supported are {', '.join(sorted(_MODULES))}"
         )
-    return cast("Dialect", import_module(_MODULES[backend]).create(parsed))
+    return cast("Dialect", import_module(_MODULES[backend]).create(url, parsed))

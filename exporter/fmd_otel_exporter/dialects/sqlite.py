@@ -18,6 +18,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from fmd_otel_exporter.dialects.sqlite_errors import cannot_write_beside, explain, no_directory
 from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.settings import sqlite_path
 
 try:
     import fcntl
@@ -36,9 +37,9 @@ _LARGEST_LOG = 64 * 1024 * 1024
 _CHECKPOINT_PAGES = 4000
 
 
-def create(url: URL) -> SqliteDialect:
+def create(url: str, parsed: URL) -> SqliteDialect:
     """Return the dialect of one SQLite database."""
-    return SqliteDialect(url)
+    return SqliteDialect(sqlite_path(url), {key: str(value) for key, value in parsed.query.items()})
 
 
 class SqliteDialect:
@@ -46,10 +47,14 @@ class SqliteDialect:
 
     name = "sqlite"
 
-    def __init__(self, url: URL) -> None:
-        """Work out which file the URL means; nothing is opened."""
-        database = url.database or ":memory:"
-        options = {key: str(value) for key, value in url.query.items() if key not in ("uri", "timeout")}
+    def __init__(self, database: str, options: dict[str, str]) -> None:
+        """Work out which file is meant; nothing is opened.
+
+        Args:
+            database: Path, ``file:`` URI without options, or ``:memory:``.
+            options: Those of the URL; SQLite itself knows ``mode``, ``cache``, ``immutable`` and others.
+        """
+        options = {key: value for key, value in options.items() if key not in ("uri", "timeout")}
         if database.startswith("file:"):
             database = unquote(database[len("file:") :])
         self.single_connection = database == ":memory:" or options.get("mode") == "memory"

@@ -1,0 +1,154 @@
+"""What the exporter's tests share."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import func, select
+
+from fmd_otel_exporter.pipeline import Pipeline
+from fmd_otel_exporter.records import RequestRecord
+from fmd_otel_exporter.settings import ExporterSettings
+from fmd_otel_exporter.store import Store, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+NOON_US = 1_790_164_800_000_000
+"""2026-09-23 12:00:00 UTC."""
+
+_random = random.Random(20260923)
+_spans = count(1)
+
+
+def _record(**fields: Any) -> RequestRecord:
+    number = next(_spans)
+    values: dict[str, Any] = {
+        "service": "shop",
+        "endpoint": "shop.cart",
+        "ts_us": NOON_US + number,
+        "span_id": number.to_bytes(8, "big"),
+        "trace_id": _random.randbytes(16),
+        "duration_us": 12_345,
+        "status": 200,
+        "method": "GET",
+        "version": "1.0",
+    }
+    return RequestRecord(**(values | fields))
+
+
+@pytest.fixture
+def record() -> Callable[..., RequestRecord]:
+    """Make one request, a new one each time; keyword arguments say what matters about it."""
+    return _record
+
+
+@pytest.fixture
+def noon_us() -> int:
+    return NOON_US
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'fmd.db'}"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    store = open_store(url)
+    yield store
+    store.dispose()
+
+
+@pytest.fixture
+def pipeline(url: str) -> Iterator[Pipeline]:
+    pipeline = Pipeline(ExporterSettings(database=url, delay_ms=20))
+    yield pipeline
+    pipeline.shutdown(1000)
+
+
+@pytest.fixture
+def rows() -> Callable[[Store, str], list[dict[str, Any]]]:
+    """Read a whole table."""
+
+    def read(store: Store, name: str) -> list[dict[str, Any]]:
+        table = getattr(store.tables, name)
+        with store.read() as connection:
+            query = select(table).order_by(*table.primary_key)
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    return read
+
+
+@pytest.fixture
+def sums() -> Callable[[Store], dict[str, int | None]]:
+    """Read what must be equal at any time: the raw rows and what the rollups say of them."""
+
+    def read(store: Store) -> dict[str, int | None]:
+        t = store.tables
+        with store.read() as connection:
+            return {
+                "requests": connection.scalar(select(func.count()).select_from(t.request)),
+                "hits": connection.scalar(select(func.coalesce(func.sum(t.hits.c.n), 0))),
+                "latencies": connection.scalar(select(func.coalesce(func.sum(t.lat_hist.c.n), 0))),
+            }
+
+    return read
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], Any]], Any]:
+    """Wait until something holds, and fail when it does not within a long while."""
+
+    def wait(condition: Callable[[], Any], within_s: float = 20.0) -> Any:
+        deadline = time.monotonic() + within_s
+        while not (value := condition()):
+            assert time.monotonic() < deadline, "it never came true"
+            time.sleep(0.01)
+        return value
+
+    return wait
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Run Python code in a process of its own; whatever still runs at the end is killed."""
+    running: list[subprocess.Popen[str]] = []
+
+    def run(code: str, *arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+        )
+        running.append(process)
+        return process
+
+    yield run
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def run(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., str]:
+    """Run Python code in a process of its own to its end, and return what it printed."""
+
+    def complete(code: str, *arguments: str) -> str:
+        process = start(code, *arguments)
+        output, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+        return output.strip()
+
+    return complete

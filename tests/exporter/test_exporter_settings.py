@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from fmd_otel_exporter.errors import SettingsError, safe_url
+from fmd_otel_exporter.settings import ExporterSettings, absolute_url
+
+
+def test_the_environment_overrides_the_defaults_and_empty_variables_do_not():
+    settings = ExporterSettings.from_env(
+        {"FMD_OTEL_DATABASE": "sqlite:///a b.db", "FMD_OTEL_MONITOR_LEVEL": "0", "FMD_OTEL_TABLE_PREFIX": " "}
+    )
+    assert settings == ExporterSettings(database="sqlite:///a b.db", default_level=0)
+
+
+@pytest.mark.parametrize("text", ["two", "-1", "4", "1.5"])
+def test_a_wrong_number_in_the_environment_is_named_with_its_variable_and_range(text: str):
+    with pytest.raises(SettingsError, match=rf"FMD_OTEL_MONITOR_LEVEL='{text}'.*from 0 to 3"):
+        ExporterSettings.from_env({"FMD_OTEL_MONITOR_LEVEL": text})
+
+
+@pytest.mark.parametrize("prefix", ["", "1st", "my-app", "a b", "x;DROP TABLE y", "ü", "a" * 32, 'q"'])
+def test_a_prefix_that_is_no_identifier_is_refused(prefix: str):
+    with pytest.raises(SettingsError, match="table prefix"):
+        ExporterSettings(table_prefix=prefix)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"queue_size": 0}, {"batch_size": True}, {"delay_ms": 1.5}, {"default_level": 4}]
+)
+def test_a_number_out_of_range_is_refused(wrong: dict[str, object]):
+    with pytest.raises(SettingsError, match=next(iter(wrong))):
+        ExporterSettings(**wrong)
+
+
+def test_a_database_without_a_scheme_is_refused_with_an_example():
+    with pytest.raises(SettingsError, match=r"'fmd\.db' is no database URL; write it like 'sqlite:///"):
+        ExporterSettings(database="fmd.db")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:s3cret@host/db",
+        "postgresql://me:s3cret@with@host:5432/db",
+        "mysql+pymysql://me:s3/cr:et@host/db",
+        "postgresql://host/db?user=me&password=s3cret",
+        "postgresql://host/db?sslpassword=s3cret&x=1",
+    ],
+)
+def test_no_password_is_shown(url: str):
+    for shown in (safe_url(url), repr(ExporterSettings(database=url))):
+        assert "s3" not in shown
+        assert "host" in shown
+
+
+def test_a_relative_path_is_pinned_to_the_directory_of_the_start():
+    assert absolute_url("sqlite:///x/y.db?mode=ro") == f"sqlite:///{os.path.abspath('x/y.db')}?mode=ro"
+    for url in (
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:////tmp/x.db",
+        "postgresql://h/d",
+        "sqlite:///file:x",
+    ):
+        assert absolute_url(url) == url

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, inspect, text
+
+from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.migrations import HEAD, REVISIONS, version_table
+from fmd_otel_exporter.migrations.run import alembic_config
+from fmd_otel_exporter.schema import build_tables
+from fmd_otel_exporter.store import Store, open_store
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+def _described(engine: Engine) -> dict[str, object]:
+    inspector = inspect(engine)
+    with engine.connect() as connection:
+        clustered = dict(
+            tuple(row) for row in connection.execute(text("SELECT name, wr FROM pragma_table_list"))
+        )
+    return {
+        table: {
+            "columns": [
+                (c["name"], str(c["type"]), c["nullable"], c["default"], c["primary_key"])
+                for c in inspector.get_columns(table)
+            ],
+            "key": inspector.get_pk_constraint(table)["constrained_columns"],
+            "unique": sorted(
+                (u["name"], tuple(u["column_names"])) for u in inspector.get_unique_constraints(table)
+            ),
+            "indexes": inspector.get_indexes(table),
+            "clustered": clustered[table],
+        }
+        for table in inspector.get_table_names()
+        if not table.endswith("_schema_version")
+    }
+
+
+def test_the_revisions_lead_exactly_to_the_tables_of_the_schema(store: Store, tmp_path):
+    direct = create_engine(f"sqlite:///{tmp_path}/direct.db")
+    build_tables("fmd").metadata.create_all(direct)
+    migrated = create_engine(f"sqlite:///{tmp_path}/fmd.db")
+    assert _described(migrated) == _described(direct)
+    with migrated.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": version_table("fmd")})
+        assert compare_metadata(context, build_tables("fmd").metadata) == []
+
+
+def test_the_list_of_revisions_is_that_of_the_files():
+    script = ScriptDirectory.from_config(alembic_config("fmd"))
+    assert tuple(revision.revision for revision in reversed(list(script.walk_revisions()))) == REVISIONS
+    assert script.get_current_head() == HEAD
+
+
+def test_opening_again_does_not_import_alembic(store: Store, run):
+    code = """
+import sys
+from fmd_otel_exporter.store import open_store
+open_store(sys.argv[1])
+print(sorted(name for name in sys.modules if name.partition(".")[0] in ("alembic", "mako")))
+"""
+    assert run(code, store.url) == "[]"
+
+
+def test_two_prefixes_share_a_database_in_peace(url: str, record):
+    first, second = open_store(url, "one"), open_store(url, "two")
+    with first.read() as connection:
+        names = set(inspect(connection).get_table_names())
+    assert {"one_request", "two_request", "one_schema_version", "two_schema_version"} <= names
+    assert not {name for name in names if not name.startswith(("one_", "two_"))}
+    first.dispose()
+    second.dispose()
+
+
+def test_a_newer_schema_is_left_alone_and_says_what_to_do(store: Store):
+    with store.write() as connection:
+        connection.execute(text("UPDATE fmd_schema_version SET version_num = '9999'"))
+    for migrate in (True, False):
+        with pytest.raises(
+            StorageError, match=r"'9999', newer than this fmd-otel knows \('0001'\); upgrade fmd"
+        ):
+            open_store(store.url, migrate=migrate)
+
+
+def test_an_upgrade_that_was_interrupted_is_taken_up_again(store: Store):
+    # As on a database without transactional DDL: some tables are there, the revision is not noted.
+    with store.write() as connection:
+        connection.execute(text("DELETE FROM fmd_schema_version"))
+        connection.execute(text("DROP TABLE fmd_lease"))
+    again = open_store(store.url)
+    with again.read() as connection:
+        assert connection.execute(text("SELECT * FROM fmd_lease")).all() == []
+    again.dispose()
+
+
+def test_racing_starts_on_an_empty_database_all_succeed(tmp_path, start):
+    code = """
+import sys
+from fmd_otel_exporter.store import open_store
+from fmd_otel_exporter.writer import Writer
+from fmd_otel_exporter.records import RequestRecord
+import alembic.command, os
+print("ready", flush=True)
+sys.stdin.readline()
+store = open_store(sys.argv[1])
+r = RequestRecord("s", "e", 1_790_000_000_000_000, os.urandom(8), os.urandom(16), 5, 200, "GET", "1")
+print(Writer(store).write([r]).written)
+"""
+    started = succeeded = 0
+    for turn in range(4):
+        racers = [start(code, f"sqlite:///{tmp_path}/race{turn}.db") for _ in range(6)]
+        for racer in racers:
+            assert racer.stdout.readline() == "ready\n"
+        for racer in racers:
+            racer.stdin.write("go\n")
+            racer.stdin.flush()
+        for racer in racers:
+            output, errors = racer.communicate(timeout=60)
+            started += 1
+            succeeded += output == "1\n"
+            assert errors == ""
+        store = open_store(f"sqlite:///{tmp_path}/race{turn}.db")
+        with store.read() as connection:
+            assert connection.scalar(text("SELECT sum(n) FROM fmd_hits")) == 6
+        store.dispose()
+    assert (started, succeeded) == (24, 24)

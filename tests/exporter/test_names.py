@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from fmd_otel_exporter.store import Store
+from fmd_otel_exporter.names import storable
+from fmd_otel_exporter.writer import Writer, WriteResult
+
+HOSTILE = [
+    "",
+    " ",
+    "naïve ☃ 𝔘 👩‍👩‍👧",
+    "Robert'); DROP TABLE fmd_request;--",
+    '"quoted" `ticks` [brackets] %s %(x)s :bind ? {0}',
+    "<script>alert(1)</script>",
+    "line\nbreak\ttab\r",
+    "nul\0inside",
+    "lone \udcff surrogate",
+    "x" * 5_000,
+    "ü" * 5_000,
+    "../../etc/passwd",
+    "\u202eright to left",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_any_name_can_be_stored_and_found_again(store: Store, record, rows, sums, name: str):
+    fields = {
+        "service": name,
+        "endpoint": name,
+        "version": name,
+        "group_by": name,
+        "ip": name,
+        "method": name,
+    }
+    for level in (1, 0, 1):
+        assert Writer(store).write(
+            [record(level=level, route=name, blueprint=name, **fields)]
+        ) == WriteResult(1, 0)
+    assert len(rows(store, "endpoint")) == len(rows(store, "version")) == 1
+    assert len(rows(store, "subject")) == 2
+    assert rows(store, "endpoint")[0]["name"] == storable(name, 255)
+    assert set(sums(store).values()) == {2}
+
+
+def test_long_names_are_cut_and_stay_two(store: Store, record, rows):
+    Writer(store).write([record(endpoint="e" * 300 + tail, group_by="g" * 600 + tail) for tail in "ab"])
+    assert [len(row["name"]) for row in rows(store, "endpoint")] == [255, 255]
+    assert [len(row["value"]) for row in rows(store, "subject")] == [512, 512]
+    assert len({row["value"] for row in rows(store, "subject")}) == 2
+
+
+def test_names_that_become_the_same_share_an_endpoint(store: Store, record, rows, noon_us: int):
+    Writer(store).write(
+        [record(endpoint="a\0", ts_us=noon_us), record(endpoint="a\ufffd", ts_us=noon_us + 5, level=0)]
+    )
+    (endpoint,) = rows(store, "endpoint")
+    assert (endpoint["first_ts"], endpoint["last_ts"], endpoint["level0_n"]) == (noon_us, noon_us + 5, 1)
+
+
+def test_a_name_keeps_what_it_is_when_it_fits():
+    assert storable("shop.cart", 255) == "shop.cart"
+    assert storable("ü" * 255, 255) == "ü" * 255
+    assert storable(3, 255) == "3"
