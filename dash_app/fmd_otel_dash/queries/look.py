@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Subquery, case, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Subquery, case, cast, func, literal, select
 
 from fmd_otel_dash.queries.plan import split
 from fmd_otel_dash.queries.scope import US_PER_S, Scope
@@ -88,6 +88,20 @@ class Look:
         rolled = self.rolled_days(scope) if days else ()
         segments = split(scope.start_us, scope.end_us, width_s=LATENCY_BUCKET_S, days=rolled)
         return latency_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope))
+
+    def raw(self, scope: Scope) -> Subquery:
+        """Return the scope's requests one by one, counted like hits rows: for ranges of a few hours."""
+        c = self.tables.request.c
+        rows = select(
+            c.endpoint_id,
+            c.ts,
+            c.status,
+            c.bkt,
+            literal(1, BigInteger).label("n"),
+            c.duration.label("sum_us"),
+        ).where(c.endpoint_id.in_(self.endpoint_ids), c.ts >= scope.start_us, c.ts < scope.end_us)
+        ids = self.version_ids(scope)
+        return (rows if ids is None else rows.where(c.version_id.in_(ids))).subquery("source")
 
     def rolled_days(self, scope: Scope) -> tuple[int, ...]:
         """Return the UTC days (epoch seconds) inside the range whose day rollups are complete."""

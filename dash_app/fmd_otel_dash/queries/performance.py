@@ -1,0 +1,110 @@
+"""API Performance: how long each endpoint takes, and whether that has changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from sqlalchemy import select
+
+from fmd_otel_dash.queries.counts import NOTHING, Counts, summed, together
+from fmd_otel_dash.queries.latency import Grouped, grouped
+from fmd_otel_dash.queries.look import Endpoint, Look, look
+from fmd_otel_dash.stats.percentiles import BoxStats, Change, box, change
+
+if TYPE_CHECKING:
+    from fmd_otel_dash.queries.scope import Scope
+    from fmd_otel_exporter.store import Store
+
+Order = Literal["p95", "time", "change", "requests"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointPerformance(Counts):
+    """One endpoint's durations in the range."""
+
+    endpoint: Endpoint
+    box: BoxStats
+    before: BoxStats | None
+    """The comparison's, where it has requests."""
+    change: Change | None
+    """Of p95 against the comparison."""
+    time_share: float
+    """Share of the time that all endpoints together spent."""
+
+
+@dataclass(frozen=True)
+class Performance:
+    """All endpoints with requests in the range."""
+
+    scope: Scope
+    compare: Scope | None
+    endpoints: tuple[EndpointPerformance, ...]
+    """Slowest p95 first."""
+    last_recorded_us: int | None
+    """Newest recorded request, sought only where the range is empty."""
+
+    @property
+    def n(self) -> int:
+        """Requests of all endpoints."""
+        return together(self.endpoints).n
+
+    def ordered(self, order: Order) -> tuple[EndpointPerformance, ...]:
+        """Return the endpoints with the one to look at first on top.
+
+        By change, those that got slower beyond doubt come before those that only may have.
+        """
+        if order == "time":
+            return tuple(sorted(self.endpoints, key=lambda one: -one.sum_us))
+        if order == "requests":
+            return tuple(sorted(self.endpoints, key=lambda one: -one.n))
+        if order == "change":
+            return tuple(sorted(self.endpoints, key=_least_changed_last))
+        return self.endpoints
+
+
+def performance(store: Store, scope: Scope, compare: Scope | None) -> Performance:
+    """Read the durations of every endpoint of the scope."""
+    with look(store, scope) as view:
+        c = view.hits(scope).c
+        counted = {
+            endpoint_id: Counts(*counts)
+            for endpoint_id, *counts in view.conn.execute(
+                select(c.endpoint_id, *summed(c)).group_by(c.endpoint_id)
+            ).all()
+        }
+        after = _latency(view, scope)
+        before = _latency(view, compare) if compare else {}
+        last_us = None if counted else view.last_recorded_us()
+    all_us = together(counted.values()).sum_us or 1
+    found = []
+    for endpoint in view.endpoints:
+        sample, counts = after.get(endpoint.id, {}), counted.get(endpoint.id, NOTHING)
+        stats = box(sample)
+        if stats is None:
+            continue
+        found.append(
+            EndpointPerformance(
+                endpoint=endpoint,
+                n=counts.n,
+                errors=counts.errors,
+                client_errors=counts.client_errors,
+                sum_us=counts.sum_us,
+                box=stats,
+                before=box(before.get(endpoint.id, {})),
+                change=change(before.get(endpoint.id, {}), sample, 0.95),
+                time_share=counts.sum_us / all_us,
+            )
+        )
+    found.sort(key=lambda one: (-one.box.p95_us, one.endpoint.name))
+    return Performance(scope, compare, tuple(found), last_us)
+
+
+def _latency(view: Look, scope: Scope) -> Grouped:
+    source = view.latency(scope)
+    return grouped(view, source, source.c.endpoint_id)
+
+
+def _least_changed_last(one: EndpointPerformance) -> tuple[bool, bool, float]:
+    moved = one.change
+    return moved is None, moved is not None and not moved.significant, -(moved.ratio if moved else 0.0)
