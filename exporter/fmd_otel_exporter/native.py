@@ -23,6 +23,12 @@ def _original(name: str) -> Any:
     return getattr(_thread, name)
 
 
+def allocate_lock() -> _thread.LockType:
+    """Return a lock that stops a thread, not a greenlet: for moments that a real thread and others share."""
+    lock: _thread.LockType = _original("allocate_lock")()
+    return lock
+
+
 class Signal:
     """Wakes one waiting thread; safe to set from anywhere, signal handlers and finalisers included."""
 
