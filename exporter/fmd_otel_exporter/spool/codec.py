@@ -1,8 +1,8 @@
 """Records to bytes and back, made for one record at a time on the thread that serves the request.
 
-A payload is a fixed part, two ids, and all text joined by NUL and encoded in one go: one ``join`` and one ``encode``
-cost less than eight of them. Layouts never change; a new layout is a new kind, so that a file written by an older
-release stays readable and one written by a newer release is told apart by its kind byte.
+A payload is a fixed part, two ids, and all text joined by NUL and encoded in one go: one ``join`` and one
+``encode`` cost less than eight of them. Layouts never change; a new layout is a new kind, so that a file
+written by an older release stays readable and one written by a newer release is told apart by its kind byte.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import struct
 from fmd_otel_exporter.records import RequestRecord
 
 Record = RequestRecord
-"""Everything that can be spooled: requests today; profiles, outliers and exceptions get a kind of their own."""
+"""All that can be spooled: requests today; profiles, outliers and exceptions get a kind of their own."""
 
 KIND_REQUEST = 1
 

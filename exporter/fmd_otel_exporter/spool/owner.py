@@ -1,14 +1,16 @@
 """Who may read and drop a segment: the process that holds its owner's lock.
 
-Every process writes under a name of its own, ``<pid>-<random>``, and holds an ``flock`` on ``<name>.lock`` for as long
-as it lives. The kernel lets go of the lock when the process dies, however it dies, and whoever gets it then inherits
-the segments. Process ids are shown to people and never compared: they are used again, also by another container.
+Every process writes under a name of its own, ``<pid>-<random>``, and holds an ``flock`` on ``<name>.lock``
+for as long as it lives. The kernel lets go of the lock when the process dies, however it dies, and whoever
+gets it then inherits the segments. Process ids are shown to people and never compared: they are used again,
+and by every container from the start.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import re
@@ -16,13 +18,15 @@ import secrets
 import socket
 import stat
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SEGMENT = "seg"
 ASIDE = "aside"
@@ -50,7 +54,7 @@ class Owner:
         self.unfinished = 0
         """Adopted segments not delivered yet; the lock is kept until there are none."""
         self._lock_fd = lock_fd
-        self._number = 0
+        self._numbers = itertools.count(1)  # atomic, unlike +=: a request and the consumer may open one each
 
     @classmethod
     def create(cls, directory: Path) -> Owner:
@@ -84,8 +88,8 @@ class Owner:
         Args:
             directory: The spool directory.
             name: The owner found there.
-            without_lock_file: Take it even if its lock file is gone. Only on a person's word: a living process whose
-                lock file was deleted by somebody cannot be told from a dead one.
+            without_lock_file: Take it even if its lock file is gone. Only on a person's word: a living
+                process whose lock file was deleted by somebody cannot be told from a dead one.
         """
         flags = os.O_RDWR | (os.O_CREAT if without_lock_file else 0)
         try:
@@ -100,8 +104,7 @@ class Owner:
 
     def next_segment(self) -> Path:
         """Return the path of a segment not used before."""
-        self._number += 1
-        return self.directory / f"{self.name}.{self._number:08d}.{SEGMENT}"
+        return self.directory / f"{self.name}.{next(self._numbers):08d}.{SEGMENT}"
 
     def is_intact(self) -> bool:
         """Tell whether the lock file still stands where others look for it."""
@@ -119,7 +122,8 @@ class Owner:
             ):
                 (self.directory / f"{self.name}.lock").unlink()
         with contextlib.suppress(OSError):
-            # A process forked from this one may still have the file open; unlocking counts for all copies, closing not.
+            # A process forked from this one may still have the file open; unlocking counts for all copies,
+            # while closing would not.
             fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
         self.forget()
 
@@ -149,11 +153,9 @@ def entries(directory: Path) -> list[Entry]:
     Raises:
         OSError: The directory cannot be read.
     """
-    found = []
-    for name in sorted(os.listdir(directory)):  # noqa: PTH208 # names are enough, and there may be thousands
-        if match := _NAME.fullmatch(name):
-            found.append(Entry(directory / name, match["owner"], match["kind"] or ""))
-    return found
+    names = sorted(os.listdir(directory))  # noqa: PTH208 # names are enough, and there may be thousands
+    matches = [match for name in names if (match := _NAME.fullmatch(name))]
+    return [Entry(directory / match[0], match["owner"], match["kind"] or "") for match in matches]
 
 
 def describe(directory: Path, name: str) -> dict[str, Any]:

@@ -27,11 +27,11 @@ def spool_directory(
     configured: str | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Path | None:
-    """Return where the requests of one database and table prefix wait; None for a database that dies with its process.
+    """Return where the requests for one database and table prefix wait, or None if the database is in memory.
 
-    No two of them ever share a directory. A SQLite database keeps its spool beside itself, so that copying or mounting
-    one brings the other along; a server's spool lies in the user's state directory, or in the temporary one where the
-    user has no home to write to, as in many containers.
+    No two of them ever share a directory. A SQLite database keeps its spool beside itself, so that moving or
+    mounting one brings the other along; a server's spool lies in the user's state directory, or in the
+    temporary one where the user has no home to write to, as in many containers.
 
     Args:
         database: The database URL.
@@ -57,7 +57,7 @@ def spool_directory(
 
 
 def _digest(url: str) -> str:
-    """Return a short digest of what makes a database another database: no password, no driver, no order of options."""
+    """Return a digest of what makes a database another one: not its password, driver or order of options."""
     parts = urlsplit(url)
     options = sorted((key, value) for key, value in parse_qsl(parts.query) if not _SECRET.search(key))
     credentials, _, host = parts.netloc.rpartition("@")
@@ -72,7 +72,7 @@ def _digest(url: str) -> str:
 
 
 def _state_home(environ: Mapping[str, str]) -> Path | None:
-    """Return the first of the user's usual directories for such things that can be written, or made, at all."""
+    """Return the first of the user's usual directories for such things that can be written, or made."""
     candidates = []
     if (state := environ.get("XDG_STATE_HOME", "")).startswith("/"):
         candidates.append(Path(state))

@@ -1,14 +1,15 @@
 """One append-only file of checksummed frames.
 
-A frame is ``marker, kind, length, crc32, payload``. The checksum covers kind and length too. The marker's first byte
-occurs in no UTF-8 text, which is what most of a payload is, so that behind a damaged stretch the next whole frame is
-found by looking for it. Nothing marks the end of a segment: its writer, or nobody, appends to it, and the lock of
-:mod:`.owner` says which.
+A frame is ``marker, kind, length, crc32, payload``. The checksum covers kind and length too. The marker's
+first byte occurs in no UTF-8 text, which is what most of a payload is, so that behind a damaged stretch the
+next whole frame is found by looking for it. Nothing marks the end of a segment: its writer, or nobody,
+appends to it, and the lock of :mod:`.owner` says which.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import struct
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ class Contents:
 
     frames: list[tuple[int, bytes]] = field(default_factory=list)
     damaged: int = 0
-    """Stretches of bytes that are no frame although whole frames follow, or that no interrupted write explains."""
+    """Stretches of bytes that are no frame although frames follow, or that no interrupted write explains."""
     torn: bool = False
     """The last frame is incomplete: its writer was killed before it could acknowledge the record."""
     newer: bool = False
@@ -109,7 +110,7 @@ def _next_frame(data: bytes, position: int) -> int:
 
 
 def _is_torn(data: bytes, position: int) -> bool:
-    """Tell whether the bytes up to the end look like the beginning of a frame, as an interrupted write leaves it."""
+    """Tell whether the rest looks like the beginning of a frame, as an interrupted write leaves it."""
     rest = len(data) - position
     if rest < FRAME_OVERHEAD:
         return data[position : position + len(MARKER)] == MARKER[:rest]
@@ -166,9 +167,7 @@ class SegmentFile:
         try:
             self.append(FILE_HEADER)
         except OSError:
-            self.close()
-            with contextlib.suppress(OSError):
-                path.unlink()
+            self.discard()
             raise
 
     def append(self, data: bytes) -> None:
@@ -181,16 +180,16 @@ class SegmentFile:
         if written == len(data):
             self.size += written
             return
-        # A full disk takes part of it. The rest would come back as an error, or, worse, fit a moment later behind a
-        # frame that somebody has read as torn: undo the part and let the caller go elsewhere.
+        # A full disk takes part of it. Undo that: what is appended later, when there is space again, must not
+        # follow half a frame. The caller goes elsewhere.
         os.ftruncate(self.fd, self.size)
-        raise OSError(28, "No space left on device", str(self.path))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
     def is_whole(self) -> bool:
         """Tell whether the file holds exactly what :meth:`append` reported as written.
 
-        An exception that another thread or a signal throws into the middle of an append leaves a frame in the file
-        that its caller never heard about.
+        An exception that another thread or a signal throws into the middle of an append leaves a frame in the
+        file that its caller never heard about.
         """
         return os.fstat(self.fd).st_size == self.size
 
@@ -200,3 +199,9 @@ class SegmentFile:
         if fd >= 0:
             with contextlib.suppress(OSError):
                 os.close(fd)
+
+    def discard(self) -> None:
+        """Close and remove the file."""
+        self.close()
+        with contextlib.suppress(OSError):
+            self.path.unlink()

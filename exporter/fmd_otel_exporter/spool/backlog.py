@@ -1,0 +1,141 @@
+"""Sealed segments that wait for the database, oldest first, within their bounds."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from fmd_otel_exporter.spool.codec import Record
+    from fmd_otel_exporter.spool.owner import Owner
+
+
+@dataclass(eq=False)
+class Sealed:
+    """A segment that nobody appends to any more: one batch, the same one however often it is read."""
+
+    key: str
+    """Unique over all processes and time; the name of the file."""
+    path: Path | None
+    """None while it exists in memory only."""
+    records: list[Record] | None
+    """None until read from the file."""
+    accepted: int
+    """How many of this process's records it holds; 0 for a segment of a dead process."""
+    size: int = 0
+    """Bytes on disk."""
+    adopted_from: Owner | None = None
+    unreadable: list[tuple[int, bytes]] = field(default_factory=list)
+    """Whole frames that mean nothing to this release."""
+
+
+class Backlog:
+    """The queue between request threads and the one that writes; its caller holds the lock."""
+
+    def __init__(self, memory_records: int) -> None:
+        """Start empty.
+
+        Args:
+            memory_records: Most records kept in memory, as the only copy or to spare reading them again.
+        """
+        self.size = 0
+        """Bytes on disk, the batch in work included."""
+        self.unsaved = 0
+        """Records that exist in memory only, the batch in work included."""
+        self._memory_records = memory_records
+        self._queue: deque[Sealed] = deque()
+        self._in_work: Sealed | None = None
+        self._cached = 0  # records in memory that are on disk as well, the batch in work excluded
+
+    def __bool__(self) -> bool:
+        """Tell whether anything waits or is in work."""
+        return self._in_work is not None or bool(self._queue)
+
+    def add(self, sealed: Sealed) -> None:
+        """Append a segment just sealed."""
+        count = len(sealed.records or ())
+        if sealed.path is None:
+            self.unsaved += count
+        elif self._cached + self.unsaved + count > self._memory_records:
+            sealed.records = None
+        else:
+            self._cached += count
+        self.size += sealed.size
+        self._queue.append(sealed)
+
+    def adopt(self, segments: Iterable[Sealed]) -> None:
+        """Put the segments of a dead process before our own: they are older."""
+        for sealed in reversed(list(segments)):
+            self.size += sealed.size
+            self._queue.appendleft(sealed)
+
+    def head(self) -> Sealed | None:
+        """Return the segment in work: the one returned last until it is finished, then the oldest."""
+        if self._in_work is None and self._queue:
+            self._in_work = self._queue.popleft()
+            self._uncache(self._in_work)
+        return self._in_work
+
+    def finish(self, sealed: Sealed) -> bool:
+        """Forget the segment in work; False if it is another one."""
+        if sealed is not self._in_work:
+            return False
+        self._in_work = None
+        self._gone(sealed)
+        return True
+
+    def unsaved_segments(self) -> list[Sealed]:
+        """Return the waiting segments that exist in memory only.
+
+        Not the one in work: the database may know it by the key it has, and on disk it would get another.
+        """
+        return [sealed for sealed in self._queue if sealed.path is None]
+
+    def saved(self, sealed: Sealed, path: Path, size: int) -> bool:
+        """Note that a segment is on disk now; False if it no longer waits."""
+        if sealed not in self._queue:
+            return False
+        count = len(sealed.records or ())
+        self.unsaved -= count
+        self._cached += count
+        sealed.key = path.name
+        sealed.path = path
+        sealed.size = size
+        self.size += size
+        return True
+
+    def cut_to_size(self, limit: int) -> list[Sealed]:
+        """Take out the oldest segments on disk until no more than ``limit`` bytes are left.
+
+        Never the one in work: it may be in the database already, or be about to be.
+        """
+        return self._cut(lambda: self.size > limit, on_disk=True)
+
+    def cut_to_memory(self, more: int) -> list[Sealed]:
+        """Take out the oldest segments in memory until ``more`` records fit beside them."""
+        return self._cut(lambda: self.unsaved + more > self._memory_records, on_disk=False)
+
+    def _cut(self, too_much: Callable[[], bool], *, on_disk: bool) -> list[Sealed]:
+        dropped: list[Sealed] = []
+        while too_much():
+            sealed = next((waiting for waiting in self._queue if (waiting.path is not None) is on_disk), None)
+            if sealed is None:
+                break
+            self._queue.remove(sealed)
+            self._uncache(sealed)
+            self._gone(sealed)
+            dropped.append(sealed)
+        return dropped
+
+    def _uncache(self, sealed: Sealed) -> None:
+        if sealed.path is not None and sealed.records is not None:
+            self._cached -= len(sealed.records)
+
+    def _gone(self, sealed: Sealed) -> None:
+        self.size -= sealed.size
+        if sealed.path is None:
+            self.unsaved -= len(sealed.records or ())

@@ -1,0 +1,54 @@
+"""The spool as the pipeline's worker knows it: it stands where :class:`.memory_spool.MemorySpool` stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fmd_otel_exporter.records import RequestRecord
+    from fmd_otel_exporter.spool.delivery import Batch
+    from fmd_otel_exporter.spool.spool import Spool
+
+
+class DiskSpool:
+    """Carries the pipeline's four calls over to a :class:`.Spool`."""
+
+    def __init__(self, spool: Spool) -> None:
+        """Use a spool that is this pipeline's alone."""
+        self.spool = spool
+        self.put = spool.append
+        self._batch: Batch | None = None
+
+    def take(self, most: int) -> Sequence[RequestRecord]:  # noqa: ARG002 # a segment is a batch, and is never split
+        """Return the batch not yet done, or the oldest one, or nothing."""
+        self._batch = self.spool.next_batch()
+        return self._batch.records if self._batch is not None else ()
+
+    def done(self) -> None:
+        """Forget the batch that was taken."""
+        batch, self._batch = self._batch, None
+        if batch is not None:
+            self.spool.done(batch)
+
+    def __len__(self) -> int:
+        """Count the requests that wait, those taken but not done included."""
+        return self.spool.counters().waiting
+
+    @property
+    def accepted(self) -> int:
+        """Requests ever accepted in this process."""
+        return self.spool.counters().accepted
+
+    @property
+    def settled(self) -> int:
+        """Of these, the ones done or dropped."""
+        counters = self.spool.counters()
+        return counters.accepted - counters.waiting
+
+    @property
+    def dropped(self) -> int:
+        """Requests lost for want of space, or because their file was."""
+        counters = self.spool.counters()
+        return counters.dropped - counters.discarded

@@ -1,0 +1,156 @@
+"""What a spool holds, told to people: for counters, a health badge and a command line."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fmd_otel_exporter.spool.owner import describe, entries, is_alive
+from fmd_otel_exporter.spool.segment import read_segment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class SpoolCounters:
+    """What one process did since it started.
+
+    Every record accepted is delivered, waiting, dropped, or was left to the next process when the spool
+    closed.
+    """
+
+    accepted: int = 0
+    delivered: int = 0
+    """Records of batches reported as done, those of dead processes included."""
+    replayed: int = 0
+    """Of these, the ones of dead processes; the database may have had them already."""
+    waiting: int = 0
+    """Records of this process that wait."""
+    waiting_bytes: int = 0
+    """On disk, with those of dead processes that were adopted."""
+    dropped_full: int = 0
+    """The oldest, because the spool had reached its size."""
+    dropped_memory: int = 0
+    """Those that could only wait in memory, and there were too many, or the process ended."""
+    dropped_lost: int = 0
+    """Their file was gone or could not be read when their turn came."""
+    discarded: int = 0
+    """Given up by the writer, because no database would take them."""
+    rejected: int = 0
+    """Never accepted: a field of the wrong type, or out of range."""
+    damaged: int = 0
+    """Damaged stretches found in segments; what they held is lost."""
+    torn: int = 0
+    """Last frames cut off by a kill, never acknowledged."""
+    set_aside: int = 0
+    """Records written by a newer release, kept in their file for it."""
+    in_memory: bool = False
+    """True while records wait in memory because the directory cannot be used."""
+    last_error: str | None = None
+
+    @property
+    def dropped(self) -> int:
+        """All records accepted once and lost since, for whatever reason."""
+        return self.dropped_full + self.dropped_memory + self.dropped_lost + self.discarded
+
+
+@dataclass(frozen=True)
+class OwnerStatus:
+    """The segments of one process, living or dead."""
+
+    name: str
+    alive: bool | None
+    """None if its lock file is missing: then only a person can know."""
+    pid: int | None
+    host: str | None
+    segments: int
+    bytes: int
+    records: int
+    set_aside: int
+    """Records that wait for a newer release."""
+    oldest_age_s: float | None
+
+
+@dataclass(frozen=True)
+class SpoolStatus:
+    """Everything in a spool directory."""
+
+    directory: Path | None
+    owners: tuple[OwnerStatus, ...] = ()
+    error: str | None = None
+    """Why the directory could not be read."""
+    counters: SpoolCounters = field(default_factory=SpoolCounters)
+    """Of the process that asked; all zero for one that only looks."""
+
+    @property
+    def segments(self) -> int:
+        """Number of segment files."""
+        return sum(owner.segments for owner in self.owners)
+
+    @property
+    def bytes(self) -> int:
+        """Size of all segment files."""
+        return sum(owner.bytes for owner in self.owners)
+
+    @property
+    def records(self) -> int:
+        """Records on disk."""
+        return sum(owner.records for owner in self.owners)
+
+    @property
+    def oldest_age_s(self) -> float | None:
+        """Seconds since the oldest segment was written last; None for an empty spool."""
+        return max(
+            (owner.oldest_age_s for owner in self.owners if owner.oldest_age_s is not None), default=None
+        )
+
+
+def inspect(directory: Path | None, counters: SpoolCounters | None = None) -> SpoolStatus:
+    """Read a spool directory without changing or holding anything in it; never raises for what it finds."""
+    counters = counters or SpoolCounters()
+    if directory is None:
+        return SpoolStatus(None, counters=counters)
+    try:
+        found = entries(directory)
+    except FileNotFoundError:
+        return SpoolStatus(directory, counters=counters)  # nobody has spooled anything yet
+    except OSError as error:
+        return SpoolStatus(directory, error=error.strerror or str(error), counters=counters)
+    names = dict.fromkeys(entry.owner for entry in found)
+    owners = tuple(
+        _inspect_owner(directory, name, [entry.path for entry in found if entry.owner == name and entry.kind])
+        for name in names
+    )
+    return SpoolStatus(directory, owners, counters=counters)
+
+
+def _inspect_owner(directory: Path, name: str, paths: list[Path]) -> OwnerStatus:
+    about = describe(directory, name)
+    size = records = set_aside = segments = 0
+    ages = []
+    now = time.time()
+    for path in paths:
+        with suppress(OSError):  # its owner may deliver and drop it while we look
+            stat = path.stat()
+            count = len(read_segment(path).frames)
+            segments += 1
+            size += stat.st_size
+            if path.suffix == ".aside":
+                set_aside += count
+            elif count:
+                records += count
+                ages.append(max(0.0, now - stat.st_mtime))
+    return OwnerStatus(
+        name=name,
+        alive=is_alive(directory, name),
+        pid=about.get("pid"),
+        host=about.get("host"),
+        segments=segments,
+        bytes=size,
+        records=records,
+        set_aside=set_aside,
+        oldest_age_s=max(ages, default=None),
+    )
