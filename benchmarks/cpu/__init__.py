@@ -1,0 +1,1 @@
+"""What monitoring costs: CPU time a request, side by side with the alternatives."""
