@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from fmd_otel_dash.stats.percentiles import Change
 
 NONE = "–"
 _MIN_SAMPLE = 20
@@ -96,12 +99,34 @@ def relative_change(
     return _delta(change, text, better, plain=few)
 
 
-def point_change(now: float | None, before: float | None, *, better: Direction = "lower") -> Delta | None:
-    """Return how a share changed, in percentage points."""
+def measured_change(change: Change) -> Delta:
+    """Return how a percentile changed; coloured only where the samples are large enough to be sure of it."""
+    few = min(change.n_before, change.n_after) < _MIN_SAMPLE
+    delta = relative_change(
+        change.after_us, change.before_us, n_now=change.n_after, n_before=change.n_before
+    ) or Delta(NONE, "neutral", "")
+    return delta if few or change.significant else replace(delta, tone="neutral")
+
+
+def point_change(now: float | None, before: float | None, *, n_now: int, n_before: int) -> Delta | None:
+    """Return how a share that should be low changed, in percentage points."""
     if now is None or before is None:
         return None
-    change = (now - before) * 100
-    return _delta(change / 10, f"{abs(change):.2f} pt", better, plain=abs(change) < 0.005)  # noqa: PLR2004
+    points = (now - before) * 100
+    if abs(points) < 0.005:  # noqa: PLR2004 - would be printed as 0.00
+        return Delta("no change", "neutral", "")
+    return _delta(points, f"{abs(points):.2f} pt", "lower", plain=min(n_now, n_before) < _MIN_SAMPLE)
+
+
+def score_change(now: float | None, before: float | None, *, n_now: int, n_before: int) -> Delta | None:
+    """Return how a score between 0 and 1 that should be high changed."""
+    if now is None or before is None:
+        return None
+    change = now - before
+    if abs(change) < 0.005:  # noqa: PLR2004 - would be printed as 0.00
+        return Delta("no change", "neutral", "")
+    # A hundredth of Apdex is about what five percent are of a duration.
+    return _delta(change * 5, f"{abs(change):.2f}", "higher", plain=min(n_now, n_before) < _MIN_SAMPLE)
 
 
 def _delta(change: float, text: str, better: Direction, *, plain: bool) -> Delta:

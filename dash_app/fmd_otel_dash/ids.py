@@ -10,8 +10,27 @@ VIEW = "view"
 ROUTE = "route"
 """Store of the same shape that changes only when the address names another page."""
 PAGE = "page"
+TITLE = "title"
 NOTICE = "notice"
 """Where an action says what it did, or why it did not."""
+SHELL = "shell"
+MENU = "menu"
+BURGER = "burger"
+HELP = "help"
+TICK = "tick"
+REFRESH = "refresh"
+VERSION_CHIP = "version-chip"
+
+PICKER = "picker"
+RANGE_LABEL = "range-label"
+RANGE_TEXT = "range-text"
+RANGE_PROBLEM = "range-problem"
+RANGE_BACK = "range-back"
+RANGE_FORWARD = "range-forward"
+ZOOM_OUT = "range-out"
+CALENDAR = "calendar"
+ZONE_NOTE = "zone-note"
+VERSIONS = "versions"
 
 
 def body(card_id: str) -> str:
@@ -24,11 +43,11 @@ def retry(card_id: str) -> str:
     return f"{card_id}-retry"
 
 
-def url_filter(param: str) -> dict[str, Any]:
-    """Return the id of a control whose value is a parameter of the address."""
+def url_filter(param: Any) -> dict[str, Any]:
+    """Return the id of a control whose value is a parameter of the address; Dash's ``ALL`` for all of them."""
     return {"type": "url-filter", "param": param}
 
 
-def time_graph(name: str) -> dict[str, Any]:
-    """Return the id of a graph whose x axis is time: dragging on it zooms the whole page."""
+def time_graph(name: Any) -> dict[str, Any]:
+    """Return the id of a graph; dragging over one whose x axis is time zooms the whole page."""
     return {"type": "time-graph", "name": name}

@@ -103,27 +103,25 @@ class Registry:
         return decorate
 
     def callback(
-        self,
-        outputs: Output | Sequence[Output],
-        *inputs: Input | State,
-        role: Role,
-        prevent_initial_call: bool | str = True,
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        self, *dependencies: Output | Input | State, role: Role, prevent_initial_call: bool = True
+    ) -> Callable[[CallbackFunction], CallbackFunction]:
         """Register any other callback: ``fn(view, *values)``.
 
         The view comes from the address as it is now, and does not trigger the callback. A callback that
         changes something needs ``role="admin"``: the server asks, whatever the page shows. When it fails,
         nothing changes but the notice.
         """
+        outputs = [each for each in dependencies if isinstance(each, Output)]
+        inputs = [each for each in dependencies if not isinstance(each, Output)]
 
-        def decorate(fn: Callable[..., Any]) -> Callable[..., Any]:
-            def failed(message: str, request_id: str) -> Any:
-                set_props(ids.NOTICE, {"children": f"{message} (request {request_id})"})
-                return no_update if isinstance(outputs, Output) else [no_update] * len(outputs)
+        def failed(message: str, request_id: str) -> Any:
+            set_props(ids.NOTICE, {"children": f"{message} (request {request_id})"})
+            return no_update if len(outputs) == 1 else [no_update] * len(outputs)
 
+        def decorate(fn: CallbackFunction) -> CallbackFunction:
             # The view goes first among the arguments, wherever it stands among the dependencies.
             self._register(
-                outputs,
+                outputs[0] if len(outputs) == 1 else outputs,
                 [State(ids.VIEW, "data"), *inputs],
                 fn,
                 role=role,
@@ -137,13 +135,17 @@ class Registry:
     def clientside(
         self,
         function: str,
-        outputs: Output | Sequence[Output],
-        *inputs: Input | State,
-        prevent_initial_call: bool | str = False,
+        *dependencies: Output | Input | State,
+        prevent_initial_call: bool = False,
     ) -> None:
-        """Register a function of the ``dash_clientside.fmd`` namespace of the assets; it runs in the browser."""
+        """Register a function of the assets' ``dash_clientside.fmd``; it runs in the browser."""
+        outputs = [each for each in dependencies if isinstance(each, Output)]
+        inputs = [each for each in dependencies if not isinstance(each, Output)]
         self._app.clientside_callback(
-            ClientsideFunction("fmd", function), outputs, *inputs, prevent_initial_call=prevent_initial_call
+            ClientsideFunction("fmd", function),
+            outputs[0] if len(outputs) == 1 else outputs,
+            *inputs,
+            prevent_initial_call=prevent_initial_call,
         )
 
     def _register(

@@ -191,6 +191,15 @@ def comparison(state: UrlState, scope: Scope) -> Scope | None:
     return None
 
 
+def comparison_label(state: UrlState) -> str:
+    """Return what a comparison is with, in a few words: "vs previous 24 hours"."""
+    if state.compare == "week":
+        return "vs a week earlier"
+    if state.end == DEFAULT_END and state.start.startswith("now-") and state.start[4:-1].isdigit():
+        return "vs " + _span_label(int(state.start[4:-1]), state.start[-1]).replace("Last", "previous")
+    return "vs previous period"
+
+
 def with_text(
     state: UrlState, text: str, *, now_us: int, tz: str, started: VersionStart = never_deployed
 ) -> UrlState:

@@ -10,24 +10,15 @@ from fmd_otel_dash import urlstate
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fmd_otel_dash.cache import TtlCache
     from fmd_otel_dash.queries.scope import Scope
     from fmd_otel_dash.roles import User
+    from fmd_otel_dash.services import Services
     from fmd_otel_dash.settings import DashboardSettings
     from fmd_otel_dash.urlstate import UrlState, Window
     from fmd_otel_exporter.store import Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Services:
-    """What lives as long as the dashboard does."""
-
-    store: Store
-    settings: DashboardSettings
-    cache: TtlCache
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from fmd_otel_dash.components.layout import card, grid, page
 from fmd_otel_dash.components.state import (
     empty,
     failure,
+    first_request_hint,
     level_too_low,
     nothing_in_range,
     nothing_recorded,
@@ -18,7 +19,7 @@ from fmd_otel_dash.components.state import (
 from fmd_otel_dash.components.table import column, data_grid, link, number, plain_table
 
 __all__ = [
-    "card", "change", "column", "data_grid", "empty", "failure", "graph", "grid", "icon", "kpi", "kpi_row",
+    "card", "change", "column", "data_grid", "empty", "failure", "first_request_hint", "graph", "grid", "icon", "kpi", "kpi_row",
     "level_too_low", "link", "nothing_in_range", "nothing_recorded", "number", "page", "plain_table", "skeleton",
     "url_multiselect", "url_segments", "url_select", "with_deploys",
 ]  # fmt: skip

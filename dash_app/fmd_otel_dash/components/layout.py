@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dash import dcc, html
 
 from fmd_otel_dash import ids
 from fmd_otel_dash.components.state import Kind, skeleton
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def page(title: str, *children: Any, subtitle: Any = "", actions: Any = ()) -> Any:
@@ -43,6 +46,7 @@ def card(
     height: int = 320,
     hint: str = "",
     plain: bool = False,
+    stores: Iterable[str] = (),
 ) -> Any:
     """Return a card whose content the callback registered with ``registry.card(card_id)`` provides.
 
@@ -56,6 +60,7 @@ def card(
         height: height to hold free meanwhile, in pixels, so that nothing jumps.
         hint: how to read the card, as a tooltip on its heading.
         plain: no frame, for rows of smaller cards.
+        stores: ids of stores that its callbacks use.
     """
     heading = html.Div(
         [
@@ -74,6 +79,7 @@ def card(
             heading if title or actions else None,
             html.Div(skeleton(kind, height), id=ids.body(card_id), className="fmd-card-body"),
             dcc.Store(id=ids.retry(card_id)),
+            *(dcc.Store(id=store) for store in stores),
         ],
         id=card_id,
         className="fmd-card-plain" if plain else "fmd-card",

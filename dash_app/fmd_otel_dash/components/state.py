@@ -90,8 +90,20 @@ def nothing_recorded(view: View) -> Any:
     )
 
 
-def nothing_in_range(view: View, last_us: int | None, *, what: str = "requests") -> Any:
-    """Return "none in this range", with the way to where there are some."""
+def first_request_hint() -> Any:
+    """Return a line that waits for the first request, for where the endpoints are known already."""
+    return html.Div(
+        [html.Span(className="fmd-pulse"), "Waiting for the first request: open any page of your app."],
+        className="fmd-hint",
+        role="status",
+        **attributes(data_waiting="true"),
+    )
+
+
+def nothing_in_range(
+    view: View, last_us: int | None, *, what: str = "requests", compact: bool = False
+) -> Any:
+    """Return "none in this range", with the way to where there are some; ``compact`` as one line."""
     window = view.window
     if last_us is None:
         return empty(f"No {what} in this range", "None have been recorded outside it either.")
@@ -101,21 +113,15 @@ def nothing_in_range(view: View, last_us: int | None, *, what: str = "requests")
         when = "The latest came after it"
     else:
         when = f"The latest came {formatting.ago(last_us, view.now_us)}"
-    return empty(
-        f"No {what} in this range",
-        f"{when}.",
-        html.A(
-            "Show the latest",
-            href=view.href(
-                view.path,
-                start=utc_moment(max(0, end_us - length)),
-                end=utc_moment(end_us),
-                **dict(view.state.extra),
-            ),
-            className="fmd-button",
-        ),
-        symbol="clock",
+    start, end = utc_moment(max(0, end_us - length)), utc_moment(end_us)
+    show = html.A(
+        "Show the latest",
+        href=view.href(view.path, start=start, end=end, **dict(view.state.extra)),
+        className="fmd-button",
     )
+    if compact:
+        return html.Div([icon("clock", size=16), f"No {what} in this range. {when}.", show], className="fmd-hint")
+    return empty(f"No {what} in this range", f"{when}.", show, symbol="clock")
 
 
 def level_too_low(view: View, endpoint: str, needed: int, current: int, *, what: str) -> Any:

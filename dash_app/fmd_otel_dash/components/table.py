@@ -38,7 +38,7 @@ def number(field: str, title: str, *, shown: str = "", **options: Any) -> dict[s
         shown: row key that holds what is shown instead.
         options: any column option of the grid.
     """
-    formatter = {"function": f"params.data.{shown}"} if shown else {"function": "fmd.number(params.value)"}
+    formatter = {"function": f"params.data.{shown}"} if shown else {"function": "fmdNumber(params.value)"}
     return {
         "field": field,
         "headerName": title,
@@ -84,7 +84,7 @@ def data_grid(
     """
     in_sight = min(max(len(rows), 1), _MAX_ROWS_IN_SIGHT)
     settings: dict[str, Any] = {
-        "theme": {"function": "fmd.gridTheme(themeQuartz, colorSchemeVariable)"},
+        "theme": {"function": "fmdTheme(themeQuartz, colorSchemeVariable)"},
         "rowHeight": ROW_HEIGHT,
         "headerHeight": _HEADER_HEIGHT,
         "suppressCellFocus": False,

@@ -1,0 +1,114 @@
+/* Cells of the data grid, and the functions that its options name. Plain React elements, no build step. */
+(function () {
+  "use strict";
+  var functions = (window.dashAgGridFunctions = window.dashAgGridFunctions || {});
+  var cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
+  var h = function () { return window.React.createElement.apply(null, arguments); };
+
+  functions.fmdTheme = function (theme, scheme) {
+    return theme.withPart(scheme).withParams({
+      fontFamily: "inherit",
+      fontSize: 13,
+      headerFontSize: 12,
+      headerFontWeight: 600,
+      headerTextColor: "var(--fmd-dimmed)",
+      backgroundColor: "var(--fmd-card)",
+      foregroundColor: "var(--fmd-text)",
+      headerBackgroundColor: "var(--fmd-card)",
+      borderColor: "var(--fmd-line)",
+      rowHoverColor: "var(--fmd-hover)",
+      accentColor: "var(--fmd-accent)",
+      wrapperBorder: false,
+      columnBorder: false,
+      headerColumnBorder: false,
+      headerColumnResizeHandleDisplay: "none",
+      cellHorizontalPadding: 10,
+    });
+  };
+
+  functions.fmdNumber = function (value) {
+    return value === null || value === undefined ? "–" : Number(value).toLocaleString("en-US");
+  };
+
+  /* Narrow screens keep the columns that say `narrow`; the grid's own width decides, not the window's. */
+  functions.fmdSized = function (params) {
+    var narrow = params.clientWidth < 640;
+    if (params.api.fmdNarrow === narrow) { return; }
+    params.api.fmdNarrow = narrow;
+    var hide = [], show = [];
+    params.api.getColumns().forEach(function (column) {
+      var def = column.getColDef();
+      var wanted = (!narrow || (def.context && def.context.narrow)) && !(def.context && def.context.off);
+      (wanted ? show : hide).push(column.getColId());
+    });
+    params.api.setColumnsVisible(hide, false);
+    params.api.setColumnsVisible(show, true);
+  };
+
+  cells.FmdLink = function (props) {
+    return h("a", { href: props.data[props.href], className: "fmd-link" }, props.value);
+  };
+
+  cells.FmdEndpoint = function (props) {
+    var row = props.data;
+    return h("span", { className: "fmd-endpoint" },
+      h("span", { className: "fmd-dot", style: { background: row.color }, "aria-hidden": true }),
+      h("a", { href: row.href, className: "fmd-link", title: row.name + (row.route ? "  " + row.route : "") }, row.name));
+  };
+
+  cells.FmdErrors = function (props) {
+    var row = props.data;
+    var title = row.clientErrors ? row.clientErrors.toLocaleString("en-US") + " answers of 400 to 499" : undefined;
+    return h("span", { className: row.errors ? "fmd-bad" : "fmd-faint", title: title }, row.errorsText);
+  };
+
+  cells.FmdChange = function (props) {
+    return h("span", { className: "fmd-delta " + props.data.changeTone }, props.data.changeText);
+  };
+
+  cells.FmdShare = function (props) {
+    return h("span", { className: "fmd-share" },
+      h("span", { className: "fmd-share-bar", "aria-hidden": true },
+        h("span", { style: { width: Math.max(0, Math.min(100, props.data.share * 100)) + "%" } })),
+      h("span", null, props.data.shareText));
+  };
+
+  cells.FmdSpark = function (props) {
+    var points = props.value || [];
+    if (points.length < 2) { return null; }
+    var top = Math.max.apply(null, points) || 1, w = 84, height = 22;
+    var line = points.map(function (v, i) {
+      return (i * w / (points.length - 1)).toFixed(1) + "," + (height - 2 - v / top * (height - 4)).toFixed(1);
+    });
+    return h("svg", { width: w, height: height, className: "fmd-spark", role: "img",
+      "aria-label": "between " + Math.min.apply(null, points) + " and " + top + " requests per hour" },
+      h("polygon", { points: "0," + height + " " + line.join(" ") + " " + w + "," + height }),
+      h("polyline", { points: line.join(" ") }));
+  };
+
+  var LEVELS = ["Last request only", "Duration, time, version, user and IP", "Level 1 and outliers",
+    "Level 2 and profiler"];
+
+  cells.FmdLevel = function (props) {
+    var row = props.data;
+    if (!props.mayChange) {
+      return h("span", { className: "fmd-level-fixed level-" + row.level, title: LEVELS[row.level] }, row.level);
+    }
+    function set(level) {
+      if (level === row.level) { return; }
+      var before = row.level;
+      props.node.setDataValue("level", level); // at once; the server's answer confirms or corrects it
+      props.setData({ id: row.id, level: level, before: before, name: row.name });
+    }
+    return h("span", { className: "fmd-levels", role: "radiogroup", "aria-label": "Monitor level of " + row.name },
+      LEVELS.map(function (text, level) {
+        return h("button", {
+          key: level, type: "button", role: "radio", "aria-checked": level === row.level,
+          className: "fmd-level" + (level === row.level ? " on level-" + level : ""),
+          title: "Level " + level + ": " + text,
+          "aria-label": "Level " + level + ": " + text,
+          onClick: function () { set(level); },
+        }, level);
+      }));
+  };
+})();

@@ -1,0 +1,212 @@
+"""The frame around every page: header, menu, range picker, help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+
+from fmd_otel_dash import ids
+from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.components.icons import icon
+from fmd_otel_dash.components.picker import picker
+from fmd_otel_dash.urlstate import REFRESHES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from fmd_otel_dash.roles import User
+    from fmd_otel_dash.router import Page
+    from fmd_otel_dash.settings import DashboardSettings
+
+THEME = {
+    "fontFamily": "Inter, system-ui, -apple-system, 'Segoe UI', sans-serif",
+    "fontFamilyMonospace": "ui-monospace, 'Cascadia Mono', 'SF Mono', Menlo, Consolas, monospace",
+    "primaryColor": "indigo",
+    "primaryShade": {"light": 6, "dark": 5},
+    "defaultRadius": "md",
+    "cursorType": "pointer",
+    "autoContrast": True,
+}
+_REFRESH_LABELS = {"": "Off", "10s": "Every 10 s", "1m": "Every minute", "5m": "Every 5 minutes"}
+_KEYS = (
+    ("g then a letter", "Go to the page that shows that letter in the menu"),
+    ("/", "Filter the table"),
+    ("t", "Choose a range of time"),
+    ("z", "Zoom out"),
+    ("Shift ← →", "Move the range back or forward"),
+    ("r", "Refresh now"),
+    ("d", "Light or dark"),
+    (".", "Copy the link to this view"),
+    ("?", "This list"),
+    ("Esc", "Close"),
+)
+
+
+def layout(settings: DashboardSettings, user: User | None, csrf: str) -> Any:
+    """Return the frame; who looks is known only while a request is served."""
+    return dmc.MantineProvider(
+        [
+            dcc.Location(id=ids.URL, refresh=False),
+            dcc.Store(id=ids.VIEW),
+            dcc.Store(id=ids.ROUTE),
+            dcc.Store(id=ids.TITLE),
+            dcc.Interval(id=ids.TICK, interval=60_000, disabled=True),
+            html.A("Skip to the content", href=f"#{ids.PAGE}", className="fmd-skip"),
+            html.Div(className="fmd-progress", **attributes(aria_hidden="true")),
+            dmc.AppShell(
+                [
+                    dmc.AppShellHeader(_header(settings, user, csrf), className="fmd-header"),
+                    dmc.AppShellNavbar(
+                        html.Nav(id=ids.MENU, className="fmd-nav", **attributes(aria_label="Pages")),
+                        className="fmd-navbar",
+                    ),
+                    dmc.AppShellMain(html.Div(id=ids.PAGE, tabIndex=-1)),
+                ],
+                id=ids.SHELL,
+                header={"height": 56},
+                navbar={"width": 216, "breakpoint": "sm", "collapsed": {"mobile": True}},
+                padding="md",
+            ),
+            html.Div(id=ids.NOTICE, className="fmd-notice", role="status", **attributes(aria_live="polite")),
+            _help(),
+        ],
+        id="mantine",
+        theme=THEME,
+        defaultColorScheme="auto",
+    )
+
+
+def menu(
+    pages: Sequence[Page],
+    endpoint_pages: Sequence[Page],
+    current: Page,
+    *,
+    hrefs: dict[str, str],
+    endpoint: str = "",
+) -> list[Any]:
+    """Return the menu: the dashboard's pages, and below them those of the endpoint at hand."""
+    parts = [html.Div("Dashboard", className="fmd-nav-title"), *_links(pages, current, hrefs)]
+    if endpoint:
+        parts += [
+            html.Div(endpoint, className="fmd-nav-title fmd-nav-endpoint", title=endpoint),
+            *_links(endpoint_pages, current, hrefs),
+        ]
+    return parts
+
+
+def _links(pages: Iterable[Page], current: Page, hrefs: dict[str, str]) -> list[Any]:
+    return [
+        html.A(
+            [
+                icon(page.icon or "chart"),
+                html.Span(page.title, className="fmd-nav-text"),
+                html.Kbd(page.key, className="fmd-nav-key") if page.key else None,
+            ],
+            href=hrefs[page.path],
+            className="fmd-nav-link",
+            **attributes(
+                aria_current="page" if page.path == current.path else None,
+                data_key=page.key or None,
+                data_keep="range",
+            ),
+        )
+        for page in pages
+    ]
+
+
+def _header(settings: DashboardSettings, user: User | None, csrf: str) -> Any:
+    return html.Div(
+        [
+            dmc.Burger(id=ids.BURGER, size="sm", hiddenFrom="sm", opened=False, **attributes(aria_label="Menu")),
+            html.A(
+                settings.brand_name,
+                href=settings.url("/overview"),
+                className="fmd-brand",
+                **attributes(data_keep="range"),
+            ),
+            html.Span(id=ids.VERSION_CHIP, className="fmd-chip-slot"),
+            html.Div(className="fmd-spacer"),
+            picker(),
+            _refresh(),
+            dmc.ColorSchemeToggle(
+                id="scheme",
+                lightIcon=icon("sun"),
+                darkIcon=icon("moon"),
+                variant="default",
+                size="md",
+                **attributes(aria_label="Light or dark"),
+            ),
+            _user_menu(settings, user, csrf),
+        ],
+        className="fmd-header-row",
+    )
+
+
+def _refresh() -> Any:
+    return html.Div(
+        [
+            html.Span(id="updated", className="fmd-updated", title="When these data were read"),
+            html.Button(
+                icon("refresh"), id=ids.REFRESH, className="fmd-icon-button", title="Refresh (r)",
+                **attributes(aria_label="Refresh"),
+            ),
+            dmc.Select(
+                id=ids.url_filter("refresh"),
+                data=[{"value": value or "off", "label": _REFRESH_LABELS[value]} for value in REFRESHES],
+                value="off",
+                allowDeselect=False,
+                size="xs",
+                w=104,
+                comboboxProps={"width": 150, "position": "bottom-end", "shadow": "md"},
+                **attributes(aria_label="Refresh automatically"),
+            ),
+        ],
+        className="fmd-refresh",
+    )  # fmt: skip
+
+
+def _user_menu(settings: DashboardSettings, user: User | None, csrf: str) -> Any:
+    name, role = (user.name, user.role) if user else ("", "")
+    return dmc.Menu(
+        [
+            dmc.MenuTarget(
+                html.Button(
+                    name[:1].upper(), className="fmd-avatar", title=name,
+                    **attributes(aria_label=f"Signed in as {name}"),
+                )
+            ),
+            dmc.MenuDropdown(
+                [
+                    dmc.MenuLabel([html.Strong(name), f" · {role}"]),
+                    html.Button(
+                        [icon("keyboard", size=16), "Keyboard"], className="fmd-menu-button", id="help-open"
+                    ),
+                    html.Form(
+                        [
+                            dcc.Input(type="hidden", name="csrf", value=csrf, id="csrf"),
+                            html.Button(
+                                [icon("logout", size=16), "Sign out"], className="fmd-menu-button", type="submit"
+                            ),
+                        ],
+                        method="post",
+                        action=settings.url("/logout"),
+                    ),
+                ]
+            ),
+        ],
+        position="bottom-end",
+        shadow="md",
+        width=190,
+    )  # fmt: skip
+
+
+def _help() -> Any:
+    rows = [
+        html.Tr([html.Th([html.Kbd(part) for part in key.split(" ")] if len(key) < 12 else key), html.Td(text)])  # noqa: PLR2004
+        for key, text in _KEYS
+    ]
+    return dmc.Modal(
+        html.Table(html.Tbody(rows), className="fmd-keys"), id=ids.HELP, title="Keyboard", size="sm", centered=True
+    )

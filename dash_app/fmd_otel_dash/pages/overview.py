@@ -1,0 +1,174 @@
+"""Overview: how the app is doing, and every endpoint in one table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dash import Input, Output
+
+from fmd_otel_dash import formatting
+from fmd_otel_dash.components import (
+    card,
+    data_grid,
+    first_request_hint,
+    kpi,
+    kpi_row,
+    nothing_in_range,
+    nothing_recorded,
+    page,
+)
+from fmd_otel_dash.components.endpoints import columns, export_link, filter_field
+from fmd_otel_dash.pages import endpoint_rows
+from fmd_otel_dash.queries.overview import Kpis, Overview, overview
+from fmd_otel_dash.roles import ADMIN
+from fmd_otel_dash.router import Page
+from fmd_otel_dash.urlstate import comparison_label
+from fmd_otel_exporter.catalog import set_level
+from fmd_otel_exporter.errors import FmdOtelError
+
+if TYPE_CHECKING:
+    from fmd_otel_dash.formatting import Delta
+    from fmd_otel_dash.registry import Registry
+    from fmd_otel_dash.view import View
+    from fmd_otel_exporter.store import Store
+
+TITLE = "Overview"
+KPIS = "overview-kpis"
+ENDPOINTS = "overview-endpoints"
+GRID = "endpoints-grid"
+FILTER = "endpoints-filter"
+LEVEL_SET = "level-set"
+"""Store with the level that the server confirmed; the browser corrects the table by it."""
+_CHANGE_SHARE = 0.05
+
+
+def layout(view: View) -> Any:
+    """Return the page without data."""
+    return page(
+        TITLE,
+        card(KPIS, kind="kpi", height=98, plain=True),
+        card(
+            ENDPOINTS,
+            "Endpoints",
+            actions=[filter_field(FILTER, view.state.get("q")), export_link(view, "endpoints.csv")],
+            kind="table",
+            height=420,
+            stores=[LEVEL_SET],
+        ),
+    )
+
+
+def read(view: View) -> Overview:
+    """Return what the page shows; its cards share the answer."""
+    return view.query(overview, view.scope, view.compare, view.now_us)
+
+
+def register(registry: Registry) -> None:
+    """Register what fills the page."""
+
+    @registry.card(KPIS)
+    def kpis(view: View) -> Any:
+        found = read(view)
+        if found.nothing_recorded and not found.endpoints:
+            return None
+        return kpi_row(_kpis(view, found))
+
+    @registry.card(ENDPOINTS)
+    def endpoints(view: View) -> Any:
+        found = read(view)
+        if not found.endpoints:
+            return nothing_recorded(view)
+        notes = []
+        if found.nothing_recorded:
+            notes = [first_request_hint()]
+        elif not found.kpis.n:
+            notes = [nothing_in_range(view, found.last_recorded_us, compact=True)]
+        grid = data_grid(
+            GRID,
+            columns(compare=found.compare is not None, may_set_level=view.user.may(ADMIN)),
+            [endpoint_rows.row(view, each) for each in found.endpoints],
+            filter_input=FILTER,
+        )
+        return [*notes, grid]
+
+    @registry.callback(
+        Output(LEVEL_SET, "data"),
+        Output("notice", "children", allow_duplicate=True),
+        Input(GRID, "cellRendererData"),
+        role=ADMIN,
+    )
+    def change_level(view: View, change: dict[str, Any] | None) -> Any:
+        return _change_level(view.store, view, change or {})
+
+    registry.clientside("levelConfirmed", Input(LEVEL_SET, "data"), prevent_initial_call=True)
+
+
+def _change_level(store: Store, view: View, change: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Set a level, and tell what it is now; where it could not be set, what it still is."""
+    value = change.get("value") or {}
+    endpoint_id, level, before, name = (value.get(key) for key in ("id", "level", "before", "name"))
+    try:
+        if not isinstance(endpoint_id, int):
+            raise FmdOtelError(f"There is no endpoint {endpoint_id!r}.")  # noqa: TRY301 # said like the others
+        set_level(store, endpoint_id, level)  # type: ignore[arg-type] # checks what it is given
+    except FmdOtelError as error:
+        return {"id": endpoint_id, "level": before}, f"Not changed: {error}"
+    view.services.cache.clear()
+    return (
+        {"id": endpoint_id, "level": level},
+        endpoint_rows.level_notice(str(name), endpoint_id, level, before),
+    )
+
+
+def _kpis(view: View, found: Overview) -> list[Any]:
+    now, before = found.kpis, found.previous or Kpis()
+    against = comparison_label(view.state) if found.previous and found.previous.n else ""
+    n = {"n_now": now.n, "n_before": before.n}
+    return [
+        kpi(
+            "Requests",
+            formatting.count(now.n),
+            delta=formatting.relative_change(now.n, before.n, better="none"),
+            against=against,
+            hint=f"{now.n:,} requests at monitor level 1 or above",
+        ),
+        kpi(
+            "p95 latency",
+            formatting.duration(now.p95_us),
+            delta=_p95_delta(found),
+            against=against,
+            hint=f"95 % of requests took less. Half took less than {formatting.duration(now.p50_us)}, "
+            f"99 % less than {formatting.duration(now.p99_us)}.",
+        ),
+        kpi(
+            "Error rate",
+            formatting.percent(now.error_rate),
+            delta=formatting.point_change(now.error_rate, before.error_rate, **n),
+            against=against,
+            hint=f"{now.errors:,} answers of 500 and above; "
+            f"{now.client_errors:,} of 400 to 499 are not counted in",
+        ),
+        kpi(
+            "Apdex (300 ms)",
+            formatting.NONE if now.apdex is None else f"{now.apdex:.2f}",
+            delta=formatting.score_change(now.apdex, before.apdex, **n),
+            against=against,
+            hint="Share of requests within 300 ms, plus half of those within 1.2 s",
+        ),
+    ]
+
+
+def _p95_delta(found: Overview) -> Delta | None:
+    return None if found.p95_change is None else formatting.measured_change(found.p95_change)
+
+
+PAGE = Page(
+    path="/overview",
+    aliases=("/",),
+    title=TITLE,
+    layout=layout,
+    register=register,
+    section="dashboard",
+    key="o",
+    icon="overview",
+)

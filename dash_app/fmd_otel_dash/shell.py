@@ -1,0 +1,160 @@
+"""What the frame does: follow the address, draw menu and picker, and turn what is typed into an address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dash import ALL, Input, Output, State, ctx, html, no_update
+
+from fmd_otel_dash import formatting, ids, urlstate
+from fmd_otel_dash.components import icon
+from fmd_otel_dash.components.picker import version_buttons
+from fmd_otel_dash.components.shell import menu
+from fmd_otel_dash.queries.look import look
+from fmd_otel_dash.queries.scope import Scope
+from fmd_otel_dash.rangetext import RangeError
+from fmd_otel_dash.roles import GUEST
+from fmd_otel_dash.surroundings import version_starts
+
+if TYPE_CHECKING:
+    from fmd_otel_dash.registry import Registry
+    from fmd_otel_dash.router import Router
+    from fmd_otel_dash.surroundings import FlaskSurroundings
+    from fmd_otel_dash.view import View
+    from fmd_otel_exporter.store import Store
+
+_VERSIONS_OFFERED = 5
+
+
+def register_shell(registry: Registry, surroundings: FlaskSurroundings, router: Router) -> None:
+    """Register the frame's callbacks."""
+    _in_the_browser(registry)
+
+    @registry.callback(
+        Output(ids.PAGE, "children"),
+        Output(ids.VIEW, "data", allow_duplicate=True),
+        Output(ids.MENU, "children"),
+        Output(ids.TITLE, "data"),
+        Input(ids.ROUTE, "data"),
+        role=GUEST,
+    )
+    def show_page(_view: View, route: dict[str, Any]) -> Any:
+        view = surroundings.view(route)
+        match = router.resolve(view.path)
+        page = match.page
+        title = f"{page.title} · {view.settings.title_name}"
+        return page.layout(view), route, _menu(view, router, page), title
+
+    @registry.callback(
+        Output(ids.RANGE_LABEL, "children"),
+        Output(ids.RANGE_PROBLEM, "children"),
+        Output(ids.ZONE_NOTE, "children"),
+        Output(ids.VERSIONS, "children"),
+        Output(ids.VERSION_CHIP, "children"),
+        Input(ids.VIEW, "data"),
+        role=GUEST,
+    )
+    def describe(_view: View, data: dict[str, Any]) -> Any:
+        view = surroundings.view(data)
+        window = view.window
+        newest_first = list(reversed(version_starts(view.services).items()))
+        offered = [
+            (version, formatting.ago(first_us, view.now_us))
+            for version, first_us in newest_first[:_VERSIONS_OFFERED]
+        ]
+        label: Any = urlstate.label(view.state, window)
+        if window.problem:
+            label = [icon("alert", size=15), label]
+        chip = _chip(*offered[0]) if offered else ""
+        return label, window.problem, f"Times are in {window.tz}", version_buttons(offered), chip
+
+    @registry.callback(
+        Output(ids.URL, "search"),
+        Output(ids.RANGE_PROBLEM, "children", allow_duplicate=True),
+        Output(ids.RANGE_TEXT, "value"),
+        Output(ids.PICKER, "opened"),
+        Input(ids.RANGE_TEXT, "n_submit"),
+        Input(ids.RANGE_BACK, "n_clicks"),
+        Input(ids.RANGE_FORWARD, "n_clicks"),
+        Input(ids.ZOOM_OUT, "n_clicks"),
+        State(ids.RANGE_TEXT, "value"),
+        State(ids.URL, "search"),
+        role=GUEST,
+    )
+    def navigate(view: View, *values: Any) -> Any:
+        text, search = values[-2:]
+        state = urlstate.parse(search or "")
+        try:
+            moved = _moved(str(ctx.triggered_id), state, view, text or "")
+        except RangeError as error:
+            return no_update, str(error), no_update, no_update
+        return urlstate.format_search(moved), "", "", False
+
+
+def _in_the_browser(registry: Registry) -> None:
+    """Register what needs no server: the functions are in ``assets/``."""
+    registry.clientside(
+        "follow",
+        Output(ids.VIEW, "data"), Output(ids.ROUTE, "data"),
+        Input(ids.URL, "pathname"),
+        Input(ids.URL, "search"),
+        Input(ids.TICK, "n_intervals"),
+        Input(ids.REFRESH, "n_clicks"),
+        State(ids.VIEW, "data"),
+    )
+    registry.clientside(
+        "mirror",
+        Output(ids.url_filter("refresh"), "value"),
+        Output(ids.url_filter("cmp"), "value"),
+        Output(ids.url_filter("tz"), "value"),
+        Output(ids.TICK, "interval"),
+        Output(ids.TICK, "disabled"),
+        Input(ids.VIEW, "data"),
+    )
+    registry.clientside("filter", Input(ids.url_filter(ALL), "value"), prevent_initial_call=True)
+    registry.clientside("zoom", Input(ids.time_graph(ALL), "relayoutData"), prevent_initial_call=True)
+    registry.clientside("pickDays", Input(ids.CALENDAR, "value"), prevent_initial_call=True)
+    registry.clientside("title", Input(ids.TITLE, "data"))
+    registry.clientside(
+        "burger",
+        Output(ids.SHELL, "navbar"),
+        Input(ids.BURGER, "opened"),
+        State(ids.SHELL, "navbar"),
+        prevent_initial_call=True,
+    )
+
+
+def _moved(trigger: str, state: urlstate.UrlState, view: View, text: str) -> urlstate.UrlState:
+    if trigger == ids.RANGE_TEXT:
+        return urlstate.with_text(
+            state,
+            text,
+            now_us=view.now_us,
+            tz=view.window.tz,
+            started=version_starts(view.services).get,
+        )
+    if trigger == ids.ZOOM_OUT:
+        return urlstate.zoomed_out(state, view.window, view.now_us)
+    return urlstate.shifted(state, view.window, -1 if trigger == ids.RANGE_BACK else 1)
+
+
+def _menu(view: View, router: Router, page: Any) -> list[Any]:
+    endpoint = ""
+    endpoint_pages = router.section("endpoint")
+    if view.endpoint_id is not None and page.section == "endpoint":
+        endpoint = view.query(endpoint_name, view.endpoint_id) or ""
+    hrefs = {
+        each.path: view.href(each.url(view.params))
+        for each in (*router.section("dashboard"), *(endpoint_pages if endpoint else ()))
+    }
+    return menu(router.section("dashboard"), endpoint_pages, page, hrefs=hrefs, endpoint=endpoint)
+
+
+def endpoint_name(store: Store, endpoint_id: int) -> str | None:
+    """Return the name of an endpoint, None if there is none of that number."""
+    with look(store, Scope(0, 0, endpoint_ids=(endpoint_id,))) as view:
+        return next((endpoint.name for endpoint in view.endpoints), None)
+
+
+def _chip(version: str, ago: str) -> Any:
+    return html.Span(version, className="fmd-chip", title=f"Newest version; first request {ago}")
