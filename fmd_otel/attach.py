@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from fmd_otel import otel_internals
 from fmd_otel.configuration import config
 from fmd_otel.handle import Handle
-from fmd_otel.recorder import STATE_KEY, Recorder, mark_counted
+from fmd_otel.recorder import Recorder
+from fmd_otel.request_state import STATE_KEY, mark_counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -70,7 +71,7 @@ def attach(  # the parts of one application's monitoring, put together here
     outermost: Recorder | Outermost = recorder
     if settings.include_dashboard and (mounted := _with_dashboard(app, recorder, settings)) is not None:
         outermost = Outermost(mounted)
-    app.wsgi_app = outermost  # type: ignore[assignment,method-assign]  # the place Flask documents for middlewares
+    app.wsgi_app = outermost  # type: ignore[method-assign]  # the place Flask documents for middlewares
 
     def detach() -> None:
         recorder.active = False

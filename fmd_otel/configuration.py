@@ -7,14 +7,16 @@ import os
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from fmd_otel.composition import load_settings
 from fmd_otel.configfile import ConfigFile, read_config_file
 from fmd_otel.keys import ATTRIBUTES, BY_KEYWORD, BY_NAME, nearest_key, safe_value
-from fmd_otel.settings import Settings, load_settings
 from fmd_otel_exporter.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Protocol
+
+    from fmd_otel.settings import Settings
 
     class Follower(Protocol):
         """Somebody who is told of changes that may come after the application was instrumented."""

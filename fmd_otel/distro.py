@@ -16,7 +16,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.trace import SpanProcessor
 
 from fmd_otel.configuration import config
-from fmd_otel.otel_internals import root_sampler, sdk_configurator
+from fmd_otel.otel_internals import drop_empty_exclusions, root_sampler, sdk_configurator
 from fmd_otel.provider import EXPORTER, exporter_names, link, sdk_disabled
 from fmd_otel.sampler import KeepEntrySpans
 from fmd_otel_exporter.errors import FmdOtelError
@@ -63,6 +63,7 @@ class FmdDistro(BaseDistro):  # type: ignore[misc]  # untyped upstream
         if _is_wanted() and _settings_or_none() is not None:
             from fmd_otel.launcher import watch_flask  # noqa: PLC0415 # only where there is Flask to watch
 
+            drop_empty_exclusions()
             watch_flask()
 
 

@@ -118,7 +118,7 @@ def _start(
     options: dict[str, Any] = {"tracer_provider": provider}
     if meter_provider is not None:
         options["meter_provider"] = meter_provider
-    if excluded_urls is not None:
+    if excluded_urls:
         options["excluded_urls"] = excluded_urls
     handle = attach(app, settings, monitor, pipeline, linked, **options)
     logger.info("%s is monitored as %s, version %s (pid %d)", app.name, service, version, os.getpid())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from opentelemetry.util.http import ExcludeList
 
-    from fmd_otel.recorder import RequestState
+    from fmd_otel.request_state import RequestState
     from fmd_otel_exporter.records import RequestRecord
 
 _IMPLIED_METHODS = frozenset({"HEAD", "OPTIONS"})

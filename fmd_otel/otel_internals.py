@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import flask
 import flask.globals
+import opentelemetry.instrumentation.flask as otel_flask
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.sdk.trace import sampling
 from opentelemetry.util.http import get_excluded_urls
@@ -31,8 +32,9 @@ CONTEXT_KEY = "opentelemetry-flask.reqctx_ref_key"
 _INSTRUMENTED = "_is_instrumented_by_opentelemetry"
 _BEFORE = "_before_request"
 _TEARDOWN = "_teardown_request"
+_EXCLUDED = "_excluded_urls_from_env"
 _ORIGINAL = "_original_wsgi_app"
-_swap_lock = threading.Lock()
+_swap_lock = threading.RLock()
 
 
 def _public_request_context() -> Any:
@@ -78,9 +80,38 @@ def setup_allowed(app: flask.Flask) -> Iterator[None]:
             app._got_first_request = True  # noqa: SLF001 # no public way
 
 
+@contextmanager
+def _no_empty_exclusions() -> Iterator[None]:
+    """Let the instrumentation see no list of excluded URLs where the list is empty.
+
+    It puts together the full URL of a request three times only to compare it with nothing: a seventh of all
+    that tracing a request costs.
+    """
+    found = getattr(otel_flask, _EXCLUDED, None)
+    if not _is_empty(found):
+        yield
+        return
+    setattr(otel_flask, _EXCLUDED, None)
+    try:
+        yield
+    finally:
+        setattr(otel_flask, _EXCLUDED, found)
+
+
+def drop_empty_exclusions() -> None:
+    """Do the same for applications that zero-code instrumentation is going to make."""
+    instrumented_class: Any = getattr(otel_flask, "_InstrumentedFlask", None)
+    if _is_empty(getattr(instrumented_class, "_excluded_urls", None)):
+        instrumented_class._excluded_urls = None  # noqa: SLF001 # no public way
+
+
+def _is_empty(excluded: Any) -> bool:
+    return excluded is not None and not getattr(excluded, "_excluded_urls", True)
+
+
 def instrument_app(app: flask.Flask, **options: Any) -> None:
     """Put OpenTelemetry's Flask instrumentation on an application, whenever."""
-    with setup_allowed(app):
+    with setup_allowed(app), _swap_lock, _no_empty_exclusions():
         FlaskInstrumentor.instrument_app(app, **options)  # type: ignore[no-untyped-call]  # upstream
 
 
@@ -127,7 +158,7 @@ def excluded_urls(app: flask.Flask) -> ExcludeList | None:
         found = function.__closure__[code.co_freevars.index("excluded_urls")].cell_contents
     else:
         found = get_excluded_urls("FLASK")
-    return found if found is not None and getattr(found, "_excluded_urls", True) else None
+    return None if _is_empty(found) else found
 
 
 def has_exporter(provider: Any) -> bool:

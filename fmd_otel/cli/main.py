@@ -1,0 +1,23 @@
+"""The command and its sub-commands."""
+
+from __future__ import annotations
+
+import click
+
+from fmd_otel.cli.config import show_config
+from fmd_otel.cli.dashboard import serve_dashboard
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="fmd-otel", prog_name="fmd-otel")
+def main() -> None:
+    r"""Monitoring for Flask applications, on OpenTelemetry.
+
+    \b
+    In the application:   fmd_otel.instrument(app)
+    Without touching it:  opentelemetry-instrument flask run
+    """
+
+
+main.add_command(show_config)
+main.add_command(serve_dashboard)

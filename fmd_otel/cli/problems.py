@@ -1,0 +1,32 @@
+"""Errors on the command line: one message, no traceback, and an exit code that tells whose fault it is.
+
+2: what was asked cannot be done, because of an option or a setting. 1: it can, but not here and now; a database
+or a port is not available.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from fmd_otel_exporter.errors import FmdOtelError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def told_plainly() -> Iterator[None]:
+    """Turn our errors into messages."""
+    try:
+        yield
+    except SettingsError as error:
+        raise _WrongSettings(str(error)) from None
+    except FmdOtelError as error:
+        raise click.ClickException(str(error)) from None
+
+
+class _WrongSettings(click.ClickException):
+    exit_code = 2
