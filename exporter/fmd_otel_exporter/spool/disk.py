@@ -241,7 +241,7 @@ def _segments_of(owner: Owner) -> tuple[float, list[Sealed]]:
             stat = entry.path.stat()
             written_at.append(stat.st_mtime)
             segments.append(
-                Sealed(entry.path.name, entry.path, None, None, size=stat.st_size, adopted_from=owner)
+                Sealed(entry.path.name, entry.path, None, 0, size=stat.st_size, adopted_from=owner)
             )
     owner.unfinished = len(segments)
     return min(written_at, default=0.0), segments
@@ -257,6 +257,6 @@ def _complaint(directory: Path | None, error: OSError) -> str:
     else:
         remedy = f"Make it a directory that this user can write, or {another}."
     return (
-        f"fmd-otel: requests cannot be spooled in {directory} ({reason}). Until that works a limited number of "
-        f"them waits in memory, and would be lost if this process died. {remedy}"
+        f"fmd-otel: requests cannot be spooled in {directory} ({reason}). Until that works a limited number "
+        f"of them waits in memory, and would be lost if this process died. {remedy}"
     )
