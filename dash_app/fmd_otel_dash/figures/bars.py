@@ -1,0 +1,195 @@
+"""Bars: requests per day by endpoint, per hour of the day, and answers by status code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fmd_otel_dash import formatting
+from fmd_otel_dash.colors import endpoint_color
+from fmd_otel_dash.figures.base import (
+    ACCENT,
+    GHOST_LINE,
+    GREY,
+    OTHERS,
+    STATUS_COLORS,
+    Figure,
+    axis,
+    label,
+    legend,
+    lines,
+    requests_text,
+    significant,
+    wall,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fmd_otel_dash.queries.daily import Daily
+    from fmd_otel_dash.queries.hourly import Hourly
+    from fmd_otel_dash.queries.status import StatusCodes
+
+_FULL_DAY_H = 24
+_PATTERNS = ("", "/", "x", ".")
+"""Endpoints whose names happen to get one colour are told apart by these."""
+
+
+def daily(found: Daily, before: Daily | None, colors: Mapping[str, str], *, most: int = 9) -> Figure:
+    """Draw requests per day, stacked by endpoint; the comparison's totals as a dashed line."""
+    days = [day.isoformat() for day in found.days]
+    traces: list[dict[str, Any]] = []
+    used: dict[str, int] = {}
+    for series in found.endpoints[:most]:
+        color = endpoint_color(series.endpoint.name, colors)
+        nth = used[color] = used.get(color, -1) + 1
+        traces.append(
+            _bar(days, series.n, label(series.endpoint.name), color, _PATTERNS[nth % len(_PATTERNS)])
+        )
+    rest = found.endpoints[most:]
+    if rest:
+        sums = [sum(column) for column in zip(*(series.n for series in rest), strict=True)]
+        traces.append(_bar(days, sums, f"{len(rest)} others", OTHERS, ""))
+    totals = [sum(column) for column in zip(*(series.n for series in found.endpoints), strict=True)]
+    traces.append(
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "marker": {"size": 1, "color": "rgba(0,0,0,0)"},
+            "x": days,
+            "y": totals,
+            "text": [
+                lines(f"<b>{requests_text(n)}</b>", _length_note(hours))
+                for n, hours in zip(totals, found.hours, strict=False)
+            ],
+            "hovertemplate": "%{text}<extra></extra>",
+            "showlegend": False,
+        }
+    )
+    if before and before.total:
+        traces.append(_ghost(found, before, days))
+    return {
+        "data": traces,
+        "layout": {
+            "barmode": "stack",
+            "bargap": 0.25,
+            "hovermode": "x unified",
+            "xaxis": axis(
+                type="date", showgrid=False, tickformat="%a %-d %b", nticks=10, hoverformat="%A %-d %B %Y"
+            ),
+            "yaxis": axis(rangemode="tozero"),
+            "legend": legend(traceorder="normal"),
+        },
+    }
+
+
+def by_hour_of_day(found: Hourly, before: Hourly | None) -> Figure:
+    """Draw the typical day: mean requests per hour, by hour of the day."""
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "bar",
+            "x": list(range(24)),
+            "y": _hourly_means(found),
+            "marker": {"color": ACCENT},
+            "name": "This range",
+            "hovertemplate": "%{x}:00 – %{x}:59<br><b>%{y:,.4~g}</b> requests an hour<extra></extra>",
+        }
+    ]
+    if before and before.total:
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": list(range(24)),
+                "y": _hourly_means(before),
+                "line": GHOST_LINE | {"shape": "hvh"},
+                "name": "Comparison",
+                "hovertemplate": "Comparison: %{y:,.4~g} requests an hour<extra></extra>",
+            }
+        )
+    return {
+        "data": traces,
+        "layout": {
+            "bargap": 0.2,
+            "showlegend": False,
+            "xaxis": axis(
+                showgrid=False,
+                tickvals=[0, 4, 8, 12, 16, 20],
+                ticktext=[f"{hour:02d}:00" for hour in (0, 4, 8, 12, 16, 20)],
+            ),
+            "yaxis": axis(rangemode="tozero"),
+        },
+    }
+
+
+def status_codes(found: StatusCodes) -> Figure:
+    """Draw answers over time, stacked by code; codes of a class share a hue and differ in strength."""
+    zone = found.scope.zone
+    x = [wall(start_us, zone) for start_us in found.starts_us]
+    seen: dict[int, int] = {}
+    traces = []
+    for code, counts in found.n.items():
+        nth = seen[code // 100] = seen.get(code // 100, -1) + 1
+        trace = _bar(x, counts, str(code), STATUS_COLORS.get(code // 100, GREY), "")
+        trace["marker"]["opacity"] = max(0.35, 1 - 0.25 * nth)
+        trace["offset"] = 0
+        trace["width"] = found.step_s * 1000 * 0.92
+        traces.append(trace)
+    return {
+        "data": traces,
+        "layout": {
+            "barmode": "stack",
+            "hovermode": "x unified",
+            "xaxis": axis(type="date", showgrid=False, hoverformat="%a %-d %b, %H:%M"),
+            "yaxis": axis(rangemode="tozero"),
+            "legend": legend(traceorder="normal"),
+        },
+    }
+
+
+def _bar(x: Sequence[str], y: Sequence[int], name: str, color: str, pattern: str) -> dict[str, Any]:
+    marker: dict[str, Any] = {"color": color, "line": {"width": 0}}
+    if pattern:
+        marker["pattern"] = {"shape": pattern, "fillmode": "overlay", "size": 6, "solidity": 0.25}
+    return {
+        "type": "bar",
+        "x": list(x),
+        # A zero would still get its line in the hover text.
+        "y": [n or None for n in y],
+        "name": name,
+        "marker": marker,
+        "hovertemplate": "%{y:,}",
+    }
+
+
+def _ghost(found: Daily, before: Daily, days: Sequence[str]) -> dict[str, Any]:
+    totals = [sum(column) for column in zip(*(series.n for series in before.endpoints), strict=True)]
+    shown = totals[: len(found.days)]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": list(days[: len(shown)]),
+        "y": shown,
+        "text": [f"{day:%a} {day.day} {day:%b}" for day in before.days[: len(shown)]],
+        "line": GHOST_LINE,
+        "name": "Comparison",
+        "hovertemplate": "%{y:,} on %{text}",
+    }
+
+
+def _hourly_means(found: Hourly) -> list[float | None]:
+    means = []
+    for counts, minutes in zip(found.n, found.minutes, strict=True):
+        hours = sum(minutes) / 60
+        means.append(significant(sum(n or 0 for n in counts) / hours) if hours else None)
+    return means
+
+
+def _length_note(hours: float) -> str:
+    """Return what a reader has to know of a day that is not 24 hours long."""
+    if abs(hours - _FULL_DAY_H) < 0.01:  # noqa: PLR2004 - half a minute
+        return ""
+    if hours > _FULL_DAY_H:
+        return f"a day of {hours:g} hours: the clocks went back"
+    if hours >= _FULL_DAY_H - 1:
+        return f"a day of {formatting.count(hours) if hours == int(hours) else f'{hours:.3g}'} hours"
+    return f"in the {hours:.1f} hours that lie in the range"

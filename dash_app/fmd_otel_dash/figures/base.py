@@ -1,0 +1,113 @@
+"""What all figures share: colours, units, and text that is safe to show.
+
+Figures are plain dictionaries that look right in light and dark alike: no background, colours that hold on
+both, and colour scales that fade by transparency. Text and grid get their colours from the style sheet.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from math import floor, log10
+from typing import TYPE_CHECKING, Any
+
+from fmd_otel_dash import formatting
+from fmd_otel_dash.queries.scope import local_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from zoneinfo import ZoneInfo
+
+Figure = dict[str, Any]
+
+ACCENT = "#4263eb"
+ACCENT_SOFT = "rgba(66,99,235,.32)"
+TEAL = "#0c8599"
+ORANGE = "#e8590c"
+RED = "#e03131"
+GREY = "#868e96"
+GHOST = "rgba(134,142,150,.4)"
+GHOST_LINE = {"color": "rgba(134,142,150,.75)", "width": 1.5, "dash": "dash"}
+OTHERS = "rgba(134,142,150,.55)"
+
+FADE = [[0, "rgba(66,99,235,.05)"], [0.5, "rgba(66,99,235,.5)"], [1, "rgba(66,99,235,1)"]]
+"""A colour scale for both themes: nothing is transparent."""
+
+STATUS_COLORS = {1: GREY, 2: "#2b8a9e", 3: "#748ffc", 4: "#f08c00", 5: RED}
+"""By class; told apart by people who see red and green as one, since lightness differs, too."""
+
+_LABEL_LENGTH = 34
+_UNITS_US = ((1_000, "µs", 1), (1_000_000, "ms", 1_000), (60_000_000, "s", 1_000_000))
+
+
+def label(name: str, length: int = _LABEL_LENGTH) -> str:
+    """Return a name as plotly may show it: no markup, not too long, no effect on the text around it."""
+    short = name if len(name) <= length else name[: length // 2] + "…" + name[-(length - length // 2 - 1) :]
+    safe = escape("".join(c if c.isprintable() else "�" for c in short), quote=False)
+    # First strong isolate: a name that is written from right to left must not turn its surroundings round.
+    return safe if short.isascii() else f"\u2068{safe}\u2069"
+
+
+def significant(value: float | None, digits: int = 4) -> float | None:
+    """Return a number with as many digits as a screen can show: what is not sent costs nothing."""
+    if value is None or value == 0:
+        return value
+    rounded = round(value, digits - 1 - floor(log10(abs(value))))
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def duration_unit(largest_us: float) -> tuple[str, int]:
+    """Return the unit for an axis of durations, and its length in microseconds."""
+    for limit, unit, size_us in _UNITS_US:
+        if largest_us < limit:
+            return unit, size_us
+    return "min", 60_000_000
+
+
+def log_ticks(smallest_us: float, largest_us: float) -> tuple[list[float], list[str]]:
+    """Return ticks for a logarithmic axis of durations, each in its own unit: 500 µs, 10 ms, 2 s."""
+    low, high = max(smallest_us, 1) * 0.7, max(largest_us, 1) * 1.4
+    first, last = floor(log10(low)), floor(log10(high))
+    wide = last - first > 2  # noqa: PLR2004 - decades
+    values = [
+        step * 10.0**power
+        for power in range(first, last + 1)
+        for step in ((1,) if wide else (1, 2, 5))
+        if low <= step * 10.0**power <= high
+    ]
+    return values, [_tick(value) for value in values]
+
+
+def wall(ts_us: int, zone: ZoneInfo) -> str:
+    """Return a moment as an axis of local time takes it."""
+    return local_time(ts_us, zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def requests_text(n: int) -> str:
+    """Return a number of requests in words: what every figure says of its sample."""
+    return f"{n:,} request" + ("" if n == 1 else "s")
+
+
+def lines(*parts: str) -> str:
+    """Return lines of a hover text, empty ones left out."""
+    return "<br>".join(part for part in parts if part)
+
+
+def axis(**options: Any) -> dict[str, Any]:
+    """Return an axis without the lines that only weigh a figure down."""
+    return {"zeroline": False, "automargin": True, "ticks": "", **options}
+
+
+def legend(**options: Any) -> dict[str, Any]:
+    """Return a legend above the figure, where it takes no width from it."""
+    return {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", **options}
+
+
+def longest(values: Iterable[float | None]) -> float:
+    """Return the largest of some values that may be missing; 0 of none."""
+    return max((value for value in values if value is not None), default=0.0)
+
+
+def _tick(us: float) -> str:
+    text = formatting.duration(us)
+    number, _, unit = text.partition(" ")
+    return f"{float(number.replace(',', '')):g} {unit}"

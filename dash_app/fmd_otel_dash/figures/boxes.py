@@ -1,0 +1,240 @@
+"""Box plots made of percentiles: nobody has to send a sample to see its shape."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fmd_otel_dash import formatting
+from fmd_otel_dash.figures.base import (
+    ACCENT,
+    ACCENT_SOFT,
+    GHOST,
+    ORANGE,
+    Figure,
+    axis,
+    duration_unit,
+    label,
+    lines,
+    log_ticks,
+    longest,
+    requests_text,
+    significant,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fmd_otel_dash.queries.performance import EndpointPerformance
+    from fmd_otel_dash.queries.versions import Deployment
+    from fmd_otel_dash.stats.percentiles import BoxStats, Change
+
+ROW_HEIGHT = 34
+_NARROW = 0.5
+
+
+def endpoints(rows: Sequence[EndpointPerformance], *, log: bool) -> Figure:
+    """Draw one lying box per endpoint, the first on top; the comparison's as a grey one behind."""
+    names = [label(row.endpoint.name, 24) for row in rows]
+    compared = [(i, row.before) for i, row in enumerate(rows) if row.before is not None]
+    traces: list[dict[str, Any]] = []
+    if compared:
+        ghost = _lying([box for _, box in compared], [i for i, _ in compared], "Comparison")
+        traces.append(
+            ghost
+            | {"line": {"color": GHOST, "width": 1}, "fillcolor": "rgba(134,142,150,.16)", "width": 0.82}
+        )
+    traces += [
+        _lying([row.box for row in rows], list(range(len(rows))), "This range")
+        | {"line": {"color": ACCENT, "width": 1.2}, "fillcolor": ACCENT_SOFT, "width": _NARROW},
+        _marks("p99", [row.box.p99_us for row in rows], list(range(len(rows))), lying=True),
+        _hover(
+            [row.box.median_us for row in rows],
+            list(range(len(rows))),
+            [_text(row) for row in rows],
+            lying=True,
+        ),
+    ]
+    values = [row.box.p5_us for row in rows], [row.box.p99_us for row in rows]
+    return {
+        "data": traces,
+        "layout": {
+            "boxmode": "overlay",
+            "showlegend": False,
+            "hovermode": "y",
+            "xaxis": _duration_axis(min(values[0], default=1), longest(values[1]), log=log) | {"side": "top"},
+            "yaxis": axis(
+                showgrid=False,
+                range=[len(rows) - 0.5, -0.5],
+                tickvals=list(range(len(rows))),
+                ticktext=names,
+                fixedrange=True,
+            ),
+            "margin": {"l": 52, "r": 20, "t": 34, "b": 8},
+        },
+    }
+
+
+def versions(rows: Sequence[Deployment], *, log: bool = False) -> Figure:
+    """Draw one standing box per version, oldest first."""
+    rows = [row for row in rows if row.box is not None]
+    boxes = [row.box for row in rows if row.box is not None]
+    x = list(range(len(rows)))
+    several = len({row.version.service for row in rows}) > 1
+    names = [
+        label(f"{row.version.service} {row.version.name}" if several else row.version.name, 16)
+        for row in rows
+    ]
+    ends = min((box.p5_us for box in boxes), default=1), longest(box.p99_us for box in boxes)
+    return {
+        "data": [
+            {
+                "type": "box",
+                "x": x,
+                "q1": [significant(box.q1_us) for box in boxes],
+                "median": [significant(box.median_us) for box in boxes],
+                "q3": [significant(box.q3_us) for box in boxes],
+                "lowerfence": [significant(box.p5_us) for box in boxes],
+                "upperfence": [significant(box.p95_us) for box in boxes],
+                "line": {"color": ACCENT, "width": 1.3},
+                "fillcolor": ACCENT_SOFT,
+                "width": _NARROW,
+                "hoverinfo": "skip",
+            },
+            _marks("p99", [box.p99_us for box in boxes], x, lying=False),
+            _hover(
+                [box.median_us for box in boxes],
+                x,
+                [_version_text(row, name, box) for row, name, box in zip(rows, names, boxes, strict=True)],
+                lying=False,
+            ),
+        ],
+        "layout": {
+            "showlegend": False,
+            "hovermode": "x",
+            "xaxis": axis(
+                showgrid=False,
+                range=[-0.6, len(rows) - 0.4],
+                tickvals=x,
+                ticktext=names,
+                tickangle=-45 if len(rows) > 10 else 0,  # noqa: PLR2004 - wider ones collide
+                fixedrange=True,
+            ),
+            "yaxis": _duration_axis(*ends, log=log),
+        },
+    }
+
+
+def stats_text(box: BoxStats) -> str:
+    """Return a box in words."""
+    return lines(
+        f"median {formatting.duration(box.median_us)} · p95 {formatting.duration(box.p95_us)} · "
+        f"p99 {formatting.duration(box.p99_us)}",
+        f"half of them {formatting.duration(box.q1_us)} – {formatting.duration(box.q3_us)}, "
+        f"nine in ten {formatting.duration(box.p5_us)} – {formatting.duration(box.p95_us)}",
+    )
+
+
+def change_text(change: Change | None, against: str) -> str:
+    """Return a change in words, with both sample sizes."""
+    if change is None:
+        return ""
+    direction = "slower" if change.ratio > 0 else "faster"
+    sure = "" if change.significant else ", within chance"
+    return (
+        f"p95 {abs(change.ratio) * 100:.1f} % {direction} than {against}{sure} "
+        f"(n = {change.n_after:,} against {change.n_before:,})"
+    )
+
+
+def _lying(boxes: Sequence[BoxStats], y: Sequence[int], name: str) -> dict[str, Any]:
+    return {
+        "type": "box",
+        "orientation": "h",
+        "name": name,
+        "y": list(y),
+        "q1": [significant(box.q1_us) for box in boxes],
+        "median": [significant(box.median_us) for box in boxes],
+        "q3": [significant(box.q3_us) for box in boxes],
+        "lowerfence": [significant(box.p5_us) for box in boxes],
+        "upperfence": [significant(box.p95_us) for box in boxes],
+        "hoverinfo": "skip",
+    }
+
+
+def _marks(name: str, values: Sequence[float], places: Sequence[int], *, lying: bool) -> dict[str, Any]:
+    """Return short strokes: p99 lies outside the box."""
+    along = [significant(value) for value in values]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": along if lying else list(places),
+        "y": list(places) if lying else along,
+        "marker": {
+            "symbol": "line-ns" if lying else "line-ew",
+            "size": 12,
+            "line": {"width": 2.2, "color": ORANGE},
+            "color": ORANGE,
+        },
+        "hoverinfo": "skip",
+    }
+
+
+def _hover(
+    values: Sequence[float], places: Sequence[int], texts: Sequence[str], *, lying: bool
+) -> dict[str, Any]:
+    """Return invisible points that answer for a row: plotly labels a box's numbers one by one, bare."""
+    along = [significant(value) for value in values]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": along if lying else list(places),
+        "y": list(places) if lying else along,
+        "marker": {"size": 1, "color": "rgba(0,0,0,0)"},
+        "text": list(texts),
+        "customdata": list(places),
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+
+
+def _text(row: EndpointPerformance) -> str:
+    return lines(
+        f"<b>{label(row.endpoint.name, 60)}</b>",
+        stats_text(row.box),
+        requests_text(row.n) + f" · {formatting.percent(row.time_share)} of all time spent",
+        change_text(row.change, "before"),
+    )
+
+
+def _version_text(row: Deployment, name: str, box: BoxStats) -> str:
+    return lines(
+        f"<b>{name}</b>",
+        stats_text(box),
+        f"{requests_text(row.n)} · {formatting.percent(row.error_rate)} errors",
+        change_text(row.change, label(row.predecessor, 16)),
+    )
+
+
+def _duration_axis(smallest_us: float, largest_us: float, *, log: bool) -> dict[str, Any]:
+    if log:
+        values, text = log_ticks(smallest_us, largest_us)
+        return axis(type="log", tickvals=values, ticktext=text, fixedrange=True)
+    unit, size_us = duration_unit(largest_us)
+    step = _nice_step(largest_us / size_us)
+    count = int(largest_us / size_us / step) + 1
+    ticks = [i * step for i in range(count + 1)]
+    return axis(
+        rangemode="tozero",
+        tickvals=[tick * size_us for tick in ticks],
+        ticktext=[f"{tick:g} {unit}" for tick in ticks],
+        fixedrange=True,
+    )
+
+
+def _nice_step(largest: float) -> float:
+    """Return a round step that cuts an axis in about five."""
+    step = 10.0 ** (len(str(int(largest))) - 1) if largest >= 1 else 0.1
+    for factor in (0.1, 0.2, 0.5, 1, 2, 5):
+        if largest / (step * factor) <= 6:  # noqa: PLR2004 - ticks
+            return step * factor
+    return step * 10
