@@ -17,7 +17,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, render_template
+from flask import Flask, current_app, render_template
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from shop import accounts, admin, api, cart, catalog, database, orders, payments
@@ -70,7 +70,7 @@ def _monitor(app: Flask) -> None:
 
 
 def _healthz() -> dict[str, str]:
-    return {"status": "ok"}
+    return {"status": "ok", "version": current_app.config["RELEASE"].name}
 
 
 def _not_found(_error: HTTPException) -> tuple[str, int]:

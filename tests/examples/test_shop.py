@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+
 from shop import accounts, catalog, create_app, database, payments
 from shop.releases import RELEASES, release
 
