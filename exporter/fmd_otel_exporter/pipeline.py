@@ -27,6 +27,8 @@ _POLL_S = 0.005
 _HURRY_EVERY_S = 0.1
 _RESTART_AFTER_S = 1.0
 _STOP_S = 0.2
+_FORK_S = 0.25
+_FORK_WHILE_LOADING_S = 5.0
 
 
 class PipelineCounters(NamedTuple):
@@ -69,6 +71,16 @@ class Pipeline:
         self._running = False
         self._starting: list[None] = [None]
         self._start_after = 0.0
+        self._holds_gate = False
+
+    def _before_fork(self) -> None:
+        wait_s = _FORK_WHILE_LOADING_S if self._worker.loading else _FORK_S
+        self._holds_gate = self._running and self._worker.gate.acquire(timeout=wait_s)
+
+    def _after_fork_in_parent(self) -> None:
+        if self._holds_gate:
+            self._holds_gate = False
+            self._worker.gate.release()
 
     def _after_fork(self) -> None:
         # Not closed and not collected: the parent's connections are shared files and must be left as they
@@ -121,11 +133,11 @@ class Pipeline:
         Returns:
             Whether that has happened; ``False`` after the timeout, or when the database cannot be reached.
         """
-        return self._flush(timeout_ms, STALL_MS)
+        return self._flush(timeout_ms)
 
     def shutdown(self, timeout_ms: int = 5000) -> None:
         """Flush, stop the thread and close the database; requests handed over later are not kept."""
-        self._flush(timeout_ms, STALL_MS)
+        self._flush(timeout_ms)
         self._closed = True
         worker = self._worker
         worker.stop = True
@@ -139,25 +151,24 @@ class Pipeline:
         """Whether it was shut down."""
         return self._closed
 
-    def _flush(self, timeout_ms: int, stall_ms: int, *, close: bool = False) -> bool:
+    def _flush(self, timeout_ms: int, *, close: bool = False) -> bool:
         if self._pid != os.getpid():
             self._after_fork()
         spool, worker = self._spool, self._worker
         goal = spool.accepted
-        now = time.monotonic()
-        if self._hopeless:  # the process exits and has waited for this database once
-            stall_ms = timeout_ms = 0
-        deadline = now + timeout_ms / 1000
-        seen, stalled = spool.settled, now + stall_ms / 1000
-        if seen < goal and not self._running:
+        if spool.settled < goal and not self._running:
             self._start()
         worker.close_store = close and self._running
-        hurry_at = now
-        while (settled := spool.settled) < goal or worker.close_store:
+        # Where the process exits, and has waited for this database once already, waiting again is of no use.
+        stall_s, timeout_s = (0.0, 0.0) if self._hopeless else (STALL_MS / 1000, timeout_ms / 1000)
+        now = hurry_at = time.monotonic()
+        deadline, stalled_at = now + timeout_s, now + stall_s
+        progress = -1
+        while (spool.settled < goal or worker.close_store) and self._running:
             now = time.monotonic()
-            if settled != seen:
-                seen, stalled = settled, now + stall_ms / 1000
-            if now > deadline or now > stalled or not self._running:
+            if worker.loading or worker.steps != progress:
+                progress, stalled_at = worker.steps, now + stall_s
+            if now > min(deadline, stalled_at):
                 break
             if now >= hurry_at:  # again and again: an attempt under way may be one that fails
                 worker.hurry = True
@@ -169,7 +180,7 @@ class Pipeline:
     def _flush_at_exit(self) -> None:
         if self._pid != os.getpid() or not self._running or self._closed:
             return
-        self._hopeless = not self._flush(EXIT_FLUSH_MS, STALL_MS, close=True)
+        self._hopeless = not self._flush(EXIT_FLUSH_MS, close=True)
 
     # The thread
 
@@ -214,7 +225,19 @@ def _watch_forks(pipeline: Pipeline) -> None:
     _pipelines.add(pipeline)
     if not _fork_hooks and hasattr(os, "register_at_fork"):
         _fork_hooks.append(True)
-        os.register_at_fork(after_in_child=_after_fork_in_child)
+        os.register_at_fork(
+            before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+        )
+
+
+def _before_fork() -> None:
+    for pipeline in list(_pipelines):
+        pipeline._before_fork()  # noqa: SLF001 # the same module
+
+
+def _after_fork_in_parent() -> None:
+    for pipeline in list(_pipelines):
+        pipeline._after_fork_in_parent()  # noqa: SLF001 # the same module
 
 
 def _after_fork_in_child() -> None:

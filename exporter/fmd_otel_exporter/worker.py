@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from fmd_otel_exporter.errors import StorageError, safe_url
-from fmd_otel_exporter.native import Signal
+from fmd_otel_exporter.native import Signal, allocate_lock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +58,13 @@ class Worker:
         self.close_store = False
         """Close the database when nothing waits; set when the process is about to exit."""
         self.finished = False
+        self.loading = True
+        """Modules are being imported, which takes time that is no fault of the database."""
+        self.steps = 0
+        """Grows whenever something has been achieved."""
+        self.gate = allocate_lock()
+        """Held while at work. A fork in the middle of it would leave the child with locks of SQLite, and of modules
+        half imported, that nobody will ever release there; so a fork waits for this one, for a while."""
         self.written = self.duplicate = self.unwritable = self.retries = 0
         self.last_error: str | None = None
         self._settings = settings
@@ -73,50 +80,56 @@ class Worker:
 
     def run(self) -> None:
         """Work until told to stop; never raises."""
-        # Imported here, on the thread, and not by the web worker's first request.
-        from opentelemetry.instrumentation.utils import suppress_instrumentation  # noqa: PLC0415
-
         try:
+            # Imported here, on the thread, and not by the web worker's first request.
+            with self.gate:
+                from opentelemetry.instrumentation.utils import suppress_instrumentation  # noqa: PLC0415
+
             # What we ask of the database is no business of the monitored app's traces.
             with suppress_instrumentation():
                 while not self.stop:
-                    self.tick()
-                    if not self.stop and not self.hurry:
+                    more = self.tick()
+                    if not (more or self.stop or self.hurry):
                         self.signal.wait(self._settings.delay_ms / 1000)
-                self.tick()
+                while self.tick():
+                    pass
                 self._close()
         finally:
             self.finished = True
 
-    def tick(self) -> None:
-        """Do what is due: write what waits, read the levels, sum up days."""
+    def tick(self) -> bool:
+        """Do what is due: write a batch, read the levels, sum up days; tell whether another batch waits."""
         now = time.monotonic()
         if now < self._next_try and not self.hurry:
-            return
+            return False
         hurry, self.hurry = self.hurry, False
         try:
-            self._work(now)
+            with self.gate:
+                more = self._work(now)
         except Exception as exc:  # noqa: BLE001 # this thread must outlive everything, also what nobody thought of
             self._fail(exc, retry_now=hurry)
-        else:
-            self._recover()
+            return False
+        self._recover()
+        return more
 
-    def _work(self, now: float) -> None:
+    def _work(self, now: float) -> bool:
         if self._store is not None and self._store.replaced():
             self._close()
         if self._store is None or self._writer is None:
             self._open()
         self._announce()
-        self._write_all()
+        if self._write_next():
+            return True
         if now >= self._next_levels:
             self._read_levels()
             self._next_levels = now + LEVELS_EVERY_S
         if now >= self._next_compaction:
             self._next_compaction = now + COMPACT_EVERY_S
             self._compact()
-        if self.close_store and self._store is not None and not len(self._spool):
+        if self.close_store and self._store is not None:
             self.close_store = False
             self._store.dispose()
+        return False
 
     # The database
 
@@ -124,8 +137,10 @@ class Worker:
         from fmd_otel_exporter.store import open_store  # noqa: PLC0415 # SQLAlchemy, first needed here
         from fmd_otel_exporter.writer import Writer  # noqa: PLC0415
 
+        self.loading = False
         self._store = open_store(self._settings.database, self._settings.table_prefix)
         self._writer = Writer(self._store, default_level=self._settings.default_level)
+        self.steps += 1
         self.announce = True
         self._next_levels = 0.0
 
@@ -163,11 +178,14 @@ class Worker:
 
     # Requests
 
-    def _write_all(self) -> None:
-        while batch := self._spool.take(self._settings.batch_size):
-            self._write(batch)
-            self._spool.done()
-            self._retry_s = FIRST_RETRY_S
+    def _write_next(self) -> bool:
+        batch = self._spool.take(self._settings.batch_size)
+        if not batch:
+            return False
+        self._write(batch)
+        self._spool.done()
+        self.steps += 1
+        return True
 
     def _write(self, batch: Sequence[RequestRecord]) -> None:
         if self._writer is None:  # pragma: no cover # _work() has opened it
