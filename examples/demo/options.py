@@ -38,14 +38,14 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--days", type=_whole(1, 400), default=30, help="days of history")
-    parser.add_argument("--requests", type=_whole(0, 20_000_000), default=200_000, help="requests of history")
+    parser.add_argument("--requests", type=_whole(0, 20_000_000), default=250_000, help="requests of history")
     parser.add_argument(
         "--live",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="run the shop and send it visitors",
     )
-    parser.add_argument("--rate", type=float, default=12, help="live requests a second, on average")
+    parser.add_argument("--rate", type=float, default=4, help="live requests a second, on average")
     parser.add_argument(
         "--deploy-after",
         type=float,

@@ -57,7 +57,15 @@ ENDPOINTS = (
     Endpoint(
         "api.stock", 6, 33_000, spread=0.12, route="/api/products/<int:product_id>/stock", blueprint="api"
     ),
-    Endpoint("api.recommendations", 5, 36_000, spread=0.1, route="/api/recommendations", blueprint="api"),
+    Endpoint(
+        "api.recommendations",
+        5,
+        36_000,
+        spread=0.1,
+        other_statuses={503: 0.015},
+        route="/api/recommendations",
+        blueprint="api",
+    ),
     Endpoint(
         "cart.add", 5, 2_700, status=302, route="/cart/add/<int:product_id>", blueprint="cart", method="POST"
     ),

@@ -42,6 +42,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         # How long one question to a database in the same data centre takes.
         ROUND_TRIP_S=0.0006,
         PAYMENTS=payments.Behaviour(),
+        # How often the machine that recommends things is too busy to.
+        MODEL_DOWN_SHARE=0.015,
     )
     app.config.from_mapping(config or {})
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, abort, request, url_for
+from flask import Blueprint, abort, current_app, request, url_for
 
 from shop import database
 from shop.accounts import current_username
@@ -61,5 +62,7 @@ def add_review(product_id: int) -> tuple[dict[str, Any], HTTPStatus, dict[str, s
 async def recommendations() -> dict[str, Any]:
     """Recommend a few things while a model elsewhere thinks."""
     await asyncio.sleep(0.03)
+    if random.random() < current_app.config["MODEL_DOWN_SHARE"]:
+        abort(HTTPStatus.SERVICE_UNAVAILABLE)
     rows = database.ask("SELECT id, name FROM product ORDER BY price_cents DESC LIMIT 5")
     return {"for": current_username(), "products": [dict(row) for row in rows]}

@@ -29,6 +29,7 @@ def app(tmp_path: Path) -> Flask:
             "DATABASE": str(tmp_path / "shop.db"),
             "ROUND_TRIP_S": 0,
             "PAYMENTS": RELIABLE,
+            "MODEL_DOWN_SHARE": 0,
             "RELEASE": release("1.8.0"),
         }
     )
@@ -118,6 +119,11 @@ def test_a_declined_payment_is_a_handled_402(app: Flask) -> None:
     client = app.test_client()
     client.post("/cart/add/3")
     assert client.post("/checkout").status_code == 402
+
+
+def test_recommendations_are_unavailable_while_the_model_is_down(app: Flask) -> None:
+    app.config["MODEL_DOWN_SHARE"] = 1
+    assert app.test_client().get("/api/recommendations").status_code == 503
 
 
 def test_retries_save_a_payment_that_times_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
