@@ -14,6 +14,8 @@ from fmd_otel_exporter.settings import MAX_LEVEL
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sqlalchemy import Connection
+
     from fmd_otel_exporter.records import EndpointInfo
     from fmd_otel_exporter.store import Store
 
@@ -48,7 +50,8 @@ def register_endpoints(store: Store, infos: Iterable[EndpointInfo], default_leve
     changed = sorted(name for name in wanted.keys() & known.keys() if known[name] != wanted[name])
     if not new and not changed:
         return 0  # the common case, at every start but the first: no write at all
-    with store.write() as connection:
+
+    def write(connection: Connection) -> None:
         if new:
             connection.execute(
                 store.dialect.insert_new(table),
@@ -63,6 +66,8 @@ def register_endpoints(store: Store, infos: Iterable[EndpointInfo], default_leve
                 .where(columns.service == name[0], columns.name == name[1])
                 .values(**wanted[name])
             )
+
+    store.run(write)
     return len(new) + len(changed)
 
 
@@ -76,9 +81,8 @@ def set_level(store: Store, endpoint_id: int, level: int) -> None:
     if isinstance(level, bool) or not isinstance(level, int) or not 0 <= level <= MAX_LEVEL:
         raise SettingsError(f"monitor level {level!r}: it must be a whole number from 0 to {MAX_LEVEL}")
     table = store.tables.endpoint
-    with store.write() as connection:
-        done = connection.execute(update(table).where(table.c.id == endpoint_id).values(level=level))
-    if done.rowcount == 0:
+    change = update(table).where(table.c.id == endpoint_id).values(level=level)
+    if store.run(lambda connection: connection.execute(change)).rowcount == 0:
         raise StorageError(f"there is no endpoint {endpoint_id!r}; it may have been removed")
 
 

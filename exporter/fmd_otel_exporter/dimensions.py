@@ -125,9 +125,10 @@ class Dimensions:
         ids = self._select(table, key, set(stored.values()))
         new = {stored[pair]: rows[pair] for pair in rows if stored[pair] not in ids}
         if new:
-            with self._store.write() as connection:
-                # Sorted, so that two workers with the same new names queue up instead of waiting in a circle.
-                connection.execute(self._store.dialect.insert_new(table), [new[pair] for pair in sorted(new)])
+            # Sorted, so that two workers with the same new names queue up instead of waiting in a circle.
+            missing = [new[pair] for pair in sorted(new)]
+            insert = self._store.dialect.insert_new(table)
+            self._store.run(lambda connection: connection.execute(insert, missing))
             ids |= self._select(table, key, set(new))
         for name in stored.values():
             if name not in ids:

@@ -28,14 +28,19 @@ class StorageError(FmdOtelError):
     driver raised it, so that callers need to know neither drivers nor dialects.
     """
 
-    def __init__(self, message: str, *, busy: bool = False, no_tables: bool = False) -> None:
+    def __init__(
+        self, message: str, *, busy: bool = False, no_tables: bool = False, again: bool = False
+    ) -> None:
         """Keep what callers may want to tell apart.
 
         Args:
             message: What is wrong, where, and what to do.
             busy: Somebody else holds the database just now, and nothing is wrong with it.
             no_tables: The database is there, but (some of) our tables are not.
+            again: The transaction ended by chance (a deadlock, a connection gone stale) and may well succeed
+                when it is run once more, at once. Where the connection broke, it may have been committed.
         """
         super().__init__(message)
         self.busy = busy
         self.no_tables = no_tables
+        self.again = again

@@ -8,6 +8,8 @@ from sqlalchemy import delete, insert, or_, update
 from sqlalchemy.exc import IntegrityError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from fmd_otel_exporter.store import Store
 
 
@@ -18,15 +20,18 @@ def acquire(store: Store, name: str, owner: str, *, now_ts_us: int, for_us: int)
     """
     lease = store.tables.lease
     expires = now_ts_us + for_us
+
+    def take(connection: Connection) -> None:
+        taken = connection.execute(
+            update(lease)
+            .where(lease.c.name == name, or_(lease.c.expires <= now_ts_us, lease.c.owner == owner))
+            .values(owner=owner, expires=expires)
+        )
+        if taken.rowcount == 0:
+            connection.execute(insert(lease).values(name=name, owner=owner, expires=expires))
+
     try:
-        with store.write() as connection:
-            taken = connection.execute(
-                update(lease)
-                .where(lease.c.name == name, or_(lease.c.expires <= now_ts_us, lease.c.owner == owner))
-                .values(owner=owner, expires=expires)
-            )
-            if taken.rowcount == 0:
-                connection.execute(insert(lease).values(name=name, owner=owner, expires=expires))
+        store.run(take)
     except IntegrityError:  # the row is there, and neither ours nor expired
         return False
     return True
@@ -35,5 +40,5 @@ def acquire(store: Store, name: str, owner: str, *, now_ts_us: int, for_us: int)
 def release(store: Store, name: str, owner: str) -> None:
     """Give a lease back, if it is still ours."""
     lease = store.tables.lease
-    with store.write() as connection:
-        connection.execute(delete(lease).where(lease.c.name == name, lease.c.owner == owner))
+    mine = delete(lease).where(lease.c.name == name, lease.c.owner == owner)
+    store.run(lambda connection: connection.execute(mine))

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, case, delete, insert, update
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import BindParameter, Connection, Table
+    from sqlalchemy import BindParameter, Connection
     from sqlalchemy.sql.expression import Executable
 
     from fmd_otel_exporter.store import Store
@@ -43,21 +43,14 @@ class Statements:
         """Compile them for this store."""
         tables, dialect = store.tables, store.dialect
 
-        def columns(table: Table) -> list[str]:
-            return [column.name for column in table.columns]
-
-        self.ledger = Compiled(insert(tables.batch), connection, columns(tables.batch))
+        self.ledger = Compiled(insert(tables.batch), connection, tables.batch.columns.keys())
         # A plain insert: a row that is there already must be noticed, since its share of the sums is there,
         # too.
-        self.request = Compiled(insert(tables.request), connection, columns(tables.request))
-        self.hits = Compiled(
-            dialect.insert_or_add(tables.hits, add=("n", "sum_us"), least=("min_us",), greatest=("max_us",)),
-            connection,
-            columns(tables.hits),
+        self.request = dialect.row_inserter(connection, tables.request)
+        self.hits = dialect.row_adder(
+            connection, tables.hits, add=("n", "sum_us"), least=("min_us",), greatest=("max_us",)
         )
-        self.latencies = Compiled(
-            dialect.insert_or_add(tables.lat_hist, add=("n",)), connection, columns(tables.lat_hist)
-        )
+        self.latencies = dialect.row_adder(connection, tables.lat_hist, add=("n",))
         self.reopen_day = Compiled(
             delete(tables.rollup_day).where(tables.rollup_day.c.day == bindparam("day_start")),
             connection,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
+import time
 from contextlib import contextmanager, nullcontext
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import text
+from sqlalchemy import String, column, select, table
 from sqlalchemy.exc import SQLAlchemyError
 
 from fmd_otel_exporter.dialects import dialect_for
@@ -17,13 +19,17 @@ from fmd_otel_exporter.schema import DEFAULT_PREFIX, Tables, build_tables
 from fmd_otel_exporter.settings import absolute_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection, Engine
 
     from fmd_otel_exporter.dialects.base import Dialect
 
+T = TypeVar("T")
+
+_ATTEMPTS = 6
+_PAUSE_S = 0.02
 _ABANDONED: list[Engine] = []
 """Engines of a parent process, kept for ever: closing their connections here could disturb the parent."""
 
@@ -69,6 +75,28 @@ class Store:
         """
         with self._turn, self._transaction(self._engine("write")) as connection:
             yield connection
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Do something in a transaction like that of :meth:`write`, again when it ended by chance.
+
+        Args:
+            work: May run several times, also when a run before it was committed after all: the connection may
+                break in the very moment of the commit.
+
+        Raises:
+            StorageError: The database cannot be used just now, or chance struck too often.
+        """
+        attempt = 1
+        while True:
+            try:
+                with self.write() as connection:
+                    return work(connection)
+            except StorageError as exc:
+                if not exc.again or attempt == _ATTEMPTS:
+                    raise
+            # Those who got in each other's way must not do so again in step.
+            time.sleep(random.uniform(0, _PAUSE_S * attempt))  # noqa: S311 # no secret
+            attempt += 1
 
     def replaced(self) -> bool:
         """Tell whether somebody has moved the database away since it was opened."""
@@ -158,8 +186,7 @@ def _found_revision(store: Store) -> str | None:
     Raises:
         StorageError: A newer fmd-otel has been here, or the database cannot be read.
     """
-    # The prefix consists of letters, digits and underscores only.
-    query = text(f"SELECT version_num FROM {version_table(store.prefix)}")  # noqa: S608
+    query = select(column("version_num", String)).select_from(table(version_table(store.prefix)))
     try:
         with store.read() as connection:
             found: str | None = connection.scalar(query)

@@ -83,8 +83,7 @@ class Writer:
             return WriteResult(0, 0)
         batch = self._batch(records)
         try:
-            with self._store.write() as connection:
-                self._insert(connection, batch)
+            self._store.run(lambda connection: self._insert(connection, batch))
             result = WriteResult(written=len(batch.rows) + batch.rowless(), duplicate=0)
         except IntegrityError:
             result = self._write_what_is_new(batch)
@@ -107,17 +106,18 @@ class Writer:
 
     def _write_what_is_new(self, batch: _Batch) -> WriteResult:
         ledger = self._store.tables.batch.c
+
+        def write(connection: Connection) -> WriteResult:
+            if connection.scalar(select(ledger.ts).where(ledger.id == batch.id)) is not None:
+                return WriteResult(written=0, duplicate=len(batch.rows) + batch.rowless())
+            fresh = distinct(batch.rows, self._stored(connection, batch.rows))
+            self._insert(connection, batch._replace(rows=fresh))
+            return WriteResult(written=len(fresh) + batch.rowless(), duplicate=len(batch.rows) - len(fresh))
+
         attempt = 1
         while True:
             try:
-                with self._store.write() as connection:
-                    if connection.scalar(select(ledger.ts).where(ledger.id == batch.id)) is not None:
-                        return WriteResult(written=0, duplicate=len(batch.rows) + batch.rowless())
-                    fresh = distinct(batch.rows, self._stored(connection, batch.rows))
-                    self._insert(connection, batch._replace(rows=fresh))
-                return WriteResult(
-                    written=len(fresh) + batch.rowless(), duplicate=len(batch.rows) - len(fresh)
-                )
+                return self._store.run(write)
             except IntegrityError:  # noqa: PERF203 # once, nearly always
                 # Where several may write at once, another has just written what was missing a moment ago.
                 if attempt == _ATTEMPTS:
@@ -128,9 +128,10 @@ class Writer:
         do = self._statements
         if do is None:
             do = self._statements = Statements(self._store, connection)
+        self._store.dialect.begin_batch(connection, self._store.prefix)
         do.ledger.run(connection, [(batch.id, time.time_ns() // 1000)])
         if batch.rows:
-            self._store.dialect.insert_rows(connection, do.request.sql, batch.rows)
+            do.request.run(connection, batch.rows)
             do.hits.run(connection, hits_of(batch.rows))
             do.latencies.run(connection, latencies_of(batch.rows))
             # These days have just got another row: their sums of the day, if there are any, are no longer

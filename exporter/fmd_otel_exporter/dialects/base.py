@@ -14,11 +14,17 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.errors import StorageError
 
 
+class RowStatement(Protocol):
+    """A statement for many rows, each a tuple of all columns of a table in their order."""
+
+    def run(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+        """Run for all rows, in their order."""
+
+
 class Dialect(Protocol):
     """One database, as the store and the writer see it.
 
-    Engines are made on demand and belong to the caller. Statements come back as SQLAlchemy constructs, which
-    the writer compiles once.
+    Engines are made on demand and belong to the caller. The statements of the hot path are compiled once.
     """
 
     name: str
@@ -52,10 +58,28 @@ class Dialect(Protocol):
     def insert_new(self, table: Table) -> Insert:
         """Return an insert that leaves rows alone whose unique key is there already."""
 
-    def insert_or_add(
-        self, table: Table, *, add: Sequence[str], least: Sequence[str] = (), greatest: Sequence[str] = ()
-    ) -> Insert:
-        """Return an insert that, where the key exists, adds up some columns and keeps extremes of others."""
+    def row_inserter(self, connection: Connection, table: Table) -> RowStatement:
+        """Return the fastest insert of many rows; a key that exists is an ``IntegrityError``."""
 
-    def insert_rows(self, connection: Connection, sql: str, rows: list[tuple[Any, ...]]) -> None:
-        """Run a compiled insert for many rows, the fastest way this database has."""
+    def row_adder(
+        self,
+        connection: Connection,
+        table: Table,
+        *,
+        add: Sequence[str],
+        least: Sequence[str] = (),
+        greatest: Sequence[str] = (),
+    ) -> RowStatement:
+        """Return the fastest insert of many rows of numbers that may exist.
+
+        Where the key exists, some columns are added up, and the smaller or greater of others is kept.
+        """
+
+    def begin_batch(self, connection: Connection, prefix: str) -> None:
+        """Let :meth:`hold_batches` know that this transaction adds to the sums; first thing in it."""
+
+    def hold_batches(self, connection: Connection, prefix: str) -> None:
+        """Wait for transactions that add to the sums, and make further ones wait for this one to end.
+
+        What has been added is then seen in full, and what comes later also sees what this transaction did.
+        """

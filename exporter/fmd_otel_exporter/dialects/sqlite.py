@@ -19,6 +19,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from fmd_otel_exporter.dialects.sqlite_errors import cannot_write_beside, explain, no_directory
 from fmd_otel_exporter.errors import StorageError
 from fmd_otel_exporter.settings import sqlite_path
+from fmd_otel_exporter.statements import Compiled
 
 try:
     import fcntl
@@ -198,17 +199,30 @@ class SqliteDialect:
         """Return ``INSERT .. ON CONFLICT DO NOTHING``."""
         return insert(table).on_conflict_do_nothing()
 
-    def insert_or_add(
-        self, table: Table, *, add: Sequence[str], least: Sequence[str] = (), greatest: Sequence[str] = ()
-    ) -> Insert:
+    def row_inserter(self, connection: Connection, table: Table) -> Compiled:
+        """Return a plain insert, for the driver's ``executemany``."""
+        return Compiled(insert(table), connection, table.columns.keys())
+
+    def row_adder(
+        self,
+        connection: Connection,
+        table: Table,
+        *,
+        add: Sequence[str],
+        least: Sequence[str] = (),
+        greatest: Sequence[str] = (),
+    ) -> Compiled:
         """Return ``INSERT .. ON CONFLICT (key) DO UPDATE``."""
         statement = insert(table)
         new, old = statement.excluded, table.c
         changes: dict[str, Any] = {name: old[name] + new[name] for name in add}
         changes |= {name: case((new[name] < old[name], new[name]), else_=old[name]) for name in least}
         changes |= {name: case((new[name] > old[name], new[name]), else_=old[name]) for name in greatest}
-        return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes)
+        upsert = statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes)
+        return Compiled(upsert, connection, table.columns.keys())
 
-    def insert_rows(self, connection: Connection, sql: str, rows: list[tuple[Any, ...]]) -> None:
-        """Run ``executemany`` of the driver."""
-        connection.exec_driver_sql(sql, rows)
+    def begin_batch(self, connection: Connection, prefix: str) -> None:
+        """Do nothing: there is one writer at a time."""
+
+    def hold_batches(self, connection: Connection, prefix: str) -> None:
+        """Do nothing: there is one writer at a time."""
