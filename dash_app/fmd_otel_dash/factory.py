@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import dash_ag_grid as _ag_grid  # noqa: F401 # libraries have to be there before Dash lists them
@@ -14,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from fmd_otel_dash import exports, pages
 from fmd_otel_dash.auth.gate import COOKIE, Gate, problem_response
 from fmd_otel_dash.auth.sessions import csrf_token
-from fmd_otel_dash.auth.views import AuthViews
+from fmd_otel_dash.auth.views import AuthViews, asset_url
 from fmd_otel_dash.components import failure, shell
 from fmd_otel_dash.compression import compress
 from fmd_otel_dash.headers import Headers, content_security_policy
@@ -48,11 +49,9 @@ _INDEX = """<!doctype html>
 </head>
 <body>
 {%app_entry%}
-<footer>
 {%config%}
 {%scripts%}
 {%renderer%}
-</footer>
 </body>
 </html>"""
 
@@ -120,7 +119,7 @@ def _dash(settings: DashboardSettings) -> IsolatedDash:
         suppress_callback_exceptions=True,
         # Any process may set DASH_MCP_ENABLED, which would offer every callback as a tool.
         enable_mcp=False,
-        title=settings.title_name,
+        title=escape(settings.title_name),
         update_title=None,
         add_log_handler=False,
         compress=False,
@@ -129,7 +128,7 @@ def _dash(settings: DashboardSettings) -> IsolatedDash:
     )
     index = _INDEX
     for name, asset in (("favicon", "favicon.svg"), ("theme", "00-theme.js")):
-        index = index.replace(f"<<{name}>>", settings.url(f"/assets/{asset}"))
+        index = index.replace(f"<<{name}>>", asset_url(settings, asset))
     app.index_string = index
     return app
 

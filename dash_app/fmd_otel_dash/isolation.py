@@ -64,6 +64,11 @@ class IsolatedDash(Dash):
     def _setup_hooks(self) -> None:
         self._hooks = _NoHooks
 
+    def _config(self) -> dict[str, Any]:
+        """Return what the browser needs to know: neither which Python this is, nor where to ask for updates."""
+        config: dict[str, Any] = super()._config()
+        return config | {"python_version": "", "dash_version_url": "", "disable_version_check": True}
+
     def freeze(self) -> str:
         """Do now what Dash does at the first request, and render the page once and for all.
 

@@ -224,7 +224,7 @@ def zoomed_out(state: UrlState, window: Window, now_us: int) -> UrlState:
     """Return the state with a range twice as long around the same middle, but not into the future."""
     length = window.end_us - window.start_us
     if state.relative and state.end == DEFAULT_END:
-        return state.with_range(f"now-{max(1, 2 * length // US_PER_S)}s", DEFAULT_END)
+        return state.with_range(f"now-{_compact_s(max(1, 2 * length // US_PER_S))}", DEFAULT_END)
     end_us = min(window.end_us + length // 2, max(now_us, window.end_us))
     return state.with_range(utc_moment(max(0, end_us - 2 * length)), utc_moment(end_us))
 
@@ -241,6 +241,14 @@ def label(state: UrlState, window: Window) -> str:
     if state.end == DEFAULT_END and state.start.startswith(VERSION_PREFIX):
         return f"Since {state.start.removeprefix(VERSION_PREFIX)}"
     return _between(window)
+
+
+def _compact_s(seconds: int) -> str:
+    """Write an elapsed time in the largest unit that loses less than a twentieth: ``172800`` is ``48h``."""
+    for size, unit in ((3600, "h"), (60, "m")):
+        if seconds % size == 0 or seconds >= 20 * size:
+            return f"{round(seconds / size)}{unit}"
+    return f"{seconds}s"
 
 
 def _check_length(state: UrlState, length_us: int) -> None:

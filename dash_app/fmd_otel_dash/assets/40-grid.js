@@ -5,45 +5,41 @@
   var cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
   var h = function () { return window.React.createElement.apply(null, arguments); };
 
-  functions.fmdTheme = function (theme, scheme) {
-    return theme.withPart(scheme).withParams({
-      fontFamily: "inherit",
-      fontSize: 13,
-      headerFontSize: 12,
-      headerFontWeight: 600,
-      headerTextColor: "var(--fmd-dimmed)",
-      backgroundColor: "var(--fmd-card)",
-      foregroundColor: "var(--fmd-text)",
-      headerBackgroundColor: "var(--fmd-card)",
-      borderColor: "var(--fmd-line)",
-      rowHoverColor: "var(--fmd-hover)",
-      accentColor: "var(--fmd-accent)",
-      wrapperBorder: false,
-      columnBorder: false,
-      headerColumnBorder: false,
-      headerColumnResizeHandleDisplay: "none",
-      cellHorizontalPadding: 10,
-    });
-  };
-
   functions.fmdNumber = function (value) {
     return value === null || value === undefined ? "–" : Number(value).toLocaleString("en-US");
   };
 
-  /* Narrow screens keep the columns that say `narrow`; the grid's own width decides, not the window's. */
+  /* A narrow grid keeps the columns that say `narrow`; its own width decides, not the window's. */
   functions.fmdSized = function (params) {
-    var narrow = params.clientWidth < 640;
-    if (params.api.fmdNarrow === narrow) { return; }
-    params.api.fmdNarrow = narrow;
+    var seen = params.api.getHorizontalPixelRange();
+    var narrow = (params.clientWidth || seen.right - seen.left) < 640;
     var hide = [], show = [];
     params.api.getColumns().forEach(function (column) {
       var def = column.getColDef();
-      var wanted = (!narrow || (def.context && def.context.narrow)) && !(def.context && def.context.off);
-      (wanted ? show : hide).push(column.getColId());
+      if (def.hide) { return; }
+      var wanted = !narrow || Boolean(def.context && def.context.narrow);
+      if (wanted !== column.isVisible()) { (wanted ? show : hide).push(column); }
     });
-    params.api.setColumnsVisible(hide, false);
-    params.api.setColumnsVisible(show, true);
+    if (hide.length) { params.api.setColumnsVisible(hide, false); }
+    if (show.length) { params.api.setColumnsVisible(show, true); }
   };
+
+  /* The grid's first events come before anybody can listen to them; so each new grid is set up from here. */
+  new MutationObserver(function (changes) {
+    changes.forEach(function (change) {
+      change.addedNodes.forEach(function (node) {
+        if (node.nodeType !== 1) { return; }
+        var root = node.closest(".ag-root-wrapper") || node.querySelector(".ag-root-wrapper");
+        var table = root && root.closest(".fmd-table");
+        if (!table || table.fmdSeen === root) { return; }
+        table.fmdSeen = root;
+        window.dash_ag_grid.getApiAsync(table.id).then(function (api) {
+          functions.fmdSized({ api: api, clientWidth: root.clientWidth });
+          functions.fmdFilter();
+        });
+      });
+    });
+  }).observe(document.documentElement, { childList: true, subtree: true });
 
   cells.FmdLink = function (props) {
     return h("a", { href: props.data[props.href], className: "fmd-link" }, props.value);
@@ -76,7 +72,7 @@
   cells.FmdSpark = function (props) {
     var points = props.value || [];
     if (points.length < 2) { return null; }
-    var top = Math.max.apply(null, points) || 1, w = 84, height = 22;
+    var top = Math.max.apply(null, points) || 1, w = 78, height = 22;
     var line = points.map(function (v, i) {
       return (i * w / (points.length - 1)).toFixed(1) + "," + (height - 2 - v / top * (height - 4)).toFixed(1);
     });
@@ -98,7 +94,7 @@
       if (level === row.level) { return; }
       var before = row.level;
       props.node.setDataValue("level", level); // at once; the server's answer confirms or corrects it
-      props.setData({ id: row.id, level: level, before: before, name: row.name });
+      props.setData({ id: Number(row.id), level: level, before: before, name: row.name });
     }
     return h("span", { className: "fmd-levels", role: "radiogroup", "aria-label": "Monitor level of " + row.name },
       LEVELS.map(function (text, level) {

@@ -6,6 +6,10 @@
   var REFRESH_MS = { "10s": 10000, "1m": 60000, "5m": 300000 };
   var readAt = 0;
 
+  function grid() {
+    try { return window.dash_ag_grid.getApi("endpoints-grid"); } catch (e) { return null; } // not there yet
+  }
+
   function unchanged(n) {
     var list = [];
     for (var i = 0; i < n; i++) { list.push(clientside.no_update); }
@@ -94,7 +98,7 @@
     /* What the server says the level is now. */
     levelConfirmed: function (confirmed) {
       if (!confirmed) { return undefined; }
-      var api = window.dash_ag_grid && window.dash_ag_grid.getApi("endpoints-grid");
+      var api = grid();
       var node = api && api.getRowNode(String(confirmed.id));
       if (node && node.data.level !== confirmed.level) { node.setDataValue("level", confirmed.level); }
       return undefined;
@@ -135,7 +139,7 @@
       var back = { id: Number(undo.dataset.endpoint), level: Number(undo.dataset.undoLevel),
         before: Number(undo.dataset.level), name: undo.dataset.name };
       clientside.fmd.levelConfirmed(back);
-      clientside.set_props("endpoints-grid", { cellRendererData: { value: back, timestamp: Date.now() } });
+      clientside.set_props("level-undo", { data: back });
     }
   });
 
@@ -149,8 +153,7 @@
 
   function applyFilter() {
     var field = document.querySelector("input[data-filter], [data-filter] input");
-    var api = window.dash_ag_grid && document.getElementById("endpoints-grid") &&
-      window.dash_ag_grid.getApi("endpoints-grid");
+    var api = grid();
     if (field && api) { api.setGridOption("quickFilterText", field.value); }
   }
   (window.dashAgGridFunctions = window.dashAgGridFunctions || {}).fmdFilter = applyFilter;

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
 
     from fmd_otel_dash.services import Services
+    from fmd_otel_dash.settings import DashboardSettings
 
 log = logging.getLogger(__name__)
 
@@ -174,8 +175,13 @@ class AuthViews:
         return {"settings": self._settings, "asset": self._asset, "release": _release()}
 
     def _asset(self, name: str) -> str:
-        changed = int((Path(__file__).parent.parent / "assets" / name).stat().st_mtime)
-        return f"{self._settings.url('/assets/' + name)}?m={changed}"
+        return asset_url(self._settings, name)
+
+
+def asset_url(settings: DashboardSettings, name: str) -> str:
+    """Return the address of an asset; it names the file's age, so that browsers may keep it for a year."""
+    changed = int((Path(__file__).parent.parent / "assets" / name).stat().st_mtime)
+    return f"{settings.url('/assets/' + name)}?m={changed}"
 
 
 def _release() -> str:

@@ -97,7 +97,7 @@ def _panel() -> Any:
                         placeholder="3h, yesterday, 2026-11-01 to 2026-11-03",
                         description="Also: 7d, last week, 09:00 to 11:00, since 1.7.0. Press Enter.",
                         size="xs",
-                        debounce=False,
+                        debounce=True,
                         **attributes(data_autofocus=True),
                     ),
                     html.Div(id=ids.RANGE_PROBLEM, className="fmd-problem", role="alert"),

@@ -44,7 +44,7 @@ def number(field: str, title: str, *, shown: str = "", **options: Any) -> dict[s
         "headerName": title,
         "type": "rightAligned",
         "valueFormatter": formatter,
-        "cellClass": "fmd-number",
+        "cellClass": "ag-right-aligned-cell fmd-number",
         "sortingOrder": ["desc", "asc", None],
         **options,
     }
@@ -84,7 +84,6 @@ def data_grid(
     """
     in_sight = min(max(len(rows), 1), _MAX_ROWS_IN_SIGHT)
     settings: dict[str, Any] = {
-        "theme": {"function": "fmdTheme(themeQuartz, colorSchemeVariable)"},
         "rowHeight": ROW_HEIGHT,
         "headerHeight": _HEADER_HEIGHT,
         "suppressCellFocus": False,
@@ -98,11 +97,13 @@ def data_grid(
     return dag.AgGrid(
         id=grid_id,
         columnDefs=list(columns),
-        rowData=list(rows),
+        # The grid wants its ids as text.
+        rowData=[{**row, row_id: str(row[row_id])} for row in rows],
         defaultColDef=_DEFAULTS,
         dashGridOptions=settings,
-        getRowId=f"String(params.data.{row_id})",
+        getRowId=f"params.data.{row_id}",
         columnSize=None,
+        eventListeners={"gridSizeChanged": ["fmdSized(params)"]},
         className="fmd-table",
         style={"height": height or _HEADER_HEIGHT + in_sight * ROW_HEIGHT + 4, "width": "100%"},
     )

@@ -27,7 +27,7 @@ def row(view: View, each: EndpointRow) -> dict[str, Any]:
     endpoint = each.endpoint
     delta = formatting.measured_change(each.change) if each.change else None
     return {
-        "id": endpoint.id,
+        "id": str(endpoint.id),
         "name": endpoint.name,
         "service": endpoint.service,
         "route": endpoint.route or "",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dash import Input, Output
+from dash import Input, Output, ctx
+from dash.exceptions import PreventUpdate
 
 from fmd_otel_dash import formatting
 from fmd_otel_dash.components import (
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from fmd_otel_dash.formatting import Delta
     from fmd_otel_dash.registry import Registry
     from fmd_otel_dash.view import View
-    from fmd_otel_exporter.store import Store
 
 TITLE = "Overview"
 KPIS = "overview-kpis"
@@ -39,7 +39,8 @@ GRID = "endpoints-grid"
 FILTER = "endpoints-filter"
 LEVEL_SET = "level-set"
 """Store with the level that the server confirmed; the browser corrects the table by it."""
-_CHANGE_SHARE = 0.05
+LEVEL_UNDO = "level-undo"
+"""Store that the notice's "Undo" writes to."""
 
 
 def layout(view: View) -> Any:
@@ -53,7 +54,7 @@ def layout(view: View) -> Any:
             actions=[filter_field(FILTER, view.state.get("q")), export_link(view, "endpoints.csv")],
             kind="table",
             height=420,
-            stores=[LEVEL_SET],
+            stores=[LEVEL_SET, LEVEL_UNDO],
         ),
     )
 
@@ -95,22 +96,25 @@ def register(registry: Registry) -> None:
         Output(LEVEL_SET, "data"),
         Output("notice", "children", allow_duplicate=True),
         Input(GRID, "cellRendererData"),
+        Input(LEVEL_UNDO, "data"),
         role=ADMIN,
     )
-    def change_level(view: View, change: dict[str, Any] | None) -> Any:
-        return _change_level(view.store, view, change or {})
+    def change_level(view: View, change: dict[str, Any] | None, undo: dict[str, Any] | None) -> Any:
+        wanted = undo if ctx.triggered_id == LEVEL_UNDO else (change or {}).get("value")
+        if not wanted:
+            raise PreventUpdate  # the table has only just appeared
+        return _change_level(view, wanted)
 
     registry.clientside("levelConfirmed", Input(LEVEL_SET, "data"), prevent_initial_call=True)
 
 
-def _change_level(store: Store, view: View, change: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+def _change_level(view: View, change: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     """Set a level, and tell what it is now; where it could not be set, what it still is."""
-    value = change.get("value") or {}
-    endpoint_id, level, before, name = (value.get(key) for key in ("id", "level", "before", "name"))
+    endpoint_id, level, before, name = (change.get(key) for key in ("id", "level", "before", "name"))
     try:
         if not isinstance(endpoint_id, int):
             raise FmdOtelError(f"There is no endpoint {endpoint_id!r}.")  # noqa: TRY301 # said like the others
-        set_level(store, endpoint_id, level)  # type: ignore[arg-type] # checks what it is given
+        set_level(view.store, endpoint_id, level)  # type: ignore[arg-type] # checks what it is given
     except FmdOtelError as error:
         return {"id": endpoint_id, "level": before}, f"Not changed: {error}"
     view.services.cache.clear()
