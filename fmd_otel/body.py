@@ -1,4 +1,4 @@
-"""Response bodies, changed no more than is needed to learn when their last byte has been sent."""
+"""Response bodies, changed no more than is needed to learn when their last byte has been handed over."""
 
 from __future__ import annotations
 
@@ -8,16 +8,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from fmd_otel.request_state import RequestState
+
+UNKNOWN = -1
+"""Length of a body that is made while it is sent."""
+
 
 class Body:
-    """A response body that tells when it ends: read to its end, closed, or thrown away."""
+    """A response body that tells when it ends: all of it handed over, closed, or thrown away.
 
-    __slots__ = ("_body", "_finish", "_next")
+    A body of announced length ends with its last byte. Not everybody asks for more only to hear that there is
+    none, nor closes what was read: Flask's test client does neither.
+    """
 
-    def __init__(self, body: Iterable[bytes], finish: Callable[[], None]) -> None:
+    __slots__ = ("_body", "_next", "_state")
+
+    def __init__(self, body: Iterable[bytes], state: RequestState) -> None:
         """Stand before ``body``."""
         self._body = body
-        self._finish = finish
+        self._state = state
         # Asked for now, as a server would right after: what cannot be iterated fails in the same place.
         self._next = iter(body).__next__
 
@@ -27,11 +36,17 @@ class Body:
 
     def __next__(self) -> bytes:
         """Return the next part."""
+        state = self._state
         try:
-            return self._next()
+            part = self._next()
         except BaseException:
-            self._finish()
+            state.finish()
             raise
+        if state.length > 0 and type(part) is bytes:
+            state.length -= len(part)
+            if state.length <= 0:
+                state.finish()
+        return part
 
     def close(self) -> None:
         """Close the body; the server calls this also when the client has gone."""
@@ -40,12 +55,12 @@ class Body:
             if close is not None:
                 close()
         finally:
-            self._finish()
+            self._state.finish()
 
     def __del__(self) -> None:
         """Count a request whose body nobody read or closed."""
         try:  # noqa: SIM105 # contextlib.suppress would cost every request, try costs none
-            self._finish()
+            self._state.finish()
         except Exception:  # noqa: BLE001, S110 # the interpreter may be going down around us
             pass
 
@@ -68,9 +83,9 @@ def call_on_close(body: Any, finish: Callable[[], None]) -> None:
         finish()
 
 
-def is_streamed(headers: list[tuple[str, str]]) -> bool:
-    """Tell whether the body is made while it is sent, which is when nobody knows its length beforehand."""
-    for name, _ in headers:  # noqa: SIM110 # on every request, and all() is twice as slow
+def announced_length(headers: list[tuple[str, str]]) -> int:
+    """Return how many bytes the headers announce, or ``UNKNOWN``."""
+    for name, value in headers:
         if name == "Content-Length" or name.lower() == "content-length":
-            return False
-    return True
+            return int(value) if value.isdecimal() else UNKNOWN
+    return UNKNOWN

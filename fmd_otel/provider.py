@@ -30,6 +30,8 @@ EXPORTER = "fmd"
 _NONE = "none"
 _OTLP_BY_PROTOCOL = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
 
+_as_found: weakref.WeakKeyDictionary[Any, Resource] = weakref.WeakKeyDictionary()
+"""What the user said of the process, for providers of ours: we name them after the first application."""
 _processors: weakref.WeakKeyDictionary[Any, _Used] = weakref.WeakKeyDictionary()
 """Providers that carry our span processor."""
 
@@ -83,7 +85,7 @@ def find_tracing(tracer_provider: Any = None) -> Tracing:
             type(provider).__module__,
             type(provider).__qualname__,
         )
-    return Tracing(provider, getattr(provider, "resource", None))
+    return Tracing(provider, _as_found.get(provider) or getattr(provider, "resource", None))
 
 
 def install(tracing: Tracing, service: str, version: str) -> Any:
@@ -107,6 +109,7 @@ def install(tracing: Tracing, service: str, version: str) -> Any:
         if name != EXPORTER:
             _add_exporter(provider, name)
     trace.set_tracer_provider(provider)
+    _as_found[provider] = resource
     return provider
 
 

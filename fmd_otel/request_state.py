@@ -7,7 +7,7 @@ import threading
 from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
 
-from fmd_otel.body import Body, call_on_close, is_streamed
+from fmd_otel.body import UNKNOWN, Body, announced_length, call_on_close
 from fmd_otel.otel_internals import CONTEXT_KEY, SPAN_KEY, current_request_context
 from fmd_otel_exporter.attributes import RECORDED
 from fmd_otel_exporter.records import RequestRecord
@@ -50,6 +50,7 @@ class RequestState:
         "headers_ns",
         "inner",
         "ip",
+        "length",
         "level",
         "method",
         "monitor",
@@ -74,6 +75,8 @@ class RequestState:
         self.ip: str | None = environ.get("REMOTE_ADDR")
         self.status = 0
         self.headers_ns = 0
+        self.length = UNKNOWN
+        """Bytes of the body that are still to come."""
         self.streamed = False
         self.done = False
         self.described = False
@@ -91,7 +94,10 @@ class RequestState:
         try:
             self.headers_ns = perf_counter_ns()
             self.status = int(status[:3])
-            self.streamed = is_streamed(headers) and self.status not in _BODILESS
+            self.length = announced_length(headers)
+            if self.method == "HEAD" or self.status in _BODILESS:
+                self.length = 0
+            self.streamed = self.length == UNKNOWN
             if not self.described:
                 context = current_request_context()
                 if context is not None:
@@ -139,8 +145,8 @@ class RequestState:
             return body
         try:
             kind = type(body)
-            if kind is list or kind is tuple:
-                # All there already; and servers look at the length of a list, so it has to stay one.
+            if kind is list or kind is tuple or self.length == 0:
+                # Nothing is left to wait for; and servers look at a list's length, so it has to stay one.
                 self.finish()
                 return body
             file_wrapper = environ.get("wsgi.file_wrapper")
@@ -148,7 +154,7 @@ class RequestState:
                 # The server sends the file by itself, if it gets this very object.
                 call_on_close(body, self.finish)
                 return body
-            return Body(body, self.finish)
+            return Body(body, self)
         except Exception as error:  # noqa: BLE001 # nothing of ours may reach the request
             self.monitor.guard.failed("body", error)
             self.finish()

@@ -1,7 +1,7 @@
 """Errors on the command line: one message, no traceback, and an exit code that tells whose fault it is.
 
-2: what was asked cannot be done, because of an option or a setting. 1: it can, but not here and now; a database
-or a port is not available.
+2: what was asked cannot be done, because of an option or a setting. 1: it can, but not here and now; a
+database or a port is not available.
 """
 
 from __future__ import annotations
