@@ -4,70 +4,50 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, request
+from werkzeug.exceptions import NotFound
 
 from fmd_otel_dash import urlstate
-from fmd_otel_dash.queries.overview import EndpointRow, overview
-from fmd_otel_dash.queries.scope import local_time
+from fmd_otel_dash.auth import gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from fmd_otel_dash.router import Router
     from fmd_otel_dash.surroundings import FlaskSurroundings
     from fmd_otel_dash.view import View
 
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 _BOM = "\ufeff"
 """Tells spreadsheets that it is UTF-8."""
-
-ENDPOINT_COLUMNS = (
-    "service", "endpoint", "route", "methods", "monitor_level", "hits_today", "hits_7_days", "hits", "errors_5xx",
-    "errors_4xx", "p50_ms", "p95_ms", "p99_ms", "p95_before_ms", "time_spent_share", "last_requested",
-)  # fmt: skip
+_NAMES = {"endpoints": "overview"}
+"""Tables that have a name of their own beside that of their page."""
 
 
-def blueprint(surroundings: FlaskSurroundings) -> Blueprint:
-    """Return the routes."""
+def blueprint(surroundings: FlaskSurroundings, router: Router) -> Blueprint:
+    """Return the route of all tables: that of a page is at ``/export`` plus its path plus ``.csv``."""
     routes = Blueprint("exports", __name__, url_prefix="/export")
 
-    @routes.get("/endpoints.csv")
-    def endpoints() -> Response:
+    @routes.get("/<path:path>.csv")
+    def table(path: str) -> Response:
+        path = f"/{_NAMES.get(path, path)}"
+        found = router.resolve(path).page
+        if found.table is None:
+            raise NotFound(f"There is no table named {path}.csv")
+        gate.require(found.role)
         state = urlstate.parse(request.query_string.decode("utf-8", "replace"))
-        view = surroundings.view_of("/overview", state, browser_tz=request.args.get("btz", ""))
-        return csv_response("endpoints", view, ENDPOINT_COLUMNS, endpoint_rows(view))
+        view = surroundings.view_of(path, state, browser_tz=request.args.get("btz", ""))
+        return csv_response(found.table.name, view, found.table.columns, found.table.rows(view))
 
     return routes
 
 
-def endpoint_rows(view: View) -> Iterable[Sequence[Any]]:
-    """Return the lines of the endpoints table whose text matches the filter."""
-    found = view.query(overview, view.scope, view.compare, view.now_us)
-    words = view.state.get("q").casefold().split()
-    for each in found.endpoints:
-        endpoint = each.endpoint
-        text = f"{endpoint.name} {endpoint.service} {endpoint.route or ''}".casefold()
-        if all(word in text for word in words):
-            yield _endpoint_row(view, each)
-
-
-def _endpoint_row(view: View, each: EndpointRow) -> Sequence[Any]:
-    endpoint = each.endpoint
-    last = "" if endpoint.last_us is None else local_time(endpoint.last_us, view.scope.zone).isoformat()
-    return (
-        endpoint.service, endpoint.name, endpoint.route or "", endpoint.methods or "", endpoint.level,
-        each.n_today, each.n_week, each.n, each.errors, each.client_errors,
-        _ms(each.p50_us), _ms(each.p95_us), _ms(each.p99_us),
-        _ms(each.change.before_us if each.change else None), round(each.time_share, 6), last,
-    )  # fmt: skip
-
-
-def csv_response(
-    name: str, view: View, columns: Sequence[str], rows: Iterable[Sequence[Any]]
-) -> Response:
-    """Return a CSV download whose name says of which range it is."""
+def csv_response(name: str, view: View, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Response:
+    """Return a CSV download whose name says what it is, and of which range."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(columns)
@@ -77,7 +57,8 @@ def csv_response(
         for us in (view.window.start_us, view.window.end_us)
     )
     answer = Response(_BOM + text.getvalue(), mimetype="text/csv")
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}_{start}_{end}.csv"'
+    file_name = "_".join([re.sub(r"[^\w.-]+", "-", name), start, end])
+    answer.headers["Content-Disposition"] = f'attachment; filename="{file_name}.csv"'
     return answer
 
 
@@ -86,7 +67,3 @@ def safe(value: Any) -> Any:
     if isinstance(value, str) and (value.startswith(_DANGEROUS) or value.lstrip().startswith(_DANGEROUS)):
         return "'" + value
     return value
-
-
-def _ms(us: float | None) -> float | str:
-    return "" if us is None else round(us / 1000, 3)

@@ -90,7 +90,7 @@ class Dashboard:
         server.debug = False  # FLASK_DEBUG is meant for the host; here it would show tracebacks to visitors
         server.config.update(MAX_CONTENT_LENGTH=_MAX_BODY, MAX_FORM_MEMORY_SIZE=_MAX_BODY)
         server.register_blueprint(AuthViews(self.services).blueprint())
-        server.register_blueprint(exports.blueprint(self.surroundings))
+        server.register_blueprint(exports.blueprint(self.surroundings, self.router))
         server.before_request(Gate(self.services).check)
         # Functions after a request run last registered first: compression comes last of all.
         compress(server)

@@ -61,7 +61,9 @@ class LazyMount:
         self._app_wsgi = app_wsgi
         self._prefix = "/" + prefix.strip("/")
         if self._prefix == "/":
-            raise ValueError("a mounted dashboard needs a prefix, such as /dashboard; the root belongs to the app")
+            raise ValueError(
+                "a mounted dashboard needs a prefix, such as /dashboard; the root belongs to the app"
+            )
         self._factory = factory
         self._clock = clock
         self._lock = threading.Lock()

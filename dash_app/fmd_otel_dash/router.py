@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from fmd_otel_dash.registry import Registry
+    from fmd_otel_dash.tables import Table
     from fmd_otel_dash.view import View
 
 Section = Literal["dashboard", "endpoint", ""]
@@ -43,6 +44,8 @@ class Page:
     icon: str = ""
     role: Role = GUEST
     aliases: tuple[str, ...] = ()
+    table: Table | None = None
+    """What ``/export/<path>.csv`` downloads."""
     pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

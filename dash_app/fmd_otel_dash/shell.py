@@ -95,7 +95,8 @@ def _in_the_browser(registry: Registry) -> None:
     """Register what needs no server: the functions are in ``assets/``."""
     registry.clientside(
         "follow",
-        Output(ids.VIEW, "data"), Output(ids.ROUTE, "data"),
+        Output(ids.VIEW, "data"),
+        Output(ids.ROUTE, "data"),
         Input(ids.URL, "pathname"),
         Input(ids.URL, "search"),
         Input(ids.TICK, "n_intervals"),

@@ -31,7 +31,7 @@ class FlaskSurroundings:
 
     def __init__(self, services: Services, router: Router) -> None:
         self._services = services
-        self._router = router
+        self.router = router
 
     def view(self, data: dict[str, Any] | None) -> View:
         """Return the view that the browser's store describes; anything odd in it becomes a default."""
@@ -41,9 +41,7 @@ class FlaskSurroundings:
         serial = data.get("serial")
         return self.view_of(path, state, browser_tz=_text(data.get("tz")), serial=_number(serial))
 
-    def view_of(
-        self, path: str, state: urlstate.UrlState, *, browser_tz: str = "", serial: int = 0
-    ) -> View:
+    def view_of(self, path: str, state: urlstate.UrlState, *, browser_tz: str = "", serial: int = 0) -> View:
         """Return the view of an address."""
         now_us = -(-time.time_ns() // 1000 // _NOW_STEP_US) * _NOW_STEP_US
         window = urlstate.resolve(
@@ -53,10 +51,8 @@ class FlaskSurroundings:
             browser_tz=browser_tz,
             started=self.started,
         )
-        match = self._router.resolve(path)
-        return View(
-            self._services, gate.current_user(), path, match.params, state, window, now_us, serial
-        )
+        match = self.router.resolve(path)
+        return View(self._services, gate.current_user(), path, match.params, state, window, now_us, serial)
 
     def page_path(self, path: str) -> str:
         """Return a path within the dashboard from one that a browser shows."""

@@ -94,7 +94,9 @@
       if (level === row.level) { return; }
       var before = row.level;
       props.node.setDataValue("level", level); // at once; the server's answer confirms or corrects it
-      props.setData({ id: Number(row.id), level: level, before: before, name: row.name });
+      window.dash_clientside.set_props("level-wanted", {
+        data: { id: Number(row.id), level: level, before: before, name: row.name, at: Date.now() },
+      });
     }
     return h("span", { className: "fmd-levels", role: "radiogroup", "aria-label": "Monitor level of " + row.name },
       LEVELS.map(function (text, level) {

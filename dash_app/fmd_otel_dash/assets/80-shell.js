@@ -137,9 +137,9 @@
     var undo = target.closest("[data-undo-level]");
     if (undo) {
       var back = { id: Number(undo.dataset.endpoint), level: Number(undo.dataset.undoLevel),
-        before: Number(undo.dataset.level), name: undo.dataset.name };
+        before: Number(undo.dataset.level), name: undo.dataset.name, at: Date.now() };
       clientside.fmd.levelConfirmed(back);
-      clientside.set_props("level-undo", { data: back });
+      clientside.set_props("level-wanted", { data: back });
     }
   });
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fmd_otel_dash.components.controls import url_multiselect, url_segments, url_select
+from fmd_otel_dash.components.controls import url_multiselect, url_segments, url_select, url_text
 from fmd_otel_dash.components.graph import graph, with_deploys
 from fmd_otel_dash.components.icons import icon
 from fmd_otel_dash.components.kpi import change, kpi, kpi_row
@@ -21,5 +21,5 @@ from fmd_otel_dash.components.table import column, data_grid, link, number, plai
 __all__ = [
     "card", "change", "column", "data_grid", "empty", "failure", "first_request_hint", "graph", "grid", "icon", "kpi", "kpi_row",
     "level_too_low", "link", "nothing_in_range", "nothing_recorded", "number", "page", "plain_table", "skeleton",
-    "url_multiselect", "url_segments", "url_select", "with_deploys",
+    "url_multiselect", "url_segments", "url_select", "url_text", "with_deploys",
 ]  # fmt: skip

@@ -61,5 +61,17 @@ def url_segments(
     )
 
 
+def url_text(param: str, label: str, value: str, **kwargs: Any) -> Any:
+    """Return a text that is looked for when typing pauses."""
+    return dmc.TextInput(
+        id=ids.url_filter(param),
+        value=value,
+        placeholder=label,
+        debounce=600,
+        size="xs",
+        **(attributes(aria_label=label) | kwargs),
+    )
+
+
 def _data(options: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"value": value, "label": text} for value, text in options]

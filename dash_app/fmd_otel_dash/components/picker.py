@@ -110,7 +110,10 @@ def _panel() -> Any:
                     dmc.Select(
                         id=ids.url_filter("cmp"),
                         label="Compare with",
-                        data=[{"value": value, "label": text.capitalize()} for value, text in COMPARISONS.items()],
+                        data=[
+                            {"value": value, "label": text.capitalize()}
+                            for value, text in COMPARISONS.items()
+                        ],
                         value="prev",
                         allowDeselect=False,
                         size="xs",

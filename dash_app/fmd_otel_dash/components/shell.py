@@ -48,7 +48,7 @@ def layout(settings: DashboardSettings, user: User | None, csrf: str) -> Any:
     """Return the frame; who looks is known only while a request is served."""
     return dmc.MantineProvider(
         [
-            dcc.Location(id=ids.URL, refresh=False),
+            dcc.Location(id=ids.URL, refresh="callback-nav"),
             dcc.Store(id=ids.VIEW),
             dcc.Store(id=ids.ROUTE),
             dcc.Store(id=ids.TITLE),
@@ -119,7 +119,9 @@ def _links(pages: Iterable[Page], current: Page, hrefs: dict[str, str]) -> list[
 def _header(settings: DashboardSettings, user: User | None, csrf: str) -> Any:
     return html.Div(
         [
-            dmc.Burger(id=ids.BURGER, size="sm", hiddenFrom="sm", opened=False, **attributes(aria_label="Menu")),
+            dmc.Burger(
+                id=ids.BURGER, size="sm", hiddenFrom="sm", opened=False, **attributes(aria_label="Menu")
+            ),
             html.A(
                 settings.brand_name,
                 href=settings.url("/overview"),
@@ -204,9 +206,15 @@ def _user_menu(settings: DashboardSettings, user: User | None, csrf: str) -> Any
 
 def _help() -> Any:
     rows = [
-        html.Tr([html.Th([html.Kbd(part) for part in key.split(" ")] if len(key) < 12 else key), html.Td(text)])  # noqa: PLR2004
+        html.Tr(
+            [html.Th([html.Kbd(part) for part in key.split(" ")] if len(key) < 12 else key), html.Td(text)]
+        )  # noqa: PLR2004
         for key, text in _KEYS
     ]
     return dmc.Modal(
-        html.Table(html.Tbody(rows), className="fmd-keys"), id=ids.HELP, title="Keyboard", size="sm", centered=True
+        html.Table(html.Tbody(rows), className="fmd-keys"),
+        id=ids.HELP,
+        title="Keyboard",
+        size="sm",
+        centered=True,
     )

@@ -120,7 +120,9 @@ def nothing_in_range(
         className="fmd-button",
     )
     if compact:
-        return html.Div([icon("clock", size=16), f"No {what} in this range. {when}.", show], className="fmd-hint")
+        return html.Div(
+            [icon("clock", size=16), f"No {what} in this range. {when}.", show], className="fmd-hint"
+        )
     return empty(f"No {what} in this range", f"{when}.", show, symbol="clock")
 
 

@@ -9,8 +9,13 @@ from dash import html
 from fmd_otel_dash import formatting
 from fmd_otel_dash.colors import endpoint_color
 from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.queries.overview import overview
+from fmd_otel_dash.queries.scope import local_time
+from fmd_otel_dash.tables import Table, milliseconds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from fmd_otel_dash.queries.overview import EndpointRow
     from fmd_otel_dash.view import View
 
@@ -57,6 +62,28 @@ def row(view: View, each: EndpointRow) -> dict[str, Any]:
     }
 
 
+def table_rows(view: View) -> Iterable[Sequence[Any]]:
+    """Return the lines of the CSV file: those whose text matches the filter."""
+    found = view.query(overview, view.scope, view.compare, view.now_us)
+    words = view.state.get("q").casefold().split()
+    for each in found.endpoints:
+        endpoint = each.endpoint
+        text = f"{endpoint.name} {endpoint.service} {endpoint.route or ''}".casefold()
+        if all(word in text for word in words):
+            yield _table_row(view, each)
+
+
+def _table_row(view: View, each: EndpointRow) -> Sequence[Any]:
+    endpoint = each.endpoint
+    last = "" if endpoint.last_us is None else local_time(endpoint.last_us, view.scope.zone).isoformat()
+    return (
+        endpoint.service, endpoint.name, endpoint.route or "", endpoint.methods or "", endpoint.level,
+        each.n_today, each.n_week, each.n, each.errors, each.client_errors,
+        milliseconds(each.p50_us), milliseconds(each.p95_us), milliseconds(each.p99_us),
+        milliseconds(each.change.before_us if each.change else None), round(each.time_share, 6), last,
+    )  # fmt: skip
+
+
 def level_notice(name: str, endpoint_id: int, level: int, before: Any) -> Any:
     """Return what is said after a level was changed, with a way back."""
     text = f"{name} is now at monitor level {level}: it {LEVELS[level]}."
@@ -74,3 +101,14 @@ def level_notice(name: str, endpoint_id: int, level: int, before: Any) -> Any:
 
 def _rounded(us: float | None) -> int | None:
     return None if us is None else round(us)
+
+
+TABLE = Table(
+    "endpoints",
+    (
+        "service", "endpoint", "route", "methods", "monitor_level", "hits_today", "hits_7_days", "hits",
+        "errors_5xx", "errors_4xx", "p50_ms", "p95_ms", "p99_ms", "p95_before_ms", "time_spent_share",
+        "last_requested",
+    ),
+    table_rows,
+)  # fmt: skip

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dash import Input, Output, ctx
+from dash import Input, Output
 from dash.exceptions import PreventUpdate
 
 from fmd_otel_dash import formatting
 from fmd_otel_dash.components import (
     card,
     data_grid,
+    empty,
     first_request_hint,
+    graph,
     kpi,
     kpi_row,
     nothing_in_range,
     nothing_recorded,
     page,
+    with_deploys,
 )
 from fmd_otel_dash.components.endpoints import columns, export_link, filter_field
+from fmd_otel_dash.figures import lines
 from fmd_otel_dash.pages import endpoint_rows
+from fmd_otel_dash.pages.common import deploys
 from fmd_otel_dash.queries.overview import Kpis, Overview, overview
+from fmd_otel_dash.queries.timeline import timeline
 from fmd_otel_dash.roles import ADMIN
 from fmd_otel_dash.router import Page
 from fmd_otel_dash.urlstate import comparison_label
@@ -28,6 +34,8 @@ from fmd_otel_exporter.catalog import set_level
 from fmd_otel_exporter.errors import FmdOtelError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fmd_otel_dash.formatting import Delta
     from fmd_otel_dash.registry import Registry
     from fmd_otel_dash.view import View
@@ -35,12 +43,15 @@ if TYPE_CHECKING:
 TITLE = "Overview"
 KPIS = "overview-kpis"
 ENDPOINTS = "overview-endpoints"
+TRAFFIC = "overview-traffic"
+DURATIONS = "overview-durations"
 GRID = "endpoints-grid"
 FILTER = "endpoints-filter"
+_CHART_HEIGHT = 270
 LEVEL_SET = "level-set"
 """Store with the level that the server confirmed; the browser corrects the table by it."""
-LEVEL_UNDO = "level-undo"
-"""Store that the notice's "Undo" writes to."""
+LEVEL_WANTED = "level-wanted"
+"""Store that the table's level buttons, and "Undo", write to."""
 
 
 def layout(view: View) -> Any:
@@ -54,8 +65,10 @@ def layout(view: View) -> Any:
             actions=[filter_field(FILTER, view.state.get("q")), export_link(view, "endpoints.csv")],
             kind="table",
             height=420,
-            stores=[LEVEL_SET, LEVEL_UNDO],
+            stores=[LEVEL_SET, LEVEL_WANTED],
         ),
+        card(TRAFFIC, "Requests over time", height=_CHART_HEIGHT, span=6, hint="Drag to zoom"),
+        card(DURATIONS, "Durations over time", height=_CHART_HEIGHT, span=6, hint="Drag to zoom"),
     )
 
 
@@ -92,17 +105,23 @@ def register(registry: Registry) -> None:
         )
         return [*notes, grid]
 
+    @registry.card(TRAFFIC)
+    def over_time(view: View) -> Any:
+        return _chart(view, TRAFFIC, lines.traffic, "Requests over time, by outcome")
+
+    @registry.card(DURATIONS)
+    def durations(view: View) -> Any:
+        return _chart(view, DURATIONS, lines.durations, "Percentiles of durations over time")
+
     @registry.callback(
         Output(LEVEL_SET, "data"),
         Output("notice", "children", allow_duplicate=True),
-        Input(GRID, "cellRendererData"),
-        Input(LEVEL_UNDO, "data"),
+        Input(LEVEL_WANTED, "data"),
         role=ADMIN,
     )
-    def change_level(view: View, change: dict[str, Any] | None, undo: dict[str, Any] | None) -> Any:
-        wanted = undo if ctx.triggered_id == LEVEL_UNDO else (change or {}).get("value")
+    def change_level(view: View, wanted: dict[str, Any] | None) -> Any:
         if not wanted:
-            raise PreventUpdate  # the table has only just appeared
+            raise PreventUpdate  # the page has only just opened
         return _change_level(view, wanted)
 
     registry.clientside("levelConfirmed", Input(LEVEL_SET, "data"), prevent_initial_call=True)
@@ -122,6 +141,15 @@ def _change_level(view: View, change: dict[str, Any]) -> tuple[dict[str, Any], A
         {"id": endpoint_id, "level": level},
         endpoint_rows.level_notice(str(name), endpoint_id, level, before),
     )
+
+
+def _chart(view: View, name: str, draw: Callable[..., Any], label: str) -> Any:
+    found = view.query(timeline, view.scope)
+    if not found.counts.n:
+        return empty("No requests in this range", symbol="chart")
+    before = view.query(timeline, view.compare) if view.compare else None
+    figure = with_deploys(draw(found, before), deploys(view), view.scope.tz)
+    return graph(figure, name=name, height=_CHART_HEIGHT, zoom=True, label=label)
 
 
 def _kpis(view: View, found: Overview) -> list[Any]:
@@ -175,4 +203,5 @@ PAGE = Page(
     section="dashboard",
     key="o",
     icon="overview",
+    table=endpoint_rows.TABLE,
 )
