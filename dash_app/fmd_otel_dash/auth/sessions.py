@@ -43,7 +43,12 @@ def start(connection: Connection, tables: Tables, user_id: int) -> str:
     token = secrets.token_urlsafe(32)
     c = tables.session.c
     connection.execute(delete(tables.session).where(c.expires_ts <= now_us))
-    mine = select(c.token_hash).where(c.user_id == user_id).order_by(c.created_ts.desc()).offset(_MAX_PER_USER - 1)
+    mine = (
+        select(c.token_hash)
+        .where(c.user_id == user_id)
+        .order_by(c.created_ts.desc())
+        .offset(_MAX_PER_USER - 1)
+    )
     oldest = connection.scalars(mine.limit(_MAX_PER_USER)).all()
     if oldest:
         connection.execute(delete(tables.session).where(c.token_hash.in_(oldest)))
@@ -75,4 +80,6 @@ def end(store: Store, token: str | None) -> None:
     if not token or len(token) > _MAX_TOKEN:
         return
     with store.write() as connection:
-        connection.execute(delete(store.tables.session).where(store.tables.session.c.token_hash == digest(token)))
+        connection.execute(
+            delete(store.tables.session).where(store.tables.session.c.token_hash == digest(token))
+        )

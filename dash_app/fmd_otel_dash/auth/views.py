@@ -163,7 +163,9 @@ class AuthViews:
 
     def _form_is_ours(self) -> bool:
         cookie = request.cookies.get(FORM_COOKIE, "")
-        return bool(cookie) and hmac.compare_digest(cookie.encode(), request.form.get("form_token", "").encode())
+        return bool(cookie) and hmac.compare_digest(
+            cookie.encode(), request.form.get("form_token", "").encode()
+        )
 
     def _nobody_yet(self) -> bool:
         store = self._services.store
