@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NOON_US = 1_790_164_800_000_000
 """2026-09-23 12:00:00 UTC."""
 
-_random = random.Random(20260923)
+_random = random.Random(20260923)  # noqa: S311 # ids for tests
 _spans = count(1)
 
 
@@ -101,6 +101,19 @@ def sums() -> Callable[[Store], dict[str, int | None]]:
             }
 
     return read
+
+
+class Seen:
+    """What stands in a store, for tests that look at many tables."""
+
+    def __init__(self, store: Store, rows: Callable[..., Any], sums: Callable[..., Any]) -> None:
+        self.rows: Callable[[str], list[dict[str, Any]]] = lambda name: rows(store, name)
+        self.sums: Callable[[], dict[str, int | None]] = lambda: sums(store)
+
+
+@pytest.fixture
+def see(store: Store, rows: Callable[..., Any], sums: Callable[..., Any]) -> Seen:
+    return Seen(store, rows, sums)
 
 
 @pytest.fixture

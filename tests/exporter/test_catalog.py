@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 CART = EndpointInfo("shop", "shop.cart", "/cart", "GET,POST", "shop")
 
 
-def test_an_announced_endpoint_is_known_before_its_first_request(store: Store, rows):
+def test_an_announced_endpoint_is_known_before_its_first_request(store: Store, see):
     assert register_endpoints(store, [CART], default_level=3) == 1
-    (endpoint,) = rows(store, "endpoint")
+    (endpoint,) = see.rows("endpoint")
     assert {**endpoint, "id": 0} == {
         "id": 0,
         "service": "shop",
@@ -33,30 +33,30 @@ def test_an_announced_endpoint_is_known_before_its_first_request(store: Store, r
     }
 
 
-def test_requests_of_an_announced_endpoint_belong_to_it(store: Store, record, rows, noon_us: int):
+def test_requests_of_an_announced_endpoint_belong_to_it(store: Store, record, noon_us: int, see):
     register_endpoints(store, [CART], default_level=1)
     Writer(store).write([record(ts_us=noon_us)])
-    (endpoint,) = rows(store, "endpoint")
+    (endpoint,) = see.rows("endpoint")
     assert (endpoint["first_ts"], endpoint["last_ts"], endpoint["method"]) == (noon_us, noon_us, "GET,POST")
 
 
-def test_announcing_again_writes_nothing_and_leaves_the_level_alone(store: Store, rows):
+def test_announcing_again_writes_nothing_and_leaves_the_level_alone(store: Store, see):
     register_endpoints(store, [CART], default_level=1)
-    set_level(store, rows(store, "endpoint")[0]["id"], 0)
+    set_level(store, see.rows("endpoint")[0]["id"], 0)
     begun: list[str] = []
     with store.write() as connection:
         engine = connection.engine
-    event.listen(engine, "begin", lambda connection: begun.append("write"))
+    event.listen(engine, "begin", lambda _: begun.append("write"))
     assert register_endpoints(store, [CART], default_level=1) == 0
     assert begun == []
-    assert rows(store, "endpoint")[0]["level"] == 0
+    assert see.rows("endpoint")[0]["level"] == 0
 
 
-def test_a_changed_rule_is_updated(store: Store, rows):
+def test_a_changed_rule_is_updated(store: Store, see):
     register_endpoints(store, [CART], default_level=1)
-    set_level(store, rows(store, "endpoint")[0]["id"], 2)
+    set_level(store, see.rows("endpoint")[0]["id"], 2)
     assert register_endpoints(store, [CART._replace(route="/basket", methods=None)], default_level=1) == 1
-    (endpoint,) = rows(store, "endpoint")
+    (endpoint,) = see.rows("endpoint")
     assert (endpoint["route"], endpoint["method"], endpoint["level"]) == ("/basket", None, 2)
 
 
@@ -65,10 +65,10 @@ def test_the_same_name_in_two_services_is_two_endpoints(store: Store):
     assert load_levels(store) == {("shop", "shop.cart"): 1, ("admin", "shop.cart"): 1}
 
 
-def test_levels_are_read_as_they_were_set(store: Store, rows):
+def test_levels_are_read_as_they_were_set(store: Store, see):
     register_endpoints(store, [CART], default_level=1)
     for level in (0, 3, 1):
-        set_level(store, rows(store, "endpoint")[0]["id"], level)
+        set_level(store, see.rows("endpoint")[0]["id"], level)
         assert load_levels(store) == {("shop", "shop.cart"): level}
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 import pytest
 
@@ -57,7 +57,7 @@ def test_no_password_is_shown(url: str):
 
 
 def test_a_relative_path_is_pinned_to_the_directory_of_the_start():
-    assert absolute_url("sqlite:///x/y.db?mode=ro") == f"sqlite:///{os.path.abspath('x/y.db')}?mode=ro"
+    assert absolute_url("sqlite:///x/y.db?mode=ro") == f"sqlite:///{Path.cwd()}/x/y.db?mode=ro"
     for url in (
         "sqlite://",
         "sqlite:///:memory:",

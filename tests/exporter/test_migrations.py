@@ -42,7 +42,8 @@ def _described(engine: Engine) -> dict[str, object]:
     }
 
 
-def test_the_revisions_lead_exactly_to_the_tables_of_the_schema(store: Store, tmp_path):
+@pytest.mark.usefixtures("store")
+def test_the_revisions_lead_exactly_to_the_tables_of_the_schema(tmp_path):
     direct = create_engine(f"sqlite:///{tmp_path}/direct.db")
     build_tables("fmd").metadata.create_all(direct)
     migrated = create_engine(f"sqlite:///{tmp_path}/fmd.db")
@@ -68,7 +69,7 @@ print(sorted(name for name in sys.modules if name.partition(".")[0] in ("alembic
     assert run(code, store.url) == "[]"
 
 
-def test_two_prefixes_share_a_database_in_peace(url: str, record):
+def test_two_prefixes_share_a_database_in_peace(url: str):
     first, second = open_store(url, "one"), open_store(url, "two")
     with first.read() as connection:
         names = set(inspect(connection).get_table_names())

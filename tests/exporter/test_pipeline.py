@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from sqlalchemy import func, select, text
 
 from fmd_otel_exporter.catalog import set_level
@@ -176,15 +177,12 @@ def test_beyond_the_bound_the_oldest_are_dropped_and_counted(
     pipeline.shutdown()
 
 
-def test_trouble_is_told_once_an_incident(
-    lock: sqlite3.Connection, record, url: str, monkeypatch, caplog, eventually
-):
-    monkeypatch.setattr("fmd_otel_exporter.dialects.sqlite.BUSY_TIMEOUT_S", 0.01)
+def test_trouble_is_told_once_an_incident(tmp_path: Path, record, monkeypatch, caplog, eventually):
     monkeypatch.setattr("fmd_otel_exporter.worker.LAST_RETRY_S", 0.05)
-    pipeline = Pipeline(ExporterSettings(database=url, delay_ms=20))
+    pipeline = Pipeline(ExporterSettings(database=f"sqlite:///{tmp_path}/later/fmd.db", delay_ms=20))
     pipeline.offer(record())
     eventually(lambda: pipeline.counters().retries >= 5)
-    lock.execute("COMMIT")
+    (tmp_path / "later").mkdir()
     assert pipeline.force_flush()
     eventually(lambda: len(caplog.records) >= 2)
     pipeline.shutdown()
@@ -254,8 +252,6 @@ def test_one_record_that_cannot_be_stored_costs_no_other(pipeline: Pipeline, rec
 
 
 def test_nothing_of_the_worker_is_traced(pipeline: Pipeline, record, monkeypatch):
-    from opentelemetry.instrumentation.utils import is_instrumentation_enabled
-
     seen: list[bool] = []
     original = Worker.tick
     monkeypatch.setattr(
@@ -267,10 +263,8 @@ def test_nothing_of_the_worker_is_traced(pipeline: Pipeline, record, monkeypatch
     assert is_instrumentation_enabled()
 
 
-def test_a_worker_outlives_any_exception(pipeline: Pipeline, record, monkeypatch, url: str, eventually):
-    from fmd_otel_exporter import worker
-
-    original = worker.Worker._write_next
+def test_a_worker_outlives_any_exception(pipeline: Pipeline, record, monkeypatch, url: str):
+    original = Worker._write_next
     faults = [MemoryError("none left"), ValueError("what?"), KeyError("x")]
 
     def write_next(self: Worker) -> bool:
@@ -278,7 +272,7 @@ def test_a_worker_outlives_any_exception(pipeline: Pipeline, record, monkeypatch
             raise faults.pop()
         return original(self)
 
-    monkeypatch.setattr(worker.Worker, "_write_next", write_next)
+    monkeypatch.setattr(Worker, "_write_next", write_next)
     pipeline.offer(record())
     assert pipeline.force_flush()
     assert _count(url) == 1

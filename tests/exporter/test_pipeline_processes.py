@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import func, select
 
-from fmd_otel_exporter.store import Store
+if TYPE_CHECKING:
+    from fmd_otel_exporter.store import Store
+
 
 HEAD = """
 import os, sys, time, threading
@@ -55,7 +59,7 @@ def test_a_database_that_is_not_there_does_not_hold_up_the_end(start, url: str):
     )
     assert process.stdout.readline() == "served\n"
     begun = time.monotonic()
-    output, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=60)
     assert time.monotonic() - begun < 10  # 2 s by design; a busy machine may take more, 30 s would be a hang
     assert process.returncode == 0
     assert "Traceback" not in errors
@@ -63,8 +67,6 @@ def test_a_database_that_is_not_there_does_not_hold_up_the_end(start, url: str):
 
 
 def test_a_locked_database_does_not_hold_up_the_end(store: Store, start):
-    import sqlite3
-
     other = sqlite3.connect(store.url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     process = start(

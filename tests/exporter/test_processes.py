@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.writer import Writer
 
 if TYPE_CHECKING:
+    from fmd_otel_exporter.records import RequestRecord
     from fmd_otel_exporter.store import Store
 
 # The traffic of one writer, made up by seed so that it can be sent again by another process.
@@ -20,9 +20,9 @@ from fmd_otel_exporter.records import RequestRecord
 def batch(writer, number, size=100):
     r = random.Random(f"{writer}/{number}")
     return [
-        RequestRecord("shop", r.choice("abcde"), 1_790_164_800_000_000 + r.randrange(7_200_000_000), r.randbytes(8),
-                      r.randbytes(16), r.randrange(1, 10**6), r.choice([200, 404]), "GET", r.choice(["1", "2"]),
-                      r.choice([None, "me", "you"]), f"10.0.{writer}.{r.randrange(50)}")
+        RequestRecord("shop", r.choice("abcde"), 1_790_164_800_000_000 + r.randrange(7_200_000_000),
+                      r.randbytes(8), r.randbytes(16), r.randrange(1, 10**6), r.choice([200, 404]), "GET",
+                      r.choice(["1", "2"]), r.choice([None, "me", "you"]), f"10.0.{writer}.{r.randrange(50)}")
         for _ in range(size)
     ]
 """
@@ -40,7 +40,7 @@ def _totals(store: Store) -> tuple[int, int]:
         return connection.execute(select(func.sum(hits.n), func.sum(hits.sum_us))).one()
 
 
-def test_four_writers_at_once_lose_nothing_and_never_meet_a_lock(store: Store, start, sums, rows):
+def test_four_writers_at_once_lose_nothing_and_never_meet_a_lock(store: Store, start, see):
     code = (
         TRAFFIC
         + """
@@ -64,13 +64,13 @@ print(sum(writer.write(batch(int(sys.argv[2]), n)).written for n in range(40)))
         output, errors = writer.communicate(timeout=120)
         assert (output, errors) == ("4000\n", "")
     everything = [record for writer in range(4) for number in range(40) for record in batch(writer, number)]
-    assert set(sums(store).values()) == {16_000}
+    assert set(see.sums().values()) == {16_000}
     assert _totals(store) == (16_000, sum(record.duration_us for record in everything))
-    assert len(rows(store, "endpoint")) == 5
-    assert len(rows(store, "subject")) == 202
+    assert len(see.rows("endpoint")) == 5
+    assert len(see.rows("subject")) == 202
 
 
-def test_a_writer_killed_at_any_moment_leaves_whole_batches_that_can_be_sent_again(store: Store, start, sums):
+def test_a_writer_killed_at_any_moment_leaves_whole_batches_that_can_be_sent_again(store: Store, start, see):
     code = (
         TRAFFIC
         + """
@@ -83,7 +83,7 @@ for number in range(1_000_000):
     print(number, flush=True)
 """
     )
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311 # when to kill
     again = Writer(store)
     sent = 0
     for victim in range(6):
@@ -93,7 +93,7 @@ for number in range(1_000_000):
             last = int(process.stdout.readline())
         process.kill()
         process.wait()
-        assert len(set(sums(store).values())) == 1
+        assert len(set(see.sums().values())) == 1
         # Acknowledged is written; whether the one after was, its sender cannot know and sends it again.
         results = [again.write(batch(victim, number)) for number in range(last + 3)]
         sent += last + 3
@@ -103,4 +103,4 @@ for number in range(1_000_000):
         sent += max(0, max(rest, default=0) + 2 - (last + 3))
         extra = [again.write(batch(victim, number)) for number in range(last + 3, max(rest, default=0) + 2)]
         assert all(result.written + result.duplicate == 100 for result in extra)
-    assert set(sums(store).values()) == {sent * 100}
+    assert set(see.sums().values()) == {sent * 100}

@@ -37,7 +37,7 @@ def _by_day(rows: list[dict[str, int]]) -> dict[tuple[int, ...], list[int]]:
 
 
 def test_a_day_that_is_over_is_summed_up_and_registered(
-    store: Store, record, rows, noon_us: int, tomorrow_us: int
+    store: Store, record, noon_us: int, tomorrow_us: int, see
 ):
     Writer(store).write(
         [
@@ -54,34 +54,34 @@ def test_a_day_that_is_over_is_summed_up_and_registered(
     )
     assert compact_days(store, now_ts_us=tomorrow_us - 1) == 0
     assert compact_days(store, now_ts_us=tomorrow_us) == 1
-    assert rows(store, "rollup_day") == [{"day": noon_us // DAY_US * 86_400}]
-    assert _by_day(rows(store, "hits_day")) == _by_day(rows(store, "hits"))
-    assert _by_day(rows(store, "lat_hist_day")) == _by_day(rows(store, "lat_hist"))
-    assert len(rows(store, "hits_day")) == 4
+    assert see.rows("rollup_day") == [{"day": noon_us // DAY_US * 86_400}]
+    assert _by_day(see.rows("hits_day")) == _by_day(see.rows("hits"))
+    assert _by_day(see.rows("lat_hist_day")) == _by_day(see.rows("lat_hist"))
+    assert len(see.rows("hits_day")) == 4
 
 
-def test_compacting_again_does_nothing(store: Store, record, rows, tomorrow_us: int):
+def test_compacting_again_does_nothing(store: Store, record, tomorrow_us: int, see):
     Writer(store).write([record()])
     compact_days(store, now_ts_us=tomorrow_us)
-    before = rows(store, "hits_day"), rows(store, "lat_hist_day")
+    before = see.rows("hits_day"), see.rows("lat_hist_day")
     assert compact_days(store, now_ts_us=tomorrow_us) == 0
-    assert (rows(store, "hits_day"), rows(store, "lat_hist_day")) == before
+    assert (see.rows("hits_day"), see.rows("lat_hist_day")) == before
 
 
-def test_a_late_request_is_in_the_days_sums_after_the_next_run(store: Store, record, rows, tomorrow_us: int):
+def test_a_late_request_is_in_the_days_sums_after_the_next_run(store: Store, record, tomorrow_us: int, see):
     writer = Writer(store)
     writer.write([record(), record(duration_us=7)])
     compact_days(store, now_ts_us=tomorrow_us)
     writer.write([record(duration_us=1)])
-    assert rows(store, "rollup_day") == []
+    assert see.rows("rollup_day") == []
     assert compact_days(store, now_ts_us=tomorrow_us) == 1
-    (day,) = rows(store, "hits_day")
+    (day,) = see.rows("hits_day")
     assert (day["n"], day["min_us"]) == (3, 1)
-    assert sum(row["n"] for row in rows(store, "lat_hist_day")) == 3
+    assert sum(row["n"] for row in see.rows("lat_hist_day")) == 3
 
 
 def test_days_between_registered_ones_and_days_without_requests_are_told_apart(
-    store: Store, record, rows, noon_us: int, tomorrow_us: int
+    store: Store, record, noon_us: int, tomorrow_us: int, see
 ):
     writer = Writer(store)
     today = noon_us // DAY_US * 86_400
@@ -89,38 +89,38 @@ def test_days_between_registered_ones_and_days_without_requests_are_told_apart(
     assert compact_days(store, now_ts_us=tomorrow_us) == 3
     writer.write([record(ts_us=noon_us - days * DAY_US) for days in (5, 9, 40)])
     assert compact_days(store, now_ts_us=tomorrow_us) == 3
-    assert [row["day"] for row in rows(store, "rollup_day")] == [
+    assert [row["day"] for row in see.rows("rollup_day")] == [
         today - days * 86_400 for days in (40, 9, 5, 2, 0)
     ]
-    assert _by_day(rows(store, "hits_day")) == _by_day(rows(store, "hits"))
+    assert _by_day(see.rows("hits_day")) == _by_day(see.rows("hits"))
 
 
-def test_requests_from_the_future_stay_open(store: Store, record, rows, noon_us: int, tomorrow_us: int):
+def test_requests_from_the_future_stay_open(store: Store, record, noon_us: int, tomorrow_us: int, see):
     Writer(store).write([record(ts_us=noon_us + 400 * DAY_US), record(ts_us=2**62)])
     assert compact_days(store, now_ts_us=tomorrow_us) == 0
-    assert rows(store, "rollup_day") == []
+    assert see.rows("rollup_day") == []
 
 
-def test_one_process_compacts_at_a_time(store: Store, record, rows, tomorrow_us: int):
+def test_one_process_compacts_at_a_time(store: Store, record, tomorrow_us: int, see):
     Writer(store).write([record()])
     assert lease.acquire(store, "compact_days", "somebody else", now_ts_us=tomorrow_us, for_us=60_000_000)
     assert compact_days(store, now_ts_us=tomorrow_us) == 0
     # The other one died: its lease runs out.
     assert compact_days(store, now_ts_us=tomorrow_us + 60_000_000) == 1
-    assert rows(store, "lease") == []
+    assert see.rows("lease") == []
 
 
 def test_nothing_is_written_when_nothing_is_to_do(store: Store, tomorrow_us: int):
     begun: list[str] = []
     with store.write() as connection:
         engine = connection.engine
-    event.listen(engine, "begin", lambda connection: begun.append("write"))
+    event.listen(engine, "begin", lambda _: begun.append("write"))
     assert compact_days(store, now_ts_us=tomorrow_us) == 0
     assert begun == []
 
 
 def test_old_sums_of_a_day_are_replaced_even_where_their_rows_are_gone(
-    store: Store, record, rows, tomorrow_us: int
+    store: Store, record, tomorrow_us: int, see
 ):
     writer = Writer(store)
     writer.write([record(status=200), record(status=404)])
@@ -129,7 +129,7 @@ def test_old_sums_of_a_day_are_replaced_even_where_their_rows_are_gone(
         connection.execute(delete(store.tables.hits).where(store.tables.hits.c.status == 404))
         connection.execute(delete(store.tables.rollup_day))
     compact_days(store, now_ts_us=tomorrow_us)
-    assert [row["status"] for row in rows(store, "hits_day")] == [200]
+    assert [row["status"] for row in see.rows("hits_day")] == [200]
 
 
 def test_a_lease_is_renewed_by_its_owner_and_given_back(store: Store):
