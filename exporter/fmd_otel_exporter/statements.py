@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, case, delete, insert, update
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import BindParameter, Connection
+    from sqlalchemy import BindParameter, Connection, Table
     from sqlalchemy.sql.expression import Executable
 
     from fmd_otel_exporter.store import Store
@@ -36,6 +36,28 @@ class Compiled:
             connection.exec_driver_sql(self.sql, rows)
 
 
+def update_one_by_one(
+    connection: Connection,
+    table: Table,
+    *,
+    least: Sequence[str],
+    greatest: Sequence[str],
+    add: Sequence[str],
+) -> Compiled:
+    """Return a dialect's ``row_updater`` for drivers that run many updates as fast as one."""
+    old, key = table.c, next(iter(table.primary_key))
+    new: dict[str, BindParameter[int]] = {
+        name: bindparam(f"new_{name}") for name in (key.name, *least, *greatest, *add)
+    }
+    changes: dict[str, Any] = {
+        name: case((old[name] <= new[name], old[name]), else_=new[name]) for name in least
+    }
+    changes |= {name: case((old[name] >= new[name], old[name]), else_=new[name]) for name in greatest}
+    changes |= {name: old[name] + new[name] for name in add}
+    statement = update(table).where(key == new[key.name]).values(changes)
+    return Compiled(statement, connection, [each.key for each in new.values()])
+
+
 class Statements:
     """All statements of a batch's transaction."""
 
@@ -56,20 +78,10 @@ class Statements:
             connection,
             ("day_start",),
         )
-        endpoint, version = tables.endpoint.c, tables.version.c
-        first: BindParameter[int] = bindparam("first")
-        last: BindParameter[int] = bindparam("last")
-        self.touch = Compiled(
-            update(tables.endpoint)
-            .where(endpoint.id == bindparam("endpoint"))
-            .values(
-                first_ts=case((endpoint.first_ts <= first, endpoint.first_ts), else_=first),
-                last_ts=case((endpoint.last_ts >= last, endpoint.last_ts), else_=last),
-                level0_n=endpoint.level0_n + bindparam("n"),
-            ),
-            connection,
-            ("endpoint", "first", "last", "n"),
+        self.touch = dialect.row_updater(
+            connection, tables.endpoint, least=("first_ts",), greatest=("last_ts",), add=("level0_n",)
         )
+        version = tables.version.c
         self.first_seen = Compiled(
             update(tables.version)
             .where(version.id == bindparam("version"), version.first_ts > bindparam("ts"))

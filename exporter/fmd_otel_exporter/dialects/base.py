@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class RowStatement(Protocol):
-    """A statement for many rows, each a tuple of all columns of a table in their order."""
+    """A statement for many rows; each is a tuple of all columns of a table, if not said otherwise."""
 
     def run(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
         """Run for all rows, in their order."""
@@ -73,6 +73,21 @@ class Dialect(Protocol):
         """Return the fastest insert of many rows of numbers that may exist.
 
         Where the key exists, some columns are added up, and the smaller or greater of others is kept.
+        """
+
+    def row_updater(
+        self,
+        connection: Connection,
+        table: Table,
+        *,
+        least: Sequence[str],
+        greatest: Sequence[str],
+        add: Sequence[str],
+    ) -> RowStatement:
+        """Return the fastest update of many rows of numbers; rows that do not exist are left out.
+
+        The smaller or greater of some columns is kept, or the new one where there was none, and others are
+        added up. Each tuple holds the key, which is one column, then the columns in the arguments' order.
         """
 
     def begin_batch(self, connection: Connection, prefix: str) -> None:

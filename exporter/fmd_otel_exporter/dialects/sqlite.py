@@ -19,7 +19,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from fmd_otel_exporter.dialects.sqlite_errors import cannot_write_beside, explain, no_directory
 from fmd_otel_exporter.errors import StorageError
 from fmd_otel_exporter.settings import sqlite_path
-from fmd_otel_exporter.statements import Compiled
+from fmd_otel_exporter.statements import Compiled, update_one_by_one
 
 try:
     import fcntl
@@ -220,6 +220,18 @@ class SqliteDialect:
         changes |= {name: case((new[name] > old[name], new[name]), else_=old[name]) for name in greatest}
         upsert = statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes)
         return Compiled(upsert, connection, table.columns.keys())
+
+    def row_updater(
+        self,
+        connection: Connection,
+        table: Table,
+        *,
+        least: Sequence[str],
+        greatest: Sequence[str],
+        add: Sequence[str],
+    ) -> Compiled:
+        """Return a plain update, for the driver's ``executemany``."""
+        return update_one_by_one(connection, table, least=least, greatest=greatest, add=add)
 
     def begin_batch(self, connection: Connection, prefix: str) -> None:
         """Do nothing: there is one writer at a time."""
