@@ -6,23 +6,26 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_engine, event, text
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import create_engine, event, func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import NullPool
 
 from fmd_otel_exporter.dialects import server as say
-from fmd_otel_exporter.dialects.server import MIGRATION_LOCK_S, Server, missing_driver, require_driver, server_of
+from fmd_otel_exporter.dialects.server import Server, missing_driver, require_driver, server_of
+from fmd_otel_exporter.statements import Compiled, update_one_by_one
 
 try:
     import psycopg
     from psycopg.types.string import StrBinaryDumper, StrDumper
+
+    from fmd_otel_exporter.dialects.postgresql_errors import NoAnswerError, trouble_of
 except ImportError as exc:
-    raise missing_driver("psycopg", "postgresql") from exc
+    raise missing_driver("psycopg", "postgresql", exc) from exc
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from sqlalchemy import URL, Connection, Engine, Insert, Table
 
@@ -31,15 +34,16 @@ if TYPE_CHECKING:
 _SESSION = {
     "statement_timeout": f"{say.STATEMENT_TIMEOUT_S}s",
     "lock_timeout": f"{say.LOCK_TIMEOUT_S}s",
-    # A process that stops in mid-transaction must not hold its locks for ever.
+    # A process that is stopped in mid-transaction must not hold its locks for ever.
     "idle_in_transaction_session_timeout": f"{2 * say.STATEMENT_TIMEOUT_S}s",
-    # The dashboard's statements take milliseconds; compiling them takes longer.
+    # Our statements take milliseconds; compiling them would take longer.
     "jit": "off",
 }
 _ADVISORY_LOCK = 0x666D645F6F74656C
-"""Which lock of a database means our tables: "fmd_otel" as a number."""
-_QUOTED = postgresql.dialect().identifier_preparer.quote
-_TYPES = postgresql.dialect()
+"""Which of a database's locks means our tables: "fmd_otel" as a number."""
+_LOCK_POLL_S = 0.05
+_COPY = "fmd_otel_copy"
+"""Execution option of a COPY: the types of its columns."""
 
 
 def create(url: str, parsed: URL) -> PostgresqlDialect:  # noqa: ARG001 # SQLite needs the text as it was written
@@ -57,18 +61,20 @@ class PostgresqlDialect:
     def __init__(self, url: URL) -> None:
         """Work out what the URL means; nothing is opened."""
         self._url = url
-        self.server = server_of(url, "PostgreSQL", 5432, sockets=("host",))
+        self._server: Server = server_of(url, "PostgreSQL", 5432, sockets=("host",))
 
     # Engines
 
     def write_engine(self) -> Engine:
-        """Return an engine whose statements each see what was committed before them."""
-        return self._engine(isolation_level="READ COMMITTED")
+        """Return an engine whose statements each see all that was committed before them."""
+        return self._engine(isolation_level="READ COMMITTED", **say.POOL_OPTIONS)
 
     def read_engine(self) -> Engine:
         """Return an engine whose transactions are read only and see one moment of the database."""
         return self._engine(
-            isolation_level="REPEATABLE READ", execution_options={"postgresql_readonly": True}
+            isolation_level="REPEATABLE READ",
+            execution_options={"postgresql_readonly": True},
+            **say.POOL_OPTIONS,
         )
 
     def _engine(self, **options: Any) -> Engine:
@@ -79,9 +85,11 @@ class PostgresqlDialect:
                 "connect_timeout": say.CONNECT_TIMEOUT_S,
                 "fallback_application_name": "fmd-otel",
             },
+            # Parameters are what users of the monitored app typed: they stay out of messages.
+            hide_parameters=True,
             paramstyle="format",
             use_native_hstore=False,
-            **{**say.POOL_OPTIONS, **options},
+            **options,
         )
         event.listen(engine, "do_connect", _connect)
         event.listen(engine, "do_execute", _copy)
@@ -92,19 +100,21 @@ class PostgresqlDialect:
 
     @contextmanager
     def migration_lock(self) -> Iterator[None]:
-        """Hold an advisory lock of the database; it goes with the connection, however that ends."""
+        """Hold an advisory lock of the database; it goes with its connection, however that ends."""
         engine = self._engine(isolation_level="AUTOCOMMIT", poolclass=NullPool)
         try:
             with engine.connect() as connection:
-                take = text("SELECT pg_try_advisory_lock(:key)").bindparams(key=_ADVISORY_LOCK)
-                deadline = time.monotonic() + MIGRATION_LOCK_S
-                while not connection.scalar(take):
+                deadline = time.monotonic() + say.MIGRATION_LOCK_S
+                while not connection.scalar(select(func.pg_try_advisory_lock(_ADVISORY_LOCK))):
                     if time.monotonic() > deadline:
-                        raise say.MIGRATION_LOCKED.error(self.server, f"{MIGRATION_LOCK_S:.0f} s")
-                    time.sleep(say.MIGRATION_POLL_S)
+                        raise say.MIGRATION_LOCKED.error(self._server, f"{say.MIGRATION_LOCK_S} s")
+                    time.sleep(_LOCK_POLL_S)
                 yield
         except SQLAlchemyError as exc:
-            raise self.problem(exc) or exc from exc
+            problem = self.problem(exc)
+            if problem is None:
+                raise
+            raise problem from exc
         finally:
             engine.dispose()
 
@@ -113,5 +123,189 @@ class PostgresqlDialect:
         return True
 
     def identity(self) -> object:
-        """Return what never changes: nobody moves a server's database away unnoticed."""
+        """Return what never changes: PostgreSQL drops no database that is in use."""
         return self.name
+
+    # Trouble
+
+    def problem(self, exc: SQLAlchemyError) -> StorageError | None:
+        """Tell trouble with the server from a fault in a statement or in its data."""
+        if isinstance(exc, PoolTimeoutError):
+            return say.POOL_EMPTY.error(self._server, exc)
+        if not isinstance(exc, DBAPIError) or exc.orig is None:
+            return None
+        trouble = trouble_of(exc, exc.orig)
+        return None if trouble is None else trouble.error(self._server, exc.orig)
+
+    # Statements
+
+    def insert_new(self, table: Table) -> Insert:
+        """Return ``INSERT .. ON CONFLICT DO NOTHING``."""
+        return insert(table).on_conflict_do_nothing()
+
+    def row_inserter(self, connection: Connection, table: Table) -> CopyRows:
+        """Return a binary ``COPY``."""
+        return CopyRows(connection, table)
+
+    def row_adder(
+        self,
+        connection: Connection,
+        table: Table,
+        *,
+        add: Sequence[str],
+        least: Sequence[str] = (),
+        greatest: Sequence[str] = (),
+    ) -> AddRows:
+        """Return an upsert whose rows come as one array a column: one statement however many rows."""
+        return AddRows(connection, table, add=add, least=least, greatest=greatest)
+
+    def row_updater(
+        self,
+        connection: Connection,
+        table: Table,
+        *,
+        least: Sequence[str],
+        greatest: Sequence[str],
+        add: Sequence[str],
+    ) -> Compiled:
+        """Return a plain update; psycopg sends many of them in one go."""
+        return update_one_by_one(connection, table, least=least, greatest=greatest, add=add)
+
+    def begin_batch(self, connection: Connection, prefix: str) -> None:
+        """Do nothing: the locks that inserts take on their tables say enough."""
+
+    def hold_batches(self, connection: Connection, prefix: str) -> None:
+        """Lock the sums against changes, not against readers; in the order in which batches change them."""
+        quote = connection.dialect.identifier_preparer.quote
+        tables = ", ".join(quote(f"{prefix}_{name}") for name in ("hits", "lat_hist"))
+        connection.exec_driver_sql(f"LOCK TABLE {tables} IN SHARE MODE")
+
+
+class CopyRows:
+    """Inserts rows by ``COPY``."""
+
+    def __init__(self, connection: Connection, table: Table) -> None:
+        """Prepare for a table."""
+        name, columns, types = _names(connection, table)
+        self._sql = f"COPY {name} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
+        self._options = {_COPY: types}
+
+    def run(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+        """Send all rows, through SQLAlchemy, which knows what to do about errors, to the listener below."""
+        connection.exec_driver_sql(self._sql, rows, execution_options=self._options)
+
+
+class AddRows:
+    """Inserts rows of numbers, or adds them to those that are there."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        table: Table,
+        *,
+        add: Sequence[str],
+        least: Sequence[str],
+        greatest: Sequence[str],
+    ) -> None:
+        """Prepare for a table."""
+        name, columns, types = _names(connection, table)
+        key = ", ".join(column.name for column in table.primary_key)
+        changes = [f"{each} = old.{each} + excluded.{each}" for each in add]
+        changes += [f"{each} = LEAST(old.{each}, excluded.{each})" for each in least]
+        changes += [f"{each} = GREATEST(old.{each}, excluded.{each})" for each in greatest]
+        self._sql = (
+            f"INSERT INTO {name} AS old ({', '.join(columns)}) "  # noqa: S608 # names are the schema's own
+            f"SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in types)}) "
+            f"ON CONFLICT ({key}) DO UPDATE SET {', '.join(changes)}"
+        )
+
+    def run(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+        """Send all rows; the server takes them in their order."""
+        if rows:
+            # As text, which is several times faster than psycopg's lists; "%d" takes nothing but numbers.
+            arrays = ["{" + ",".join(map("%d".__mod__, column)) + "}" for column in zip(*rows, strict=True)]
+            connection.exec_driver_sql(self._sql, tuple(arrays))
+
+
+def _names(connection: Connection, table: Table) -> tuple[str, list[str], list[str]]:
+    """Return the name of a table and of its columns, quoted where needed, and the names of their types."""
+    dialect = connection.dialect
+    quote = dialect.identifier_preparer
+    types = [column.type.compile(dialect).partition("(")[0].lower() for column in table.columns]
+    return quote.format_table(table), [quote.quote(column.name) for column in table.columns], types
+
+
+# Listeners
+
+
+def _connect(dialect: Any, record: Any, args: Any, options: dict[str, Any]) -> PatientConnection:  # noqa: ARG001 # SQLAlchemy's signature
+    connection = PatientConnection.connect(*args, **{**options, "autocommit": True})
+    # Not by the connection option "options": poolers such as PgBouncer refuse that one.
+    settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _SESSION.items())
+    connection.execute(f"SELECT {settings}")
+    connection.autocommit = False
+    connection.adapters.register_dumper(str, _CleanText)
+    connection.adapters.register_dumper(str, _CleanBinaryText)
+    return connection
+
+
+def _copy(cursor: psycopg.Cursor[Any], statement: str, parameters: Any, context: Any) -> bool | None:
+    types = context.execution_options.get(_COPY)
+    if types is None:
+        return None  # SQLAlchemy goes on as usual
+    with cursor.copy(statement) as copy:
+        copy.set_types(types)
+        for row in [parameters] if isinstance(parameters, tuple) else parameters:
+            copy.write_row(row)
+    return True
+
+
+class PatientConnection(psycopg.Connection[Any]):
+    """A connection that waits for its server, but not for ever."""
+
+    def wait(self, gen: Generator[Any, Any, Any], *args: Any, **kwargs: Any) -> Any:
+        """Wait as psycopg does, until nothing has come for too long."""
+        try:
+            return super().wait(bounded(gen, say.ANSWER_TIMEOUT_S), *args, **kwargs)
+        except NoAnswerError:
+            self.pgconn.finish()  # nobody knows what state it is in
+            raise
+
+
+def bounded(
+    waiting: Generator[Any, Any, Any], limit_s: float, clock: Callable[[], float] = time.monotonic
+) -> Generator[Any, Any, Any]:
+    """Pass on what psycopg waits for; psycopg resumes it without news several times a second.
+
+    Raises:
+        NoAnswerError: There was no news for so long.
+    """
+    try:
+        wanted = next(waiting)
+        since = clock()
+        while True:
+            ready = yield wanted
+            if ready:
+                since = clock()
+            elif clock() - since > limit_s:
+                raise NoAnswerError(f"silent for {limit_s} s")
+            wanted = waiting.send(ready)
+    except StopIteration as end:
+        return end.value
+
+
+# PostgreSQL's text holds no NUL, and whoever fills in a form may well send one.
+
+
+class _CleanText(StrDumper):
+    def dump(self, obj: str) -> Any:
+        return super().dump(_clean(obj))
+
+
+class _CleanBinaryText(StrBinaryDumper):
+    def dump(self, obj: str) -> Any:
+        return super().dump(_clean(obj))
+
+
+def _clean(value: str) -> str:
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in value else value

@@ -1,7 +1,8 @@
-"""What database servers have in common: they are elsewhere, shared, password-guarded, and may stop answering."""
+"""What database servers have in common: far away, shared, guarded by a password, and silent at times."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,8 @@ STATEMENT_TIMEOUT_S = 30
 LOCK_TIMEOUT_S = 10
 ANSWER_TIMEOUT_S = 40
 """After this long without an answer the client gives the server up: it hangs, or the network lost it."""
-MIGRATION_LOCK_S = 60.0
+MIGRATION_LOCK_S = 60
 """Longest wait for another process that creates or upgrades the tables."""
-MIGRATION_POLL_S = 0.05
 POOL_OPTIONS: dict[str, Any] = {
     "pool_size": 4,
     "max_overflow": 8,
@@ -28,8 +28,6 @@ POOL_OPTIONS: dict[str, Any] = {
     # Firewalls and proxies drop idle connections without a word, and servers end them at night.
     "pool_pre_ping": True,
     "pool_recycle": 1800,
-    # Parameters are what users of the monitored app typed: they stay out of messages.
-    "hide_parameters": True,
 }
 _LONGEST_TEXT = 300
 
@@ -53,7 +51,7 @@ class Server:
         """Return what a driver or server said as one short line without the password."""
         line = " ".join(str(text).split())
         if self.password:
-            line = line.replace(self.password, "***")
+            line = re.sub(rf"(?<!\w){re.escape(self.password)}(?!\w)", "***", line)
         return line if len(line) <= _LONGEST_TEXT else f"{line[:_LONGEST_TEXT]}…"
 
 
@@ -61,8 +59,8 @@ class Server:
 class Trouble:
     """One kind of trouble: what to say, and what callers may tell apart.
 
-    The text may name ``{server}``, ``{db}``, ``{user}``, ``{place}``, ``{database}`` and ``{text}``, which is what
-    the server or its driver said.
+    The message may name ``{server}``, ``{db}``, ``{user}``, ``{database}`` and ``{text}``, which is what the
+    server or its driver said.
     """
 
     message: str
@@ -76,46 +74,44 @@ class Trouble:
             server=f"the {server.product} server at {server.place}",
             db=f"the {server.product} database {server.database!r} at {server.place}",
             user=server.user,
-            place=server.place,
             database=server.database,
             text=server.said(text),
         )
         return StorageError(message, busy=self.busy, again=self.again, no_tables=self.no_tables)
 
 
-_SETTING = "the setting DATABASE (FMD_OTEL_DATABASE)"
 UNREACHABLE = Trouble(
-    f"{{server}} cannot be reached ({{text}}); check that it runs, and host and port in {_SETTING}"
+    "{server} cannot be reached ({text}); check that it runs, and host and port in the setting DATABASE "
+    "(FMD_OTEL_DATABASE)"
 )
 WRONG_PASSWORD = Trouble(
-    f"{{server}} does not let user {{user!r}} in ({{text}}); correct user and password in {_SETTING}"
+    "{server} does not let user {user!r} in ({text}); correct user and password in the setting DATABASE "
+    "(FMD_OTEL_DATABASE)"
 )
 NO_DATABASE = Trouble(
-    f"{{server}} has no database {{database!r}} ({{text}}); create it there with: CREATE DATABASE {{database}}; "
-    f"or correct its name in {_SETTING}"
+    "{server} has no database {database!r} ({text}); create it there with CREATE DATABASE {database}, or "
+    "correct its name in the setting DATABASE (FMD_OTEL_DATABASE)"
 )
+READ_ONLY = Trouble(
+    "{db} takes no writes ({text}); name the primary server in the setting DATABASE (FMD_OTEL_DATABASE)"
+)
+SILENT = Trouble(f"{{server}} has not answered for {ANSWER_TIMEOUT_S} s ({{text}})")
 LOST = Trouble("the connection to {server} was lost ({text})", again=True)
 UNDONE = Trouble("{db} let another transaction go first ({text})", busy=True, again=True)
-LOCKED = Trouble(
-    f"another connection has held a lock in {{db}} for {LOCK_TIMEOUT_S} s ({{text}})",
-    busy=True,
-)
-TOO_SLOW = Trouble(
-    f"{{db}} did not finish a statement within {STATEMENT_TIMEOUT_S} s ({{text}})",
-    busy=True,
-)
+LOCKED = Trouble(f"another connection has held a lock in {{db}} for {LOCK_TIMEOUT_S} s ({{text}})", busy=True)
+TOO_SLOW = Trouble(f"{{db}} did not finish a statement within {STATEMENT_TIMEOUT_S} s ({{text}})", busy=True)
 FULL = Trouble(
-    "{server} takes no more connections ({text}); raise its max_connections, or run fewer processes", busy=True
+    "{server} takes no more connections ({text}); raise its max_connections, or run fewer processes",
+    busy=True,
 )
-DISK_FULL = Trouble("the disk under {db} is full ({text})")
-READ_ONLY = Trouble(f"{{db}} takes no writes ({{text}}); name the primary server in {_SETTING}")
-NO_TABLE = Trouble("{db} lacks a table of fmd-otel ({text})", no_tables=True)
 POOL_EMPTY = Trouble("all connections of this process to {db} are in use ({text})", busy=True)
 MIGRATION_LOCKED = Trouble(
-    "another process has held the lock of {db} for {text} while it creates or upgrades the tables of fmd-otel; "
-    "if none is running, end its connection",
+    "another process has been creating or upgrading the tables of fmd-otel in {db} for {text}; if none is "
+    "running, end its connection there",
     busy=True,
 )
+DISK_FULL = Trouble("the disk under {db} is full ({text})")
+NO_TABLE = Trouble("{db} lacks a table of fmd-otel ({text})", no_tables=True)
 OTHER = Trouble("{db} cannot be used ({text})")
 
 
@@ -148,15 +144,15 @@ def require_driver(url: URL, driver: str) -> None:
     """
     backend, _, asked = url.drivername.partition("+")
     if asked not in ("", driver):
+        shown = safe_url(url.render_as_string(hide_password=True))
         raise StorageError(
-            f"database {safe_url(url.render_as_string(hide_password=True))!r}: fmd-otel uses the driver {driver}, "
-            f"not {asked}; write it as {backend}://…"
+            f"database {shown!r}: fmd-otel uses the driver {driver}, not {asked}; write it as {backend}://…"
         )
 
 
-def missing_driver(package: str, extra: str) -> StorageError:
-    """Return the error of a driver that is not installed."""
+def missing_driver(package: str, extra: str, exc: ImportError) -> StorageError:
+    """Return the error of a driver that cannot be imported."""
     return StorageError(
-        f"the database needs the package {package}, which is not installed; install it with: "
+        f"this database needs the package {package}, which cannot be imported ({exc}); install it with: "
         f"pip install 'fmd-otel[{extra}]'"
     )
