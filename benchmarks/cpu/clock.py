@@ -17,6 +17,6 @@ def cpu_ns(pid: int) -> int:
 
 def _one_process_ns(pid: int) -> int:
     # Another process's clock, encoded as clock_getcpuclockid(3) does: far finer than the ticks in /proc.
-    own_ns = time.clock_gettime_ns((~pid << 3) | _SCHEDULER_CLOCK)
+    own_ns: int = time.clock_gettime_ns((~pid << 3) | _SCHEDULER_CLOCK)
     times = psutil.Process(pid).cpu_times()
-    return own_ns + round((times.children_user + times.children_system) * 1e9)
+    return own_ns + int((times.children_user + times.children_system) * 1e9)

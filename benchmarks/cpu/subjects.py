@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from benchmarks.cpu.clock import cpu_ns
-from benchmarks.cpu.target import DRAIN_PATH
+from benchmarks.cpu.target import ANSWER, DRAIN_PATH
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -67,12 +67,12 @@ class LoopSubject:
             env=environment(variant, folder, otlp_endpoint),
         )
         self._answer: dict[str, Any] = {}
-        self._read("ready")
+        self._read()
 
-    def _read(self, expected: str = "") -> str:
+    def _read(self) -> str:
         for line in self._process.stdout or ():
-            if not expected or line.strip() == expected:  # a library may have printed something before
-                return line
+            if line.startswith(ANSWER):  # what a monitor prints by itself is of no interest
+                return line.removeprefix(ANSWER)
         raise SubjectError("the measured process ended early")
 
     def run(self, requests: int) -> float:

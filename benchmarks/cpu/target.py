@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 DRAIN_PATH = "/-/drain"
+ANSWER = "answer:"
+"""What the loop's own lines on standard output begin with."""
 
 
 def application() -> Callable[..., Iterable[bytes]]:
@@ -42,12 +44,12 @@ def _variant() -> Variant:
 def loop() -> None:
     """Serve as many requests as each line of standard input says, and answer with what was recorded."""
     variant = _variant()
-    print("ready", flush=True)
+    print(ANSWER, "{}", flush=True)
     for line in sys.stdin:
         for number in range(int(line)):
             _call(variant, number)
         variant.drain()
-        print(json.dumps({"recorded": variant.recorded()}), flush=True)
+        print(ANSWER, json.dumps({"recorded": variant.recorded()}), flush=True)
 
 
 def _call(variant: Variant, number: int) -> None:

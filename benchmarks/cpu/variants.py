@@ -75,7 +75,7 @@ def _instrument(app: Flask, exporter: Any) -> Any:
     # The queue is as deep as a block of requests is long: what overflows would cost nothing to export.
     provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=20_000))
     trace.set_tracer_provider(provider)
-    FlaskInstrumentor().instrument_app(app)
+    FlaskInstrumentor().instrument_app(app)  # type: ignore[no-untyped-call]  # upstream leaves it untyped
     return provider
 
 

@@ -1,0 +1,1 @@
+"""How long the Overview takes, and how long it took before."""
