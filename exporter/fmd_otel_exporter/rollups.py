@@ -29,7 +29,7 @@ _LEASE_US = 120 * 1_000_000
 _SECOND_US = 1_000_000
 
 
-def compact_days(store: Store, *, now_ts_us: int) -> int:
+def compact_days(store: Store, *, now_ts_us: int, most_days: int = MOST_DAYS) -> int:
     """Fill ``hits_day`` and ``lat_hist_day`` for UTC days that are over, and register them in ``rollup_day``.
 
     A day that is registered has complete sums: the writer takes it out again, in the same transaction, when a
@@ -46,7 +46,7 @@ def compact_days(store: Store, *, now_ts_us: int) -> int:
     days = 0
     deadline = time.monotonic() + _LEASE_US / _SECOND_US / 2  # well inside the lease; the next run goes on
     try:
-        while days < MOST_DAYS and time.monotonic() < deadline:
+        while days < most_days and time.monotonic() < deadline:
             # One day a transaction: writers get their turn in between.
             if not store.run(lambda connection: _compact_next(connection, store, now_ts_us)):
                 break

@@ -98,8 +98,8 @@ class ExporterSettings:
 def sqlite_path(database: str) -> str:
     """Return the path in a SQLite URL, letter by letter, and ``:memory:`` where there is none.
 
-    SQLAlchemy decodes ``%20`` in it since 2.1 and did not before; a file must not change its name with a release
-    of SQLAlchemy.
+    SQLAlchemy decodes ``%20`` in it since 2.1 and did not before; a file must not change its name with a
+    release of SQLAlchemy.
     """
     match = _SQLITE_FILE.fullmatch(database)
     return match["path"] or ":memory:" if match else ":memory:"

@@ -29,9 +29,9 @@ LAST_RETRY_S = 5.0
 class Worker:
     """Everything that happens on the background thread.
 
-    Other threads only read its counters and set its flags. The database may be missing, locked, slow or full at
-    any time. Then requests stay in the spool, which is bounded, and the worker tries again, more and more rarely.
-    It says so once, and once more when it is over.
+    Other threads only read its counters and set its flags. The database may be missing, locked, slow or full
+    at any time. Then requests stay in the spool, which is bounded, and the worker tries again, more and more
+    rarely. It says so once, and once more when it is over.
     """
 
     def __init__(
@@ -63,8 +63,9 @@ class Worker:
         self.steps = 0
         """Grows whenever something has been achieved."""
         self.gate = allocate_lock()
-        """Held while at work. A fork in the middle of it would leave the child with locks of SQLite, and of modules
-        half imported, that nobody will ever release there; so a fork waits for this one, for a while."""
+        """Held while at work. A fork in the middle of it would leave the child with locks of SQLite, and of
+        modules half imported, that nobody will ever release there; so a fork waits for this one, for a while.
+        """
         self.written = self.duplicate = self.unwritable = self.retries = 0
         self.last_error: str | None = None
         self._settings = settings
@@ -73,6 +74,7 @@ class Worker:
         self._endpoints = endpoints
         self._store: Store | None = None
         self._writer: Writer | None = None
+        self._round_ends_at: int | None = None
         self._next_levels = self._next_compaction = self._next_try = 0.0
         self._retry_s = FIRST_RETRY_S
         self._incident: str | None = None
@@ -118,18 +120,18 @@ class Worker:
         if self._store is None or self._writer is None:
             self._open()
         self._announce()
-        if self._write_next():
-            return True
+        more = self._write_next()
         if now >= self._next_levels:
             self._read_levels()
             self._next_levels = now + LEVELS_EVERY_S
-        if now >= self._next_compaction:
+        if not more and now >= self._next_compaction:
             self._next_compaction = now + COMPACT_EVERY_S
-            self._compact()
-        if self.close_store and self._store is not None:
+            if self._compact_a_day():
+                self._next_compaction = now  # there may be another one, but requests come first
+        if not more and self.close_store and self._store is not None:
             self.close_store = False
             self._store.dispose()
-        return False
+        return more
 
     # The database
 
@@ -170,22 +172,32 @@ class Worker:
             for gone in self._levels.keys() - levels.keys():
                 self._levels.pop(gone, None)
 
-    def _compact(self) -> None:
+    def _compact_a_day(self) -> bool:
         from fmd_otel_exporter.rollups import compact_days  # noqa: PLC0415
 
-        if self._store is not None:
-            compact_days(self._store, now_ts_us=time.time_ns() // 1000)
+        if self._store is None:  # pragma: no cover # _work() has opened it
+            return False
+        return compact_days(self._store, now_ts_us=time.time_ns() // 1000, most_days=1) > 0
 
     # Requests
 
     def _write_next(self) -> bool:
+        """Write a batch; tell whether some of what waited when this round began still does.
+
+        What has come since then waits for its own round: otherwise a busy app would keep this thread writing
+        batches of one.
+        """
+        if self._round_ends_at is None:
+            self._round_ends_at = self._spool.accepted
         batch = self._spool.take(self._settings.batch_size)
-        if not batch:
-            return False
-        self._write(batch)
-        self._spool.done()
-        self.steps += 1
-        return True
+        if batch:
+            self._write(batch)
+            self._spool.done()
+            self.steps += 1
+            if self._spool.settled < self._round_ends_at:
+                return True
+        self._round_ends_at = None
+        return False
 
     def _write(self, batch: Sequence[RequestRecord]) -> None:
         if self._writer is None:  # pragma: no cover # _work() has opened it

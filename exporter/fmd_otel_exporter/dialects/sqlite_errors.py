@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _UNSOUND = (
-    "{place} is not a sound SQLite database ({text}); restore it from a copy, or move it away and a new one will "
-    "be created"
+    "{place} is not a sound SQLite database ({text}); restore it from a copy, or move it away and a new one "
+    "will be created"
 )
 _READ_ONLY = (
-    "the SQLite database {place} cannot be written ({text}); give this user write access to the file and to its "
-    "directory"
+    "the SQLite database {place} cannot be written ({text}); give this user write access to the file and to "
+    "its directory"
 )
 _UNOPENABLE = (
-    "the SQLite database {place} cannot be opened; check that its directory exists and that this user may write "
-    "in it"
+    "the SQLite database {place} cannot be opened; check that its directory exists and that this user may "
+    "write in it"
 )
 _MEANINGS = (
     ("not a database", _UNSOUND),

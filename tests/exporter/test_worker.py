@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fmd_otel_exporter.memory_spool import MemorySpool
+from fmd_otel_exporter.settings import ExporterSettings
+from fmd_otel_exporter.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from fmd_otel_exporter.records import RequestRecord
+
+DAY_US = 86_400_000_000
+
+
+@pytest.fixture
+def spool() -> MemorySpool:
+    return MemorySpool(10_000)
+
+
+@pytest.fixture
+def levels() -> dict[tuple[str, str], int]:
+    return {}
+
+
+@pytest.fixture
+def worker(url: str, spool: MemorySpool, levels: dict[tuple[str, str], int]) -> Worker:
+    """A worker whose rounds the test itself runs."""
+    return Worker(ExporterSettings(database=url, batch_size=10), spool, levels, {})
+
+
+def _while_writing(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> list[int]:
+    sizes: list[int] = []
+    original = Worker._write
+
+    def write(self: Worker, batch: Sequence[RequestRecord]) -> None:
+        sizes.append(len(batch))
+        do()
+        original(self, batch)
+
+    monkeypatch.setattr(Worker, "_write", write)
+    return sizes
+
+
+def test_a_round_writes_what_waited_and_leaves_the_rest_to_the_next(
+    worker: Worker, spool, record, monkeypatch
+):
+    sizes = _while_writing(monkeypatch, lambda: spool.put(record()))
+    for _ in range(25):
+        spool.put(record())
+    while worker.tick():
+        pass
+    # Three came meanwhile: two of them filled the last batch, and nothing is written for the third alone.
+    assert sizes == [10, 10, 7]
+    assert len(spool) == 1
+    assert not worker.tick()
+    assert sizes == [10, 10, 7, 1]
+
+
+def test_levels_are_read_also_when_requests_never_cease(worker: Worker, spool, record, levels, monkeypatch):
+    monkeypatch.setattr("fmd_otel_exporter.worker.LEVELS_EVERY_S", 0.0)
+    for _ in range(100):
+        spool.put(record(level=1))
+    assert worker.tick()
+    assert levels == {("shop", "shop.cart"): 1}
+
+
+def test_days_are_summed_up_one_at_a_time_and_after_the_requests(
+    worker: Worker, spool, record, noon_us, rows
+):
+    for day in range(30):
+        spool.put(record(ts_us=noon_us - (400 - day) * DAY_US))
+    while worker.tick():
+        pass
+    counts = []
+    for _ in range(4):
+        counts.append(len(rows(worker._store, "rollup_day")))
+        worker.tick()
+    assert counts == [1, 2, 3, 4]
+
+
+def test_a_database_that_stays_away_is_tried_more_and_more_rarely(
+    tmp_path, record, spool, levels, monkeypatch
+):
+    worker = Worker(ExporterSettings(database=f"sqlite:///{tmp_path}/gone/x.db"), spool, levels, {})
+    clock = [1000.0]
+    monkeypatch.setattr("fmd_otel_exporter.worker.time.monotonic", lambda: clock[0])
+    spool.put(record())
+    tried: list[float] = []
+    while len(tried) < 9:
+        before = worker.retries
+        worker.tick()
+        if worker.retries > before:
+            tried.append(clock[0])
+        clock[0] += 0.05
+    waits = [later - earlier for earlier, later in pairwise(tried)]
+    assert waits == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0], abs=0.06)
+    # Somebody who waits in a flush need not wait for the next turn.
+    worker.hurry = True
+    worker.tick()
+    assert worker.retries == 10
