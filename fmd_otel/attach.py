@@ -26,6 +26,8 @@ logger = logging.getLogger("fmd_otel")
 
 EXTENSION = "fmd_otel"
 """Where the handle lives in ``app.extensions``."""
+WATCHED = "_fmd_otel_original"
+"""What marks Flask's own functions while every application is attached at its first request."""
 _DASHBOARD_PACKAGES = ("dash", "dash_mantine_components", "dash_ag_grid", "plotly")
 
 
@@ -45,54 +47,89 @@ class Outermost:
         return self.target(environ, start_response)
 
 
-def attach(  # the parts of one application's monitoring, put together here
-    app: Flask, settings: Settings, monitor: Monitor, pipeline: Any, linked: Link | None, **otel_options: Any
+class Attachment:
+    """What was done to one application, and how it is undone."""
+
+    def __init__(self, app: Flask, monitor: Monitor, linked: Link | None) -> None:
+        """Note what is about to be observed.
+
+        Args:
+            app: The application; nobody observes it yet.
+            monitor: Describes its requests.
+            linked: Our span processor's place on the provider, given up with the application, or None.
+        """
+        self._app = app
+        self._monitor = monitor
+        self._linked = linked
+        self._original: WSGIApplication = app.wsgi_app
+        self._instrumented_by_us = not otel_internals.is_instrumented(app)
+        self._tear_down = _teardown_function(monitor)
+
+    def put(self, settings: Settings, **otel_options: Any) -> None:
+        """Observe the application."""
+        app, monitor = self._app, self._monitor
+        if self._instrumented_by_us:
+            otel_internals.instrument_app(app, enable_commenter=False, **otel_options)
+        otel_internals.move_before_request_first(app)
+        monitor.excluded = otel_internals.excluded_urls(app)
+        app.teardown_request_funcs.setdefault(None, []).append(self._tear_down)
+        self._recorder = Recorder(app.wsgi_app, monitor)
+        self._outermost: Recorder | Outermost = self._recorder
+        mounted = _with_dashboard(app, self._recorder, settings) if settings.include_dashboard else None
+        if mounted is not None:
+            self._outermost = Outermost(mounted)
+        app.wsgi_app = self._outermost  # type: ignore[method-assign]  # the place Flask documents for middlewares
+
+    def remove(self) -> None:
+        """Give the application back as it was, as far as others have not built on it."""
+        app, recorder, outermost = self._app, self._recorder, self._outermost
+        recorder.active = False
+        self._remove_functions()
+        if self._instrumented_by_us:
+            recorder.wsgi_app = self._original
+        if isinstance(outermost, Outermost):
+            outermost.target = recorder.wsgi_app
+        if app.wsgi_app is outermost:
+            app.wsgi_app = recorder.wsgi_app  # type: ignore[assignment,method-assign]  # as above
+        if hasattr(type(app).__call__, WATCHED):
+            app.extensions[EXTENSION] = None  # or the next request would attach it again
+        else:
+            app.extensions.pop(EXTENSION, None)
+
+    def _remove_functions(self) -> None:
+        functions = self._app.teardown_request_funcs.get(None, [])
+        if self._tear_down in functions:
+            functions.remove(self._tear_down)
+        if self._instrumented_by_us:
+            otel_internals.remove_instrumentation(self._app)
+        elif self._linked is None:
+            # Its spans go on, and a span processor of ours that is not ours to stop would count them.
+            functions.append(_mark_counted_at_teardown)
+        if self._linked is not None:
+            self._linked.close()
+
+
+def attach(
+    app: Flask,
+    settings: Settings,
+    monitor: Monitor,
+    pipeline: Any,
+    linked: Link | None,
+    **otel_options: Any,
 ) -> Handle:
-    """Observe an application.
+    """Observe an application, and announce its endpoints.
 
     Args:
         app: The application; nobody observes it yet.
         settings: The settings in force.
         monitor: Describes its requests.
         pipeline: Takes their records.
-        linked: Our span processor's place on the provider, given up with the application; None if it stays.
+        linked: See ``Attachment``.
         otel_options: For OpenTelemetry's Flask instrumentation, if it is not active already.
     """
-    instrumented_by_us = not otel_internals.is_instrumented(app)
-    original: WSGIApplication = app.wsgi_app
-    if instrumented_by_us:
-        otel_internals.instrument_app(app, enable_commenter=False, **otel_options)
-    otel_internals.move_before_request_first(app)
-    monitor.excluded = otel_internals.excluded_urls(app)
-
-    tear_down = _teardown_function(monitor)
-    app.teardown_request_funcs.setdefault(None, []).append(tear_down)
-    recorder = Recorder(app.wsgi_app, monitor)
-    outermost: Recorder | Outermost = recorder
-    if settings.include_dashboard and (mounted := _with_dashboard(app, recorder, settings)) is not None:
-        outermost = Outermost(mounted)
-    app.wsgi_app = outermost  # type: ignore[method-assign]  # the place Flask documents for middlewares
-
-    def detach() -> None:
-        recorder.active = False
-        functions = app.teardown_request_funcs.get(None, [])
-        if tear_down in functions:
-            functions.remove(tear_down)
-        if instrumented_by_us:
-            otel_internals.remove_instrumentation(app)
-            recorder.wsgi_app = original
-        elif linked is None:
-            # Its spans go on, and somebody else's span processor of ours would count them.
-            app.teardown_request_funcs.setdefault(None, []).append(_mark_counted_at_teardown)
-        if linked is not None:
-            linked.close()
-        if isinstance(outermost, Outermost):
-            outermost.target = recorder.wsgi_app
-        if app.wsgi_app is outermost:
-            app.wsgi_app = recorder.wsgi_app  # type: ignore[assignment,method-assign]  # as above
-        app.extensions.pop(EXTENSION, None)
-
-    handle = Handle(settings, monitor=monitor, pipeline=pipeline, detach=detach)
+    attachment = Attachment(app, monitor, linked)
+    attachment.put(settings, **otel_options)
+    handle = Handle(settings, monitor=monitor, pipeline=pipeline, detach=attachment.remove)
     app.extensions[EXTENSION] = handle
     config.follow(monitor)
     monitor.announce()

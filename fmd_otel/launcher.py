@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flask.app import Flask
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from fmd_otel.attach import EXTENSION
+from fmd_otel.attach import EXTENSION, WATCHED
 from fmd_otel.configuration import config
 from fmd_otel.instrumentation import service_names, start_once
 from fmd_otel_exporter.errors import FmdOtelError
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("fmd_otel")
 
-_PATCHED = "_fmd_otel_original"
-
 
 def watch_flask() -> None:
     """Make every Flask application of this process be monitored from its first request on.
@@ -31,7 +29,7 @@ def watch_flask() -> None:
     ``from flask.app import Flask``, or before we came, is found all the same, and middlewares added until the
     first request are inside of what is measured.
     """
-    if hasattr(Flask.__call__, _PATCHED):
+    if hasattr(Flask.__call__, WATCHED):
         return
     _patch("__init__", _remembering)
     _patch("__call__", _attaching)
@@ -40,7 +38,7 @@ def watch_flask() -> None:
 def unwatch_flask() -> None:
     """Give Flask its own functions back; applications that are monitored already stay so."""
     for name in ("__init__", "__call__"):
-        original = getattr(getattr(Flask, name), _PATCHED, None)
+        original = getattr(getattr(Flask, name), WATCHED, None)
         if original is not None:
             setattr(Flask, name, original)
 
@@ -48,7 +46,7 @@ def unwatch_flask() -> None:
 def _patch(name: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
     original = getattr(Flask, name)
     patched = functools.wraps(original)(around(original))
-    setattr(patched, _PATCHED, original)
+    setattr(patched, WATCHED, original)
     setattr(Flask, name, patched)
 
 

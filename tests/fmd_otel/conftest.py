@@ -103,7 +103,9 @@ def sink():
 def watch(sink):
     """Put an application under observation, with a provider of its own and without a database."""
 
-    def put(app, *, provider=None, sampler=None, service="shop", version="1.0", settings=None, **described):
+    def put(  # noqa: PLR0913 # what a test may want to choose
+        app, *, provider=None, sampler=None, service="shop", version="1.0", settings=None, **described
+    ):
         spans = InMemorySpanExporter()
         provider = provider or TracerProvider(sampler=sampler)
         provider.add_span_processor(SimpleSpanProcessor(spans))

@@ -7,7 +7,7 @@ import io
 from wsgiref.util import FileWrapper
 
 import pytest
-from flask import Response, send_file, stream_with_context
+from flask import Response, request, send_file, stream_with_context
 
 from fmd_otel import request_state
 
@@ -79,8 +79,6 @@ def test_the_duration_survives_a_wall_clock_that_steps_back(app, watch, serve, c
 
 
 def test_stream_with_context_keeps_its_context_and_is_counted_once(app, watch, serve):
-    from flask import request
-
     @app.route("/stream")
     def stream():
         @stream_with_context

@@ -270,7 +270,7 @@ def test_bytes_that_are_no_text_in_the_path_are_counted(app, watch, serve):
 
 def test_a_session_that_cannot_be_opened_is_a_counted_500(app, watch):
     class Broken(SessionInterface):
-        def open_session(self, app, request):
+        def open_session(self, _app, _request):
             raise RuntimeError("no session store")
 
     app.session_interface = Broken()
@@ -316,7 +316,7 @@ def test_a_teardown_function_that_raises_does_not_lose_the_request(app, watch):
 
 
 def test_the_session_stays_as_the_application_wrote_it(app, watch):
-    app.secret_key = "secret"
+    app.secret_key = "secret"  # noqa: S105 # nothing to hide in a test
 
     @app.route("/count")
     def count():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 
+import flask
 import pytest
 from flask import Flask
 from opentelemetry import trace
@@ -44,6 +45,12 @@ def instrument(sinks, monkeypatch):  # noqa: ARG001 # it writes there
     yield put
     for handle in handles:
         handle.uninstrument()
+
+
+def state_of(app):
+    """All that instrument() touches."""
+    functions = (app.before_request_funcs, app.teardown_request_funcs)
+    return app.wsgi_app, [{k: list(v) for k, v in f.items() if v} for f in functions], dict(app.extensions)
 
 
 def processors(provider):
@@ -203,8 +210,6 @@ def test_opentelemetrys_own_instrumentation_is_kept(instrument, sinks, app, capl
 
 
 def test_opentelemetrys_global_instrumentation_is_kept(instrument, sinks):
-    import flask
-
     FlaskInstrumentor().instrument()
     try:
         app = flask.Flask("shop")
@@ -215,9 +220,9 @@ def test_opentelemetrys_global_instrumentation_is_kept(instrument, sinks):
         FlaskInstrumentor().uninstrument()
 
 
-@pytest.mark.parametrize(("name", "value"), [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none")])
-def test_a_variable_switches_everything_off(instrument, sinks, app, monkeypatch, name, value):
-    monkeypatch.setenv(name, value)
+@pytest.mark.parametrize("variable", [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none")])
+def test_a_variable_switches_everything_off(instrument, sinks, app, monkeypatch, variable):
+    monkeypatch.setenv(*variable)
     before = app.wsgi_app
     handle = instrument(app)
     app.test_client().get("/")
@@ -239,15 +244,15 @@ def test_otlp_beside_us(instrument, app, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("variable", "said"),
     [
-        ("OTEL_TRACES_EXPORTER", "fmd,zipkinn", "zipkinn"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "carrier/pigeon", "pigeon"),
+        (("OTEL_TRACES_EXPORTER", "fmd,zipkinn"), "zipkinn"),
+        (("OTEL_EXPORTER_OTLP_PROTOCOL", "carrier/pigeon"), "pigeon"),
     ],
 )
-def test_an_exporter_that_does_not_exist_is_told(instrument, app, monkeypatch, name, value, said):
+def test_an_exporter_that_does_not_exist_is_told(instrument, app, monkeypatch, variable, said):
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "fmd,otlp")
-    monkeypatch.setenv(name, value)
+    monkeypatch.setenv(*variable)
     with pytest.raises(fmd_otel.SettingsError, match=said):
         instrument(app)
     assert isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
@@ -262,14 +267,12 @@ def test_excluded_urls_by_keyword(instrument, sinks, app):
 
 
 def test_uninstrument_gives_the_application_back(instrument, sinks, app):
-    before = (app.wsgi_app, {k: list(v) for k, v in app.before_request_funcs.items() if v},
-              {k: list(v) for k, v in app.teardown_request_funcs.items() if v}, dict(app.extensions))  # fmt: skip
+    before = state_of(app)
     handle = instrument(app)
     provider = trace.get_tracer_provider()
     handle.uninstrument()
     handle.uninstrument()
-    after = (app.wsgi_app, {k: list(v) for k, v in app.before_request_funcs.items() if v},
-             {k: list(v) for k, v in app.teardown_request_funcs.items() if v}, dict(app.extensions))  # fmt: skip
+    after = state_of(app)
     assert after == before
     assert app.test_client().get("/").data == b"hello"
     assert not sinks.records
@@ -325,7 +328,7 @@ def test_something_that_is_no_application(thing):
 
 def test_a_wrong_setting_leaves_the_application_untouched(instrument, app):
     before = app.wsgi_app
-    with pytest.raises(fmd_otel.SettingsError, match="keyword monitor_levl=2.*did you mean monitor_level"):
+    with pytest.raises(fmd_otel.SettingsError, match=r"keyword monitor_levl=2.*did you mean monitor_level"):
         instrument(app, monitor_levl=2)
     assert app.wsgi_app == before
     assert not app.extensions
@@ -395,14 +398,14 @@ def test_without_the_extra_there_is_no_dashboard(instrument, app, serve, monkeyp
     assert serve(app, "/dashboard/").status.startswith("404")
 
 
-def test_a_dashboard_that_cannot_be_mounted_stops_nothing(instrument, sinks, app, serve, monkeypatch, caplog):
+def test_a_dashboard_that_cannot_be_mounted_stops_nothing(instrument, sinks, app, monkeypatch, caplog):
     class Broken:
         def __init__(self, *_args):
             raise RuntimeError("no mount")
 
     monkeypatch.setattr("fmd_otel_dash.mount.LazyMount", Broken)
     instrument(app, include_dashboard=True)
-    serve(app, "/")
+    app.test_client().get("/")
     assert sinks.only
     assert "could not be mounted" in caplog.text
 

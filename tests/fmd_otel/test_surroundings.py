@@ -152,7 +152,7 @@ def test_a_middleware_that_answers_by_itself_is_counted(app, watch, serve):
 def test_a_middleware_outside_of_us_that_answers_by_itself_is_its_own_affair(app, watch, serve):
     watched = watch(app)
     inner = app.wsgi_app
-    app.wsgi_app = lambda environ, start_response: (start_response("200 OK", []), [b"x"])[1]
+    app.wsgi_app = lambda _environ, start_response: (start_response("200 OK", []), [b"x"])[1]
     serve(app, "/")
     assert not watched.sink.records
     app.wsgi_app = inner
