@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from rich.box import ROUNDED
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
@@ -22,29 +23,24 @@ class Display:
     def __init__(self, console: Console | None = None) -> None:
         """Write to ``console``, standard output unless said otherwise."""
         self._console = console or Console(highlight=False)
-        self._live = self._console.is_terminal
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=self._console,
-            transient=True,
-            disable=not self._live,
+        self._bar = Progress(
+            TextColumn("  History"), BarColumn(), MofNCompleteColumn(), TextColumn("requests")
         )
+        self._line = Progress(SpinnerColumn(), TextColumn("{task.description}"))
+        self._live = Live(Group(self._bar, self._line), console=self._console, transient=True)
         self._history: TaskID | None = None
         self._status: TaskID | None = None
-        self._status_said = -float(_PLAIN_STATUS_EVERY_S)
+        self._status_said_at = -float(_PLAIN_STATUS_EVERY_S)
 
     def __enter__(self) -> Self:
         """Take the terminal."""
-        self._progress.start()
+        if self._console.is_terminal:
+            self._live.start()
         return self
 
     def __exit__(self, *_exc: object) -> None:
         """Give it back."""
-        self._progress.stop()
+        self._live.stop()
 
     def step(self, text: str) -> None:
         """Say what is being done now."""
@@ -52,30 +48,29 @@ class Display:
 
     def history(self, total: int) -> None:
         """Begin to show how much history has been written."""
-        self._history = self._progress.add_task("History", total=total, note="requests, newest first")
+        self._history = self._bar.add_task("", total=total)
 
     def history_written(self, count: int) -> None:
         """Say that some more has been written."""
         if self._history is not None:
-            self._progress.advance(self._history, count)
+            self._bar.advance(self._history, count)
 
     def history_done(self, text: str) -> None:
         """Say that the history is complete."""
         if self._history is not None:
-            self._progress.remove_task(self._history)
+            self._bar.remove_task(self._history)
             self._history = None
         self.step(text)
 
     def status(self, text: str) -> None:
         """Show the state of the live traffic, in place of what was shown before."""
-        if not self._live:
-            if time.monotonic() - self._status_said >= _PLAIN_STATUS_EVERY_S:
-                self._status_said = time.monotonic()
-                self.step(text)
-        elif self._status is None:
-            self._status = self._progress.add_task(text, total=None, note="Ctrl-C stops everything")
-        else:
-            self._progress.update(self._status, description=text)
+        if self._console.is_terminal:
+            if self._status is None:
+                self._status = self._line.add_task("")
+            self._line.update(self._status, description=text)
+        elif time.monotonic() - self._status_said_at >= _PLAIN_STATUS_EVERY_S:
+            self._status_said_at = time.monotonic()
+            self.step(text)
 
     def box(self, title: str, text: str) -> None:
         """Show what the user came for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -43,7 +44,7 @@ class Program:
         self._log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                command,
+                [*_leash(), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -100,6 +101,11 @@ class Program:
     def _tail(self) -> str:
         lines = self._log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
         return "\n".join(f"  {line}" for line in lines) or "  (none)"
+
+
+def _leash() -> list[str]:
+    """Return what makes a program end with its parent, even by ``kill -9``; nothing where that is unknown."""
+    return ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
 
 
 def answers(url: str) -> Callable[[], bool]:

@@ -26,6 +26,7 @@ class ShopServer:
         self._socket = listen(host, port)
         self.url = f"http://{host}:{self._socket.getsockname()[1]}"
         self.version = ""
+        self._newest = ""
         self._folder = folder
         self._database = database
         self._secret_key = secrets.token_hex()
@@ -55,17 +56,24 @@ class ShopServer:
             sockets=[self._socket],
         )
         self._running.append(program)
+        self._newest = version
 
-    def wait(self, version: str, stopped: Event) -> None:
-        """Wait until ``version`` is there to serve, then let the release before it go."""
-        newest = self._running[-1]
-        newest.wait_until(
-            lambda: _version_of(self.url) == version, timeout_s=_START_TIMEOUT_S, stopped=stopped
-        )
-        self.version = version
-        for old in self._running[:-1]:
-            old.stop()
+    def wait(self, stopped: Event) -> None:
+        """Wait until the release that was started last serves visitors."""
+        self._running[-1].wait_until(self.taken_over, timeout_s=_START_TIMEOUT_S, stopped=stopped)
+
+    def taken_over(self) -> bool:
+        """Tell whether the release that was started last serves; if it does, let the one before go."""
+        if self.version == self._newest:
+            return True
+        if _version_of(self.url) != self._newest:
+            return False
+        self.version = self._newest
+        *before, newest = self._running
+        for program in before:
+            program.stop()
         self._running = [newest]
+        return True
 
     def check(self) -> None:
         """Raise DemoError if the shop has ended by itself."""

@@ -62,7 +62,7 @@ def run(options: Options, display: Display, stopped: Event) -> None:
         past.start()
 
         if shop is not None:
-            shop.wait(CURRENT, stopped)
+            shop.wait(stopped)
         dashboard.wait_until(answers(address), timeout_s=_START_TIMEOUT_S, stopped=stopped)
         past.wait_for_newest_day(stopped)
         if stopped.is_set():
@@ -134,6 +134,7 @@ def _watch(options: Options, display: Display, stopped: Event, running: _Running
     """Keep the visitors coming, deploy once, and notice what breaks."""
     began = time.monotonic()
     shop = running.shop
+    deploying = False
     traffic = Traffic(shop.url, rate=options.rate, seed=options.seed) if shop else None
     try:
         if traffic is not None:
@@ -148,10 +149,11 @@ def _watch(options: Options, display: Display, stopped: Event, running: _Running
                 continue
             shop.check()
             display.status(_state(traffic, elapsed_s, shop.version))
-            if shop.version == CURRENT and elapsed_s >= options.deploy_after:
+            if not deploying and elapsed_s >= options.deploy_after:
                 display.step(f"Deploying release {NEXT} beside {CURRENT}")
                 shop.start(NEXT)
-                shop.wait(NEXT, stopped)
+                deploying = True
+            if shop.version == CURRENT and deploying and shop.taken_over():
                 display.step(f"Release {NEXT} has taken over")
     finally:
         if traffic is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -159,6 +160,17 @@ def test_a_demo_that_is_stopped_while_it_starts_leaves_nothing_behind(
     children = demo.processes()
     assert demo.stop(signal.SIGTERM) == 0, demo.said
     assert not [each for each in children if each.is_running()]
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv, of util-linux")
+def test_even_a_demo_that_is_killed_leaves_nothing_behind(start: Callable[..., RunningDemo]) -> None:
+    demo = start("--requests", "0")
+    demo.wait_for("Ctrl-C stops everything")
+    children = demo.processes()
+    assert demo.stop(signal.SIGKILL) == -signal.SIGKILL
+    psutil.wait_procs(children, TIMEOUT_S)
+    assert not [each for each in children if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
 
 
 @pytest.mark.integration
