@@ -145,6 +145,7 @@ class Pipeline:
         deadline = time.monotonic() + _STOP_S
         while self._running and not worker.finished and time.monotonic() < deadline:
             time.sleep(_POLL_S)
+        atexit.unregister(self._flush_at_exit)
 
     @property
     def closed(self) -> bool:
