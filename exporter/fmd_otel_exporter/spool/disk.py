@@ -177,20 +177,23 @@ class Disk:
         """Take the locks of dead processes and return their segments, oldest first."""
         if self.directory is None:
             return []
-        found: list[tuple[float, list[Sealed]]] = []
+        known = {self._owner.name if self._owner else "", *self._heirlooms, *self._left_alone}
+        adopted: dict[str, Owner] = {}
         with contextlib.suppress(OSError):
-            ours = {self._owner.name if self._owner else "", *self._heirlooms, *self._left_alone}
             for name in dict.fromkeys(entry.owner for entry in entries(self.directory)):
-                if name not in ours and (
-                    owner := Owner.adopt(self.directory, name, without_lock_file=without_lock_file)
-                ):
-                    written_at, segments = _segments_of(owner)
-                    if segments:
-                        self._heirlooms[name] = owner
-                        found.append((written_at, segments))
-                    else:
-                        owner.release()
-        return [sealed for _, segments in sorted(found, key=lambda item: item[0]) for sealed in segments]
+                if name not in known:
+                    owner = Owner.adopt(self.directory, name, without_lock_file=without_lock_file)
+                    if owner is not None:
+                        adopted[name] = owner
+        if not adopted:
+            return []
+        segments = _segments_of(self.directory, adopted)  # only now, locked, does nobody change them
+        for owner in adopted.values():
+            if owner.unfinished:
+                self._heirlooms[owner.name] = owner
+            else:
+                owner.release()
+        return segments
 
     def finished(self, sealed: Sealed) -> None:
         """Give up an adopted owner once its last segment is out of the way."""
@@ -225,13 +228,13 @@ class Disk:
         return SegmentFile(self._owner.next_segment())
 
 
-def _segments_of(owner: Owner) -> tuple[float, list[Sealed]]:
-    """List the segments of an owner just locked: only now does nobody change them."""
-    segments = []
-    written_at = []
+def _segments_of(directory: Path, owners: dict[str, Owner]) -> list[Sealed]:
+    """Return the segments of some owners, the process first that wrote last the longest ago."""
     found: list[Entry] = []
     with contextlib.suppress(OSError):
-        found = [entry for entry in entries(owner.directory) if entry.owner == owner.name and entry.kind]
+        found = [entry for entry in entries(directory) if entry.kind and entry.owner in owners]
+    segments: list[tuple[Owner, Sealed]] = []
+    written_at: dict[str, float] = {}
     for entry in found:
         if entry.kind not in {SEGMENT, ASIDE}:
             with contextlib.suppress(OSError):
@@ -239,12 +242,15 @@ def _segments_of(owner: Owner) -> tuple[float, list[Sealed]]:
             continue
         with contextlib.suppress(OSError):
             stat = entry.path.stat()
-            written_at.append(stat.st_mtime)
+            owner = owners[entry.owner]
+            owner.adopted.append(entry.path)
+            owner.unfinished += 1
+            written_at[entry.owner] = max(written_at.get(entry.owner, 0.0), stat.st_mtime)
             segments.append(
-                Sealed(entry.path.name, entry.path, None, 0, size=stat.st_size, adopted_from=owner)
+                (owner, Sealed(entry.path.name, entry.path, None, 0, stat.st_size, adopted_from=owner))
             )
-    owner.unfinished = len(segments)
-    return min(written_at, default=0.0), segments
+    segments.sort(key=lambda pair: written_at[pair[0].name])  # stable: within an owner the order of the names
+    return [sealed for _, sealed in segments]
 
 
 def _complaint(directory: Path | None, error: OSError) -> str:

@@ -51,8 +51,10 @@ class Owner:
         """
         self.directory = directory
         self.name = name
+        self.adopted: list[Path] = []
+        """Files found when the name was taken over."""
         self.unfinished = 0
-        """Adopted segments not delivered yet; the lock is kept until there are none."""
+        """How many of them are not delivered yet; the lock is kept until none is."""
         self._lock_fd = lock_fd
         self._numbers = itertools.count(1)  # atomic, unlike +=: a request and the consumer may open one each
 
@@ -117,15 +119,19 @@ class Owner:
         if self._lock_fd < 0:
             return
         with contextlib.suppress(OSError):
-            if self.is_intact() and not any(
-                entry.owner == self.name for entry in entries(self.directory) if entry.kind
-            ):
+            if self.is_intact() and not self._has_files():
                 (self.directory / f"{self.name}.lock").unlink()
         with contextlib.suppress(OSError):
             # A process forked from this one may still have the file open; unlocking counts for all copies,
             # while closing would not.
             fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
         self.forget()
+
+    def _has_files(self) -> bool:
+        """Tell whether somebody will need the lock again; lists the directory for our own name only."""
+        if self.adopted:
+            return any(path.exists() or path.with_suffix(f".{ASIDE}").exists() for path in self.adopted)
+        return any(entry.owner == self.name for entry in entries(self.directory) if entry.kind)
 
     def forget(self) -> None:
         """Close the lock file without unlocking it: what a forked child does with its parent's lock."""

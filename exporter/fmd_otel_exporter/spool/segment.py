@@ -9,7 +9,6 @@ appends to it, and the lock of :mod:`.owner` says which.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import struct
 from dataclasses import dataclass, field
@@ -177,13 +176,19 @@ class SegmentFile:
             OSError: They did not fit; the file ends where it ended before.
         """
         written = os.write(self.fd, data)
-        if written == len(data):
-            self.size += written
-            return
-        # A full disk takes part of it. Undo that: what is appended later, when there is space again, must not
-        # follow half a frame. The caller goes elsewhere.
-        os.ftruncate(self.fd, self.size)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        if written != len(data):
+            self._append_rest(data[written:])
+        self.size += len(data)
+
+    def _append_rest(self, data: bytes) -> None:
+        """Go on where the disk took only part: either it takes the rest too, or it says why not."""
+        try:
+            while data:
+                data = data[os.write(self.fd, data) :]
+        except OSError:
+            # What is appended when there is space again must not follow half a frame.
+            os.ftruncate(self.fd, self.size)
+            raise
 
     def is_whole(self) -> bool:
         """Tell whether the file holds exactly what :meth:`append` reported as written.

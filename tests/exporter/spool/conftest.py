@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from fmd_otel_exporter.records import RequestRecord
-from fmd_otel_exporter.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from fmd_otel_exporter.spool import Spool
 
 
 @pytest.fixture
@@ -42,15 +44,6 @@ def record() -> Callable[..., RequestRecord]:
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     return tmp_path / "spool"
-
-
-@pytest.fixture
-def opened() -> Iterator[list[Spool]]:
-    """Collect spools to close at the end of a test."""
-    spools: list[Spool] = []
-    yield spools
-    for spool in spools:
-        spool.close()
 
 
 @pytest.fixture

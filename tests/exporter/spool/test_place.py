@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+
 from fmd_otel_exporter.spool import spool_directory
 
 HOME = {"HOME": tempfile.gettempdir()}

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import TYPE_CHECKING
 
 import pytest
+
 from fmd_otel_exporter.spool.segment import (
     FILE_HEADER,
     FILE_MAGIC,
@@ -14,8 +16,15 @@ from fmd_otel_exporter.spool.segment import (
     write_segment,
 )
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 FRAMES = [(1, b"first"), (2, b""), (1, b"third \xf5\xd1 with a marker inside")]
 WHOLE = FILE_HEADER + b"".join(frame(*each) for each in FRAMES)
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
 
 
 def test_all_frames_come_back_in_order() -> None:
@@ -88,7 +97,7 @@ def test_a_segment_is_readable_by_its_user_alone(tmp_path) -> None:
         os.umask(before)
     for name in ("a.seg", "b.seg"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
-    assert sorted(os.listdir(tmp_path)) == ["a.seg", "b.seg"]
+    assert names(tmp_path) == ["a.seg", "b.seg"]
 
 
 def test_a_segment_that_exists_is_never_written_into(tmp_path) -> None:
@@ -103,4 +112,4 @@ def test_what_was_written_behind_its_back_is_noticed(tmp_path) -> None:
     os.write(segment.fd, b"?")
     assert not segment.is_whole()
     segment.discard()
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []

@@ -1,0 +1,332 @@
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import shutil
+import signal
+import stat
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fmd_otel_exporter.spool import Spool, SpoolLimits
+from fmd_otel_exporter.spool.codec import encode
+from fmd_otel_exporter.spool.owner import entries
+from fmd_otel_exporter.spool.segment import frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SMALL = SpoolLimits(batch_size=10, memory_records=50, scan_interval_s=0, retry_interval_s=0)
+PATIENT = SpoolLimits(batch_size=10, memory_records=50, retry_interval_s=3600)
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def warnings(caplog) -> list[str]:
+    return [entry.getMessage() for entry in caplog.records if entry.levelno >= logging.WARNING]
+
+
+@pytest.fixture
+def under_a_file(tmp_path):
+    """A directory nobody can make, not even root: there is a file in its place."""
+    (tmp_path / "file").write_text("in the way")
+    return tmp_path / "file" / "spool"
+
+
+def test_a_directory_that_cannot_be_made_degrades_to_memory_with_one_warning(
+    under_a_file, record, drain, caplog
+) -> None:
+    spool = Spool(under_a_file, SMALL)
+    for n in range(30):
+        assert spool.append(record(n)) == n + 1
+    assert spool.counters().in_memory
+    assert drain(spool) == list(range(30))
+    for n in range(30, 40):
+        spool.append(record(n))
+    assert drain(spool) == list(range(30, 40))
+    (message,) = warnings(caplog)
+    assert str(under_a_file) in message
+    assert "Not a directory" in message
+    assert "FMD_OTEL_SPOOL_DIR" in message
+    assert "Not a directory" in str(spool.counters().last_error)
+    spool.close()
+
+
+def test_requests_do_not_try_a_directory_that_failed_again_and_again(
+    under_a_file, record, monkeypatch
+) -> None:
+    spool = Spool(under_a_file, PATIENT)
+    spool.append(record(0))
+    opened = []
+    monkeypatch.setattr(os, "open", lambda *args, **_: opened.append(args) or -1)
+    for n in range(1, 40):
+        spool.append(record(n))
+    assert opened == []
+
+
+def test_memory_is_bounded_and_the_oldest_go(under_a_file, record, drain) -> None:
+    spool = Spool(under_a_file, PATIENT)
+    for n in range(1000):
+        spool.append(record(n))
+        assert spool._life.intake.backlog.unsaved <= 50
+    kept = drain(spool)
+    assert kept == list(range(1000 - len(kept), 1000))
+    assert 40 <= len(kept) <= 50
+    assert spool.counters().dropped_memory == 1000 - len(kept)
+    spool.close()
+
+
+def test_a_directory_that_comes_back_is_used_again_and_gets_what_waited_in_memory(
+    under_a_file, record, drain, die, caplog
+) -> None:
+    caplog.set_level(logging.INFO, "fmd_otel_exporter.spool")
+    spool = Spool(under_a_file, SMALL)
+    for n in range(25):
+        spool.append(record(n))
+    under_a_file.parent.unlink()
+    batch = spool.next_batch()
+    assert batch is not None
+    assert not spool.counters().in_memory
+    assert spool.counters().last_error is None
+    spool.append(record(25))
+    die(spool)  # from here on only what is on disk counts
+    assert sorted(drain(Spool(under_a_file, SMALL))) == list(range(26))
+    assert any("works again" in entry.getMessage() for entry in caplog.records)
+
+
+def test_what_waits_in_memory_at_the_end_is_counted_as_lost(under_a_file, record) -> None:
+    spool = Spool(under_a_file, PATIENT)
+    for n in range(25):
+        spool.append(record(n))
+    assert spool.next_batch() is not None
+    spool.close()
+    counters = spool.counters()
+    assert (counters.dropped_memory, counters.waiting) == (25, 0)
+
+
+def test_a_spool_without_a_directory_keeps_to_memory_and_complains_not(record, drain, caplog) -> None:
+    spool = Spool(None, SMALL)
+    for n in range(30):
+        spool.append(record(n))
+    assert drain(spool) == list(range(30))
+    assert not spool.counters().in_memory
+    spool.close()
+    assert warnings(caplog) == []
+
+
+@pytest.fixture(params=[errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def _no_locks(request, monkeypatch) -> None:
+    def no_locks(_fd: int, _operation: int) -> None:
+        raise OSError(request.param, os.strerror(request.param))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+
+
+@pytest.mark.usefixtures("_no_locks")
+def test_a_file_system_without_locks_degrades_to_memory(directory, record, drain, caplog) -> None:
+    spool = Spool(directory, SMALL)
+    spool.append(record(1))
+    assert drain(spool) == [1]
+    (message,) = warnings(caplog)
+    assert "no file locks" in message
+    spool.close()
+    assert names(directory) == []
+
+
+def test_a_stranger_s_directory_where_everybody_writes_is_not_used(tmp_path, record, drain, caplog) -> None:
+    shared = tmp_path / "tmp"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    trap = shared / "spool"
+    trap.mkdir()
+    trap.chmod(0o777)
+    spool = Spool(trap, SMALL)
+    spool.append(record(1))
+    assert drain(spool) == [1]
+    assert names(trap) == []
+    assert "another user" in warnings(caplog)[0]
+    spool.close()
+
+    ours = Spool(shared / "ours", SMALL)
+    ours.append(record(1))
+    assert not ours.counters().in_memory
+    assert stat.S_IMODE((shared / "ours").stat().st_mode) == 0o700
+    ours.close()
+
+
+def test_a_directory_removed_under_a_running_process_loses_nothing(directory, record, drain, caplog) -> None:
+    spool = Spool(directory, SMALL)
+    for n in range(25):
+        spool.append(record(n))
+    shutil.rmtree(directory)
+    for n in range(25, 50):
+        spool.append(record(n))
+    assert drain(spool) == list(range(50))
+    spool.append(record(50))
+    assert len([entry for entry in entries(directory) if entry.kind]) >= 1  # and the next are on disk again
+    assert drain(spool) == [50]
+    assert warnings(caplog) == []
+    spool.close()
+
+
+def test_a_lock_file_removed_under_a_running_process_makes_it_take_another_name(
+    directory, record, drain
+) -> None:
+    spool = Spool(directory, SMALL)
+    spool.append(record(1))
+    for entry in entries(directory):
+        if not entry.kind:
+            entry.path.unlink()
+    assert drain(spool) == [1]
+    spool.append(record(2))
+    assert [owner.alive for owner in spool.status().owners] == [True]
+    assert drain(spool) == [2]
+    spool.close()
+    assert names(directory) == []
+
+
+def test_segments_that_vanish_unread_are_counted_as_lost(directory, record, drain, caplog) -> None:
+    spool = Spool(directory, SpoolLimits(batch_size=10, memory_records=10))
+    for n in range(30):
+        spool.append(record(n))
+    for entry in entries(directory):
+        if entry.kind:
+            entry.path.unlink()
+    kept = drain(spool)
+    counters = spool.counters()
+    assert len(kept) == 10  # those still in memory
+    assert counters.dropped_lost == 20
+    assert counters.waiting == 0
+    spool.next_batch()  # the consumer says so when it next comes round
+    assert "lost" in warnings(caplog)[0]
+    spool.close()
+
+
+def test_a_write_that_fails_moves_on_to_memory_and_leaves_no_half_frame(directory, record, drain) -> None:
+    spool = Spool(directory, PATIENT)
+    for n in range(5):
+        spool.append(record(n))
+    file = spool._life.intake._active.file
+    real, file.fd = file.fd, os.open("/dev/full", os.O_WRONLY)
+    spool.append(record(5))
+    os.close(real)
+    spool.append(record(6))
+    assert spool.counters().in_memory
+    assert drain(spool) == list(range(7))
+    spool.close()
+
+
+def test_a_segment_with_more_in_it_than_was_reported_is_read_as_it_is(directory, record, drain) -> None:
+    # As when an exception is thrown into a thread between its write and the note of it.
+    spool = Spool(directory, SMALL)
+    spool.append(record(1))
+    os.write(spool._life.intake._active.file.fd, frame(*encode(record(2))))
+    assert drain(spool) == [1, 2]
+    assert spool.counters().waiting == 0
+    spool.close()
+
+
+def test_a_write_that_hangs_does_not_hold_up_the_other_threads(directory, record, drain) -> None:
+    spool = Spool(directory, SMALL)
+    spool.append(record(0))
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(65536))
+    os.set_blocking(writer, True)
+    file = spool._life.intake._active.file
+    real, file.fd = file.fd, writer  # a pipe that is full hangs as a network disk does
+    hanging = threading.Thread(target=spool.append, args=(record(1),))
+    hanging.start()
+    deadline = time.monotonic() + 30
+    while not spool._life.intake.lock.locked() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    others = [threading.Thread(target=spool.append, args=(record(n),)) for n in (2, 3)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join(timeout=30)
+    assert not any(other.is_alive() for other in others)
+    assert hanging.is_alive()
+    assert spool.counters().accepted == 3  # the two are accepted, and wait in memory
+    while hanging.is_alive():
+        os.read(reader, 65536)
+    hanging.join()
+    file.fd = real
+    os.close(reader)
+    os.close(writer)
+    assert sorted(drain(spool)) == [0, 2, 3] or sorted(drain(spool)) == [0, 1, 2, 3]
+    spool.close()
+
+
+def test_parked_records_are_bounded_too(directory, record) -> None:
+    spool = Spool(directory, SMALL)
+    with spool._life.intake.lock:
+        for n in range(60):
+            spool._life.intake._park(record(n), b"")
+    assert len(spool._life.intake.parked) == 50
+    assert spool.counters().rejected == 10
+
+
+def test_a_signal_handler_may_append_while_its_thread_appends(directory, record, drain) -> None:
+    spool = Spool(directory, SpoolLimits(batch_size=7, memory_records=100_000))
+    from_handler = []
+
+    def handler(_signal: int, _frame: object) -> None:
+        number = 1_000_000 + len(from_handler)
+        from_handler.append(number)
+        spool.append(record(number))
+        signal.setitimer(signal.ITIMER_REAL, 0.0003)
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.0003)
+    try:
+        deadline = time.monotonic() + 60
+        n = 0
+        while len(from_handler) < 200 and time.monotonic() < deadline:
+            spool.append(record(n))
+            n += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert sorted(drain(spool)) == list(range(n)) + from_handler
+    spool.close()
+
+
+def test_many_threads_and_one_consumer_lose_and_double_nothing(directory, record, drain) -> None:
+    spool = Spool(directory, SpoolLimits(batch_size=16, memory_records=64, scan_interval_s=0))
+    found: list[int] = []
+    finished = threading.Event()
+
+    def consume() -> None:
+        while not finished.is_set():
+            found.extend(drain(spool))
+        found.extend(drain(spool))
+
+    def append(part: int) -> None:
+        for n in range(part, 4000, 4):
+            spool.append(record(n))
+
+    consumer = threading.Thread(target=consume)
+    threads = [threading.Thread(target=append, args=(part,)) for part in range(4)]
+    for thread in (consumer, *threads):
+        thread.start()
+    for thread in threads:
+        thread.join()
+    finished.set()
+    consumer.join()
+    assert sorted(found) == list(range(4000))
+    for part in range(4):  # and each thread's own order is kept
+        own = [n for n in found if n % 4 == part]
+        assert own == sorted(own)
+    spool.close()
+    assert names(directory) == []

@@ -1,0 +1,65 @@
+"""A database that stores batches as ours does: ledger, rows and a sum in one transaction.
+
+Nothing else is unique, so a request lost or doubled anywhere on the way shows in the rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from fmd_otel_exporter.records import RequestRecord
+
+SCHEMA = """
+PRAGMA journal_mode = WAL;
+CREATE TABLE ledger (id BLOB PRIMARY KEY);
+CREATE TABLE request (id INTEGER);
+CREATE TABLE total (name TEXT PRIMARY KEY, n INTEGER);
+INSERT INTO total VALUES ('requests', 0), ('replays', 0);
+"""
+
+
+def nothing(_point: str) -> None:
+    return
+
+
+class ToySink:
+    def __init__(self, path: Path, at: Callable[[str], None] = nothing) -> None:
+        self.connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+        self.connection.execute("PRAGMA synchronous = OFF")  # a killed process is no power cut
+        self.at = at
+
+    @staticmethod
+    def create(path: Path) -> None:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript(SCHEMA)
+
+    def write(self, records: Sequence[RequestRecord]) -> None:
+        ids = [record.span_id for record in records]
+        batch = hashlib.blake2b(b"".join(ids), digest_size=16).digest()
+        run = self.connection.execute
+        self.at("before")
+        run("BEGIN IMMEDIATE")
+        if run("INSERT OR IGNORE INTO ledger VALUES (?)", (batch,)).rowcount == 0:
+            run("UPDATE total SET n = n + 1 WHERE name = 'replays'")
+        else:
+            half = len(ids) // 2
+            rows = [(int.from_bytes(each, "big"),) for each in ids]
+            self.connection.executemany("INSERT INTO request VALUES (?)", rows[:half])
+            self.at("inside")
+            self.connection.executemany("INSERT INTO request VALUES (?)", rows[half:])
+            run("UPDATE total SET n = n + ? WHERE name = 'requests'", (len(ids),))
+        run("COMMIT")
+        self.at("after")
+
+    def rows(self) -> list[int]:
+        return [row[0] for row in self.connection.execute("SELECT id FROM request ORDER BY id")]
+
+    def total(self, name: str) -> int:
+        return self.connection.execute("SELECT n FROM total WHERE name = ?", (name,)).fetchone()[0]
