@@ -10,15 +10,19 @@ from fmd_otel_dash.figures.base import (
     ACCENT,
     GHOST_LINE,
     GREY,
+    MARGIN,
+    MARGIN_LEGEND,
     OTHERS,
     STATUS_COLORS,
     Figure,
     axis,
+    day_ticks,
     label,
     legend,
     lines,
     requests_text,
     significant,
+    time_axis,
     wall,
 )
 
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from fmd_otel_dash.queries.status import StatusCodes
 
 _FULL_DAY_H = 24
+_DAY_MS = 86_400_000
 _PATTERNS = ("", "/", "x", ".")
 """Endpoints whose names happen to get one colour are told apart by these."""
 
@@ -67,17 +72,19 @@ def daily(found: Daily, before: Daily | None, colors: Mapping[str, str], *, most
     )
     if before and before.total:
         traces.append(_ghost(found, before, days))
+    # A date alone means midnight, and a bar would stand across it; deployments have their hour in the day.
+    for trace in traces:
+        trace |= {"xperiod": _DAY_MS, "xperiodalignment": "middle"}
     return {
         "data": traces,
         "layout": {
             "barmode": "stack",
             "bargap": 0.25,
             "hovermode": "x unified",
-            "xaxis": axis(
-                type="date", showgrid=False, tickformat="%a %-d %b", nticks=10, hoverformat="%A %-d %B %Y"
-            ),
+            "xaxis": axis(type="date", showgrid=False, hoverformat="%A %-d %B %Y", **day_ticks(found.days)),
             "yaxis": axis(rangemode="tozero"),
-            "legend": legend(traceorder="normal"),
+            "legend": legend(),
+            "margin": MARGIN_LEGEND,
         },
     }
 
@@ -111,6 +118,7 @@ def by_hour_of_day(found: Hourly, before: Hourly | None) -> Figure:
         "layout": {
             "bargap": 0.2,
             "showlegend": False,
+            "margin": MARGIN,
             "xaxis": axis(
                 showgrid=False,
                 tickvals=[0, 4, 8, 12, 16, 20],
@@ -139,9 +147,10 @@ def status_codes(found: StatusCodes) -> Figure:
         "layout": {
             "barmode": "stack",
             "hovermode": "x unified",
-            "xaxis": axis(type="date", showgrid=False, hoverformat="%a %-d %b, %H:%M"),
+            "xaxis": time_axis(found.scope, hoverformat="%a %-d %b, %H:%M"),
             "yaxis": axis(rangemode="tozero"),
-            "legend": legend(traceorder="normal"),
+            "legend": legend(),
+            "margin": MARGIN_LEGEND,
         },
     }
 

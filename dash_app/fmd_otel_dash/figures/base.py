@@ -14,8 +14,11 @@ from fmd_otel_dash import formatting
 from fmd_otel_dash.queries.scope import local_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from datetime import date
     from zoneinfo import ZoneInfo
+
+    from fmd_otel_dash.queries.scope import Scope
 
 Figure = dict[str, Any]
 
@@ -29,13 +32,18 @@ GHOST = "rgba(134,142,150,.4)"
 GHOST_LINE = {"color": "rgba(134,142,150,.75)", "width": 1.5, "dash": "dash"}
 OTHERS = "rgba(134,142,150,.55)"
 
-FADE = [[0, "rgba(66,99,235,.05)"], [0.5, "rgba(66,99,235,.5)"], [1, "rgba(66,99,235,1)"]]
+FADE = [[0, "rgba(66,99,235,.06)"], [1, "rgba(66,99,235,1)"]]
 """A colour scale for both themes: nothing is transparent."""
+FADE_EARLY = [[0, "rgba(66,99,235,.03)"], [0.05, "rgba(66,99,235,.16)"], [0.3, "rgba(66,99,235,.4)"],
+              [1, "rgba(66,99,235,.7)"]]  # fmt: skip
+"""The same for values most of which are small, pale enough for text upon it."""
 
 STATUS_COLORS = {1: GREY, 2: "#2b8a9e", 3: "#748ffc", 4: "#f08c00", 5: RED}
 """By class; told apart by people who see red and green as one, since lightness differs, too."""
 
 _LABEL_LENGTH = 34
+_MINUTE_MS = 60_000
+_DAY_MS = 86_400_000
 _UNITS_US = ((1_000, "µs", 1), (1_000_000, "ms", 1_000), (60_000_000, "s", 1_000_000))
 
 
@@ -97,9 +105,36 @@ def axis(**options: Any) -> dict[str, Any]:
     return {"zeroline": False, "automargin": True, "ticks": "", **options}
 
 
-def legend(**options: Any) -> dict[str, Any]:
+def time_axis(scope: Scope, **options: Any) -> dict[str, Any]:
+    """Return an axis of local time over a scope, whose ticks name the day once."""
+    stops = [
+        {"dtickrange": [None, _MINUTE_MS - 1], "value": "%H:%M:%S\n%a %-d %b"},
+        {"dtickrange": [_MINUTE_MS, _DAY_MS - 1], "value": "%H:%M\n%a %-d %b"},
+        {"dtickrange": [_DAY_MS, None], "value": "%-d %b\n%Y"},
+    ]
+    ends = [wall(us, scope.zone) for us in (scope.start_us, scope.end_us)]
+    return axis(type="date", showgrid=False, range=ends, tickformatstops=stops, nticks=10, **options)
+
+
+def day_ticks(days: Sequence[date], most: int = 14) -> dict[str, list[str]]:
+    """Return ticks in the middle of days: a date alone means midnight."""
+    ticked = days[:: -(-len(days) // most)] if days else ()
+    return {
+        "tickvals": [f"{day} 12:00" for day in ticked],
+        "ticktext": [f"{day.day} {day:%b}" for day in ticked],
+    }
+
+
+def legend() -> dict[str, Any]:
     """Return a legend above the figure, where it takes no width from it."""
-    return {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", **options}
+    return {
+        "orientation": "h", "x": 0, "xanchor": "left", "yref": "container", "y": 1, "yanchor": "top",
+        "traceorder": "normal",
+    }  # fmt: skip
+
+
+MARGIN = {"l": 44, "r": 12, "t": 8, "b": 24}
+MARGIN_LEGEND = MARGIN | {"t": 36}
 
 
 def longest(values: Iterable[float | None]) -> float:

@@ -9,6 +9,7 @@ from fmd_otel_dash.figures.base import (
     ACCENT,
     ACCENT_SOFT,
     GHOST,
+    MARGIN,
     ORANGE,
     Figure,
     axis,
@@ -52,7 +53,8 @@ def endpoints(rows: Sequence[EndpointPerformance], *, log: bool) -> Figure:
             list(range(len(rows))),
             [_text(row) for row in rows],
             lying=True,
-        ),
+        )
+        | {"customdata": [row.endpoint.id for row in rows]},
     ]
     values = [row.box.p5_us for row in rows], [row.box.p99_us for row in rows]
     return {
@@ -69,7 +71,7 @@ def endpoints(rows: Sequence[EndpointPerformance], *, log: bool) -> Figure:
                 ticktext=names,
                 fixedrange=True,
             ),
-            "margin": {"l": 52, "r": 20, "t": 34, "b": 8},
+            "margin": {"l": 44, "r": 20, "t": 30, "b": 8},
         },
     }
 
@@ -106,7 +108,8 @@ def versions(rows: Sequence[Deployment], *, log: bool = False) -> Figure:
                 x,
                 [_version_text(row, name, box) for row, name, box in zip(rows, names, boxes, strict=True)],
                 lying=False,
-            ),
+            )
+            | {"customdata": [row.version.id for row in rows]},
         ],
         "layout": {
             "showlegend": False,
@@ -120,6 +123,7 @@ def versions(rows: Sequence[Deployment], *, log: bool = False) -> Figure:
                 fixedrange=True,
             ),
             "yaxis": _duration_axis(*ends, log=log),
+            "margin": MARGIN,
         },
     }
 
@@ -135,14 +139,14 @@ def stats_text(box: BoxStats) -> str:
 
 
 def change_text(change: Change | None, against: str) -> str:
-    """Return a change in words, with both sample sizes."""
+    """Return how much slower or faster p95 is, in words, with both sample sizes."""
     if change is None:
         return ""
     direction = "slower" if change.ratio > 0 else "faster"
     sure = "" if change.significant else ", within chance"
     return (
-        f"p95 {abs(change.ratio) * 100:.1f} % {direction} than {against}{sure} "
-        f"(n = {change.n_after:,} against {change.n_before:,})"
+        f"{abs(change.ratio) * 100:.1f} % {direction} than {against}{sure} "
+        f"(n = {change.n_after:,} / {change.n_before:,})"
     )
 
 
@@ -192,9 +196,12 @@ def _hover(
         "y": list(places) if lying else along,
         "marker": {"size": 1, "color": "rgba(0,0,0,0)"},
         "text": list(texts),
-        "customdata": list(places),
         "hovertemplate": "%{text}<extra></extra>",
     }
+
+
+def _p95(words: str) -> str:
+    return f"p95 is {words}" if words else ""
 
 
 def _text(row: EndpointPerformance) -> str:
@@ -202,7 +209,7 @@ def _text(row: EndpointPerformance) -> str:
         f"<b>{label(row.endpoint.name, 60)}</b>",
         stats_text(row.box),
         requests_text(row.n) + f" · {formatting.percent(row.time_share)} of all time spent",
-        change_text(row.change, "before"),
+        _p95(change_text(row.change, "before")),
     )
 
 
@@ -211,7 +218,7 @@ def _version_text(row: Deployment, name: str, box: BoxStats) -> str:
         f"<b>{name}</b>",
         stats_text(box),
         f"{requests_text(row.n)} · {formatting.percent(row.error_rate)} errors",
-        change_text(row.change, label(row.predecessor, 16)),
+        _p95(change_text(row.change, label(row.predecessor, 16))),
     )
 
 

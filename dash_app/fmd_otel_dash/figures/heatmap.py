@@ -2,74 +2,83 @@
 
 from __future__ import annotations
 
-import itertools
+from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from fmd_otel_dash import formatting
 from fmd_otel_dash.figures.base import (
     FADE,
+    FADE_EARLY,
+    MARGIN,
     Figure,
     axis,
+    day_ticks,
     label,
     lines,
     log_ticks,
     requests_text,
+    time_axis,
     wall,
 )
-from fmd_otel_exporter.buckets import lower_bound_us
+from fmd_otel_dash.queries.scope import US_PER_S
+from fmd_otel_exporter.buckets import bucket_of, lower_bound_us
 
 if TYPE_CHECKING:
     from fmd_otel_dash.queries.hourly import Hourly
     from fmd_otel_dash.queries.timeline import Timeline
     from fmd_otel_dash.queries.versions import Utilization
 
+MAX_VERSIONS = 30
 _HOUR_MINUTES = 60
 _TEXT_COLUMNS = 12
 _COLOR_BAR = {"thickness": 10, "outlinewidth": 0, "len": 1, "ticks": "", "x": 1.01, "xpad": 4}
 _COARSE = 8
 """Latency buckets to a band of a duration heat map: a quarter of an octave, 19 % wide."""
-_MAX_CELLS = 2000
 
 
 def hourly(found: Hourly) -> Figure:
     """Draw requests by hour of the day (down) and by day (across)."""
-    hours = range(len(found.n))
     trace: dict[str, Any] = {
         "type": "heatmap",
-        "x": [column.isoformat() for column in found.columns],
-        "y": list(hours),
+        # Edges: a date alone means midnight, and a column would stand across it.
+        "x": _edges(found),
+        "y": list(range(len(found.n))),
         "z": [list(row) for row in found.n],
-        "text": [[_note(found, n, minutes) for n, minutes in zip(*rows, strict=True)]
-                 for rows in zip(found.n, found.minutes, strict=True)],
+        "text": [
+            [_note(found, i, n, minutes) for i, (n, minutes) in enumerate(zip(*rows, strict=True))]
+            for rows in zip(found.n, found.minutes, strict=True)
+        ],
         "hoverongaps": False,
-        "hovertemplate": ("Week of " if found.by_week else "") + "%{x|%a %-d %b %Y}, %{y}:00"
-                         "<br><b>%{z:,}</b> requests%{text}<extra></extra>",
+        "hovertemplate": ("" if found.by_week else "%{x|%a %-d %b %Y}, ")
+        + "%{y}:00 – %{y}:59<br><b>%{z:,}</b> requests%{text}<extra></extra>",
         "colorscale": FADE,
         "zmin": 0,
         "xgap": 1,
         "ygap": 1,
-        "colorbar": _COLOR_BAR,
-    }  # fmt: skip
+        "colorbar": _COLOR_BAR | {"tickformat": ",d"},
+    }
     return {
         "data": [trace],
         "layout": {
-            "xaxis": axis(type="date", showgrid=False, tickformat="%-d %b", nticks=12),
+            "xaxis": axis(type="date", showgrid=False, **day_ticks(found.columns)),
             "yaxis": axis(
                 showgrid=False,
                 autorange="reversed",
                 tickvals=[0, 4, 8, 12, 16, 20],
                 ticktext=[f"{hour:02d}:00" for hour in (0, 4, 8, 12, 16, 20)],
             ),
+            "margin": MARGIN,
         },
     }
 
 
-def utilization(found: Utilization, *, max_endpoints: int = 40, max_versions: int = 30) -> Figure:
+def utilization(found: Utilization, *, max_endpoints: int = 25) -> Figure:
     """Draw which share of each version's requests (across) went to which endpoint (down).
 
     Only the newest versions and the busiest endpoints: more would be specks.
     """
-    first = max(0, len(found.versions) - max_versions)
+    first = max(0, len(found.versions) - MAX_VERSIONS)
     versions, endpoints = found.versions[first:], found.endpoints[:max_endpoints]
     shares = [row[first:] for row in found.shares[:max_endpoints]]
     counts = [row[first:] for row in found.n[:max_endpoints]]
@@ -83,7 +92,7 @@ def utilization(found: Utilization, *, max_endpoints: int = 40, max_versions: in
         "x": list(range(len(versions))),
         "y": list(range(len(endpoints))),
         "z": [[round(share * 100, 2) for share in row] for row in shares],
-        "text": [
+        "hovertext": [
             [
                 lines(
                     f"<b>{label(endpoint.name, 60)}</b>",
@@ -94,13 +103,16 @@ def utilization(found: Utilization, *, max_endpoints: int = 40, max_versions: in
             ]
             for endpoint, *row in zip(endpoints, shares, counts, strict=True)
         ],
-        "hovertemplate": "%{text}<extra></extra>",
-        "colorscale": FADE,
+        "hovertemplate": "%{hovertext}<extra></extra>",
+        "colorscale": FADE_EARLY,
         "zmin": 0,
         "xgap": 1,
         "ygap": 1,
-        "colorbar": _COLOR_BAR | {"ticksuffix": " %"},
+        "showscale": False,
     }
+    if len(versions) <= _TEXT_COLUMNS:
+        text = [[formatting.percent(share) for share in row] for row in shares]
+        trace |= {"text": text, "texttemplate": "%{text}", "textfont": {"size": 11}}
     figure: Figure = {
         "data": [trace],
         "layout": {
@@ -117,7 +129,7 @@ def utilization(found: Utilization, *, max_endpoints: int = 40, max_versions: in
                 tickvals=trace["y"],
                 ticktext=[label(endpoint.name, 24) for endpoint in endpoints],
             ),
-            "margin": {"l": 52, "r": 16, "t": 36, "b": 8},
+            "margin": {"l": 44, "r": 12, "t": 28, "b": 4},
         },
     }
     return figure
@@ -135,18 +147,16 @@ def durations(found: Timeline) -> Figure:
         return {"data": [], "layout": {}}
     bands = range(min(counted), max(counted) + 1)
     edges = [lower_bound_us(band * _COARSE) for band in (*bands, bands.stop)]
-    middles = [(low * high) ** 0.5 for low, high in itertools.pairwise(edges)]
+    spans = [f"{formatting.duration(low)} – {formatting.duration(high)}" for low, high in pairwise(edges)]
+    end_us = found.points[-1].start_us + found.step_s * US_PER_S
     trace: dict[str, Any] = {
         "type": "heatmap",
-        "x": [wall(point.start_us, zone) for point in found.points],
-        "y": [round(middle) for middle in middles],
+        "x": [wall(us, zone) for us in (*(point.start_us for point in found.points), end_us)],
+        "y": [round(edge) for edge in edges],
         "z": [[counted.get(band, {}).get(column) for column in range(len(found.points))] for band in bands],
-        "customdata": [
-            [f"{formatting.duration(low)} – {formatting.duration(high)}"] * len(found.points)
-            for low, high in itertools.pairwise(edges)
-        ],
+        "text": [[span] * len(found.points) for span in spans],
         "hoverongaps": False,
-        "hovertemplate": "%{x|%a %-d %b, %H:%M}<br>%{customdata}<br><b>%{z:,}</b> requests<extra></extra>",
+        "hovertemplate": "%{x|%a %-d %b, %H:%M}<br>%{text}<br><b>%{z:,}</b> requests<extra></extra>",
         "colorscale": FADE,
         "zmin": 0,
         "xgap": 1,
@@ -157,15 +167,33 @@ def durations(found: Timeline) -> Figure:
     return {
         "data": [trace],
         "layout": {
-            "xaxis": axis(type="date", showgrid=False),
+            "xaxis": time_axis(found.scope),
             "yaxis": axis(type="log", showgrid=False, tickvals=values, ticktext=text),
+            "margin": MARGIN,
         },
     }
 
 
-def _note(found: Hourly, n: int | None, minutes: int) -> str:
-    """Return what a reader has to know of an hour that is none."""
-    if n is None or found.by_week or minutes == _HOUR_MINUTES:
+def band_us(middle_us: float) -> tuple[float, float]:
+    """Return the edges of the band that a duration lies in."""
+    band = bucket_of(max(1, round(middle_us))) // _COARSE
+    return lower_bound_us(band * _COARSE), lower_bound_us((band + 1) * _COARSE)
+
+
+def _edges(found: Hourly) -> list[str]:
+    if not found.columns:
+        return []
+    step = timedelta(days=7 if found.by_week else 1)
+    return [column.isoformat() for column in (*found.columns, found.columns[-1] + step)]
+
+
+def _note(found: Hourly, i: int, n: int | None, minutes: int) -> str:
+    """Return what a reader has to know of an hour that is none, and of which week it is."""
+    if n is None:
+        return ""
+    if found.by_week:
+        return f" in the week of {found.columns[i].day} {found.columns[i]:%b %Y}"
+    if minutes == _HOUR_MINUTES:
         return ""
     if minutes > _HOUR_MINUTES:
         return f" in {minutes} min: the clocks went back"

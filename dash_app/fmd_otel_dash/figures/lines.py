@@ -8,6 +8,7 @@ from fmd_otel_dash import formatting
 from fmd_otel_dash.figures.base import (
     ACCENT,
     GHOST_LINE,
+    MARGIN_LEGEND,
     ORANGE,
     RED,
     STATUS_COLORS,
@@ -18,6 +19,7 @@ from fmd_otel_dash.figures.base import (
     legend,
     longest,
     significant,
+    time_axis,
     wall,
 )
 
@@ -39,7 +41,7 @@ def traffic(found: Timeline, before: Timeline | None) -> Figure:
             "type": "bar",
             "name": name,
             "x": x,
-            "y": [_rate(n(point), point.covered_s, seconds) or None for point in found.points],
+            "y": [_rate(n(point), point, seconds) or None for point in found.points],
             "customdata": [n(point) for point in found.points],
             "marker": {"color": color, "line": {"width": 0}},
             "offset": 0,
@@ -59,7 +61,7 @@ def traffic(found: Timeline, before: Timeline | None) -> Figure:
             found,
             before,
             "Comparison",
-            lambda point: _rate(point.counts.n, point.covered_s, seconds),
+            lambda point: _rate(point.counts.n, point, seconds),
             "%{y:,.3~g} " + unit,
         )
     return {
@@ -67,9 +69,10 @@ def traffic(found: Timeline, before: Timeline | None) -> Figure:
         "layout": {
             "barmode": "stack",
             "hovermode": "x unified",
-            "xaxis": _time_axis(),
+            "xaxis": time_axis(found.scope, hoverformat="%a %-d %b, %H:%M"),
             "yaxis": axis(rangemode="tozero", title={"text": unit, "standoff": 8}),
             "legend": legend(),
+            "margin": MARGIN_LEGEND,
         },
     }
 
@@ -112,9 +115,10 @@ def durations(found: Timeline, before: Timeline | None) -> Figure:
         "data": traces,
         "layout": {
             "hovermode": "x unified",
-            "xaxis": _time_axis(),
+            "xaxis": time_axis(found.scope, hoverformat="%a %-d %b, %H:%M"),
             "yaxis": axis(rangemode="tozero", ticksuffix=f" {unit}"),
             "legend": legend(),
+            "margin": MARGIN_LEGEND,
         },
     }
 
@@ -139,14 +143,10 @@ def _ghost(
     ]
 
 
-def _rate(n: int, covered_s: float, seconds: int) -> float | None:
-    return significant(n / covered_s * seconds) if covered_s else None
+def _rate(n: int, point: Point, seconds: int) -> float | None:
+    return significant(n / point.covered_s * seconds) if point.covered_s else None
 
 
 def _rate_unit(found: Timeline) -> tuple[str, int]:
     fastest = longest(point.per_s for point in found.points)
     return next((unit, seconds) for least, unit, seconds in _RATES if fastest >= least)
-
-
-def _time_axis() -> dict[str, Any]:
-    return axis(type="date", showgrid=False, hoverformat="%a %-d %b, %H:%M")

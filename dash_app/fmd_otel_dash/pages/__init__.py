@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
-from fmd_otel_dash.pages import not_found, overview
+from fmd_otel_dash.pages import (
+    daily,
+    endpoint,
+    endpoint_hourly,
+    endpoint_status,
+    endpoint_versions,
+    hourly,
+    not_found,
+    overview,
+    performance,
+    request_detail,
+    requests,
+    versions,
+)
 
-PAGES = (overview.PAGE,)
+PAGES = (
+    overview.PAGE,
+    hourly.PAGE,
+    versions.PAGE,
+    daily.PAGE,
+    performance.PAGE,
+    requests.PAGE,
+    endpoint.PAGE,
+    endpoint_hourly.PAGE,
+    endpoint_versions.PAGE,
+    endpoint_status.PAGE,
+    requests.ENDPOINT_PAGE,
+    request_detail.PAGE,
+)
 NOT_FOUND = not_found.PAGE

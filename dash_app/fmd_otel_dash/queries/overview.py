@@ -135,7 +135,8 @@ def _range_hits(view: Look, scope: Scope, steps: Slots) -> dict[int, dict[int, C
     counted = select(c.endpoint_id, step, *summed(c)).group_by(c.endpoint_id, step)
     series: dict[int, dict[int, Counts]] = {}
     for endpoint_id, start_s, *counts in view.conn.execute(counted).all():
-        series.setdefault(endpoint_id, {})[start_s] = Counts(*counts)
+        mine, home = series.setdefault(endpoint_id, {}), steps.home(start_s)
+        mine[home] = mine.get(home, NOTHING) + Counts(*counts)
     return series
 
 
@@ -199,7 +200,7 @@ def _row(endpoint: Endpoint, found: _Gathered, steps: Slots, all_us: int) -> End
         p95_us=p95,
         p99_us=p99,
         change=change(found.before.get(endpoint.id, {}), latency, 0.95),
-        # Rates, since the first and the last step lie in the range only in part.
+        # Rates, since the first and the last step are not as wide as the others.
         sparkline=tuple(point.n * 3600 / covered if covered else 0.0 for point, covered in points),
         sparkline_mean_us=tuple(point.mean_us for point, _ in points),
     )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _HOUR = 3600
+_SLIVER = 4
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, HITS_BUCKET_S, 1800,
             _HOUR, 2 * _HOUR, 3 * _HOUR, 4 * _HOUR, 6 * _HOUR, 8 * _HOUR, 12 * _HOUR, DAY_S)  # fmt: skip
 """Steps a reader can name, each a divisor of a day."""
@@ -19,13 +20,24 @@ _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, HITS_BUCKET_S, 1800,
 
 @dataclass(frozen=True)
 class Slots:
-    """Steps of one width, aligned to it; the first and the last may stick out of the range."""
+    """Steps of one width, aligned to it.
+
+    The range may begin and end within a step. Where it holds less than a quarter of one, that sliver goes to
+    its neighbour: a request or two in a few minutes would make a peak of a rate, and a percentile of nothing.
+    """
 
     start_us: int
     end_us: int
     base_s: int
+    """Any step's beginning; what they are aligned to."""
     width_s: int
-    n: int
+    first_s: int
+    last_s: int
+
+    @property
+    def n(self) -> int:
+        """How many steps there are."""
+        return max(0, (self.last_s - self.first_s) // self.width_s + 1)
 
     @property
     def of_days(self) -> bool:
@@ -35,12 +47,16 @@ class Slots:
     @property
     def starts_s(self) -> tuple[int, ...]:
         """When each step begins."""
-        return tuple(self.base_s + i * self.width_s for i in range(self.n))
+        return tuple(self.first_s + i * self.width_s for i in range(self.n))
+
+    def home(self, start_s: int) -> int:
+        """Return the step that counts the requests of an aligned step: itself, or a sliver's neighbour."""
+        return min(max(start_s, self.first_s), self.last_s)
 
     def covered_s(self, start_s: int) -> float:
-        """Return how much of the step that begins here lies inside the range: what makes a count a rate."""
-        start_us = max(start_s * US_PER_S, self.start_us)
-        end_us = min((start_s + self.width_s) * US_PER_S, self.end_us)
+        """Return how much of the range the step that begins here counts: what makes a number a rate."""
+        start_us = self.start_us if start_s == self.first_s else start_s * US_PER_S
+        end_us = self.end_us if start_s == self.last_s else (start_s + self.width_s) * US_PER_S
         return max(0, end_us - start_us) / US_PER_S
 
 
@@ -67,6 +83,22 @@ def _wide_enough(steps: Sequence[int], at_least_s: int) -> Sequence[int]:
 
 
 def _aligned(scope: Scope, width_s: int) -> Slots:
-    base_s = scope.start_us // US_PER_S // width_s * width_s
-    length_us = max(0, scope.end_us - base_s * US_PER_S)
-    return Slots(scope.start_us, scope.end_us, base_s, width_s, -(-length_us // (width_s * US_PER_S)))
+    width_us = width_s * US_PER_S
+    base_us = scope.start_us // width_us * width_us
+    end_us = max(scope.end_us, scope.start_us)
+    last_us = (
+        max(base_us, (end_us - 1) // width_us * width_us) if end_us > scope.start_us else base_us - width_us
+    )
+    first_us = base_us
+    if first_us < last_us and base_us + width_us - scope.start_us < width_us // _SLIVER:
+        first_us += width_us
+    if first_us < last_us and end_us - last_us < width_us // _SLIVER:
+        last_us -= width_us
+    return Slots(
+        scope.start_us,
+        end_us,
+        base_us // US_PER_S,
+        width_s,
+        first_us // US_PER_S,
+        last_us // US_PER_S,
+    )

@@ -62,7 +62,8 @@ def status_codes(store: Store, scope: Scope, max_points: int = MAX_POINTS) -> St
         for code, start_s, n in view.conn.execute(
             select(c.status, step, total(c.n)).group_by(c.status, step)
         ).all():
-            counted.setdefault(code, {})[start_s] = n
+            mine, home = counted.setdefault(code, {}), steps.home(start_s)
+            mine[home] = mine.get(home, 0) + n
         last_us = None if counted else view.last_recorded_us()
     return StatusCodes(
         scope=scope,

@@ -12,8 +12,8 @@ from fmd_otel_dash.queries.latency import grouped
 from fmd_otel_dash.queries.look import Look, look, total
 from fmd_otel_dash.queries.scope import US_PER_S
 from fmd_otel_dash.queries.slots import Slots, slots
-from fmd_otel_dash.stats.percentiles import percentiles
-from fmd_otel_exporter.schema import LATENCY_BUCKET_S
+from fmd_otel_dash.stats.percentiles import merge, percentiles
+from fmd_otel_exporter.schema import DAY_S, LATENCY_BUCKET_S
 
 if TYPE_CHECKING:
     from fmd_otel_dash.queries.scope import Scope
@@ -23,6 +23,8 @@ MAX_POINTS = 120
 _FINE_US = 6 * 3600 * US_PER_S
 _FINE_REQUESTS = 200_000
 """Up to six hours of up to this many requests are read from raw rows, in steps finer than a bucket."""
+_MOST_ENDPOINT_HOURS = 10_000
+"""Beyond this, such as 40 endpoints over more than ten days, steps are days, which day rollups answer."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ def timeline(store: Store, scope: Scope, max_points: int = MAX_POINTS) -> Timeli
     """Read the scope in at most ``max_points`` steps."""
     with look(store, scope) as view:
         fine = scope.length_us <= _FINE_US and _n(view, scope) <= _FINE_REQUESTS
-        steps = slots(scope, max_points, at_least_s=1 if fine else LATENCY_BUCKET_S)
+        coarse = len(view.endpoints) * scope.length_us > _MOST_ENDPOINT_HOURS * LATENCY_BUCKET_S * US_PER_S
+        at_least_s = 1 if fine else DAY_S if coarse else LATENCY_BUCKET_S
+        steps = slots(scope, max_points, at_least_s=at_least_s)
         counted, latency = _raw(view, scope, steps) if fine else _rolled(view, scope, steps)
     points = []
     for start_s in steps.starts_s:
@@ -91,10 +95,17 @@ def _rolled(view: Look, scope: Scope, steps: Slots) -> tuple[dict[int, Counts], 
     hits, latency = view.hits(scope, days=steps.of_days), view.latency(scope, days=steps.of_days)
     step = _step(hits.c.bucket, steps.base_s, steps.width_s)
     counted = select(step, *summed(hits.c)).group_by(step)
-    return (
-        {start_s: Counts(*counts) for start_s, *counts in view.conn.execute(counted).all()},
-        grouped(view, latency, _step(latency.c.bucket, steps.base_s, steps.width_s)),
-    )
+    found: dict[int, Counts] = {}
+    for start_s, *counts in view.conn.execute(counted).all():
+        home = steps.home(int(start_s))
+        found[home] = found.get(home, NOTHING) + Counts(*counts)
+    samples: dict[int, dict[int, int]] = {}
+    for start_s, sample in grouped(
+        view, latency, _step(latency.c.bucket, steps.base_s, steps.width_s)
+    ).items():
+        home = steps.home(start_s)
+        samples[home] = merge((samples.get(home, {}), sample))
+    return found, samples
 
 
 def _raw(view: Look, scope: Scope, steps: Slots) -> tuple[dict[int, Counts], dict[int, dict[int, int]]]:
@@ -104,10 +115,13 @@ def _raw(view: Look, scope: Scope, steps: Slots) -> tuple[dict[int, Counts], dic
     by_step = select(step, rows.c.bkt, func.count()).group_by(step, rows.c.bkt)
     latency: dict[int, dict[int, int]] = {}
     for start_us, bkt, n in view.conn.execute(by_step).all():
-        latency.setdefault(int(start_us) // US_PER_S, {})[bkt] = n
-    return {
-        int(start_us) // US_PER_S: Counts(*counts) for start_us, *counts in view.conn.execute(counted).all()
-    }, latency
+        sample = latency.setdefault(steps.home(int(start_us) // US_PER_S), {})
+        sample[bkt] = sample.get(bkt, 0) + n
+    found: dict[int, Counts] = {}
+    for start_us, *counts in view.conn.execute(counted).all():
+        home = steps.home(int(start_us) // US_PER_S)
+        found[home] = found.get(home, NOTHING) + Counts(*counts)
+    return found, latency
 
 
 def _step(time: ColumnElement[int], base: int, width: int) -> ColumnElement[int]:

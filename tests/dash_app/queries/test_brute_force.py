@@ -166,13 +166,10 @@ def test_timeline(store, scope, traffic, hours):
 
     assert len(line.points) <= 120
     assert sum(point.covered_s for point in line.points) == pytest.approx(hours * 3600)
-    for point in line.points:
-        end = point.start_us + line.step_s * 1_000_000
-        mine = [
-            record
-            for record in traffic
-            if max(point.start_us, narrow.start_us) <= record.ts_us < min(end, narrow.end_us)
-        ]
+    # The first and the last step reach to the ends of the range, wherever their own edges are.
+    edges = [narrow.start_us, *(point.start_us for point in line.points[1:]), narrow.end_us]
+    for point, start, end in zip(line.points, edges, edges[1:], strict=False):
+        mine = [record for record in traffic if start <= record.ts_us < end]
         times = [record.duration_us for record in mine]
         assert point.counts.n == len(mine)
         assert point.counts.errors == sum(record.status >= 500 for record in mine)

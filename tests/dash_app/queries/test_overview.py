@@ -190,7 +190,7 @@ def test_a_sparkline_has_at_most_24_points_of_honest_rates(store, at, request_at
 
 
 @pytest.mark.parametrize(
-    "name", ["<script>alert(1)</script>", "🛒.カート", "x" * 255, "\u202eevil", "a'b\"c%d", " "]
+    "name", ["<script>alert(1)</script>", "🛒.カート", "x" * 255, "\u202eevil", "a'b\"c%d"]
 )
 def test_hostile_names_come_back_as_they_are(store, at, request_at, write, name):
     now = at(2026, 11, 22, 12)

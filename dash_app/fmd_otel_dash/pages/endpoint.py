@@ -1,0 +1,308 @@
+"""One endpoint: how much, how well, how fast; and the head that all its pages share."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Any
+
+from dash import html
+
+from fmd_otel_dash import formatting
+from fmd_otel_dash.colors import endpoint_color
+from fmd_otel_dash.components import card, empty, graph, grid, kpi, kpi_row, with_deploys
+from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.figures import heatmap, lines
+from fmd_otel_dash.figures.base import wall
+from fmd_otel_dash.figures.boxes import change_text
+from fmd_otel_dash.pages.common import (
+    absent,
+    against,
+    caption,
+    compared_with,
+    deploys,
+    on_click,
+    requests_href,
+    step_text,
+)
+from fmd_otel_dash.queries.overview import EndpointRow, Kpis, Overview, overview
+from fmd_otel_dash.queries.scope import US_PER_S
+from fmd_otel_dash.queries.timeline import MAX_POINTS, Timeline, timeline
+from fmd_otel_dash.router import Page
+from fmd_otel_dash.urlstate import comparison_label
+
+if TYPE_CHECKING:
+    from fmd_otel_dash.registry import Registry
+    from fmd_otel_dash.view import View
+
+HEAD = "endpoint-head"
+FIGURES = "endpoint-figures"
+TRAFFIC = "endpoint-traffic"
+DURATIONS = "endpoint-durations"
+SPREAD = "endpoint-spread"
+SPREAD_POINTS = 60
+"""Steps of the duration heat map: with some thirty bands it then stays below 2,000 cells."""
+TABS = (
+    ("", "Summary"),
+    ("/hourly_load", "Hourly"),
+    ("/versions", "Versions"),
+    ("/status_code_distribution", "Status codes"),
+    ("/requests", "Requests"),
+)
+_FEWEST_POINTS = 10
+_REQUESTS_PER_POINT = 30
+
+
+def endpoint_page(*cards: Any) -> Any:
+    """Return a page of one endpoint: its head, then cards."""
+    return html.Div([grid(card(HEAD, kind="text", height=84, plain=True), *cards)], className="fmd-page")
+
+
+def layout(_view: View) -> Any:
+    """Return the page without data."""
+    return endpoint_page(
+        card(FIGURES, kind="kpi", height=98, plain=True),
+        card(TRAFFIC, "Requests", hint="As a rate; click a step for its requests", span=6, height=304),
+        card(
+            DURATIONS,
+            "Duration",
+            hint="p50, p95 and p99 of each step; click one for its requests",
+            span=6,
+            height=304,
+        ),
+        card(
+            SPREAD,
+            "Durations over time",
+            hint="Darker is more requests. Two bands are two kinds of request. Click a cell to list its own.",
+            height=324,
+        ),
+    )
+
+
+def read(view: View) -> Overview:
+    """Return the figures of the endpoint; all its cards share the answer."""
+    return view.query(overview, view.scope, view.compare, view.now_us)
+
+
+def register(registry: Registry) -> None:
+    """Register what fills the page, and the head of all pages of an endpoint."""
+
+    @registry.card(HEAD)
+    def head(view: View) -> Any:
+        rows = read(view).endpoints
+        if not rows:
+            return empty(
+                f"There is no endpoint {view.endpoint_id}",
+                "It may belong to another database.",
+                html.A("Open the Overview", href=view.href("/overview"), className="fmd-button"),
+            )
+        return _head(view, rows[0])
+
+    @registry.card(FIGURES)
+    def figures(view: View) -> Any:
+        found = read(view)
+        return [kpi_row(_kpis(view, found)), _verdict(view, found)] if found.kpis.n else None
+
+    @registry.card(TRAFFIC)
+    def traffic(view: View) -> Any:
+        found, before = _lines(view)
+        if not found.counts.n:
+            return absent(view, read(view).last_recorded_us)
+        return [
+            _over_time(view, lines.traffic(found, before), TRAFFIC, "Requests over time"),
+            caption(view, found.counts.n, _ghost(view, before)),
+        ]
+
+    @registry.card(DURATIONS)
+    def durations(view: View) -> Any:
+        found, before = _lines(view, duration_points(read(view).kpis.n))
+        if not found.counts.n:
+            return None
+        return [
+            _over_time(view, lines.durations(found, before), DURATIONS, "p50, p95 and p99 over time"),
+            caption(view, found.counts.n, step_text(found.step_s), _ghost(view, before)),
+        ]
+
+    @registry.card(SPREAD)
+    def spread(view: View) -> Any:
+        found = view.query(timeline, view.scope, SPREAD_POINTS)
+        if not found.counts.n:
+            return None
+        figure = heatmap.durations(found)
+        return [
+            graph(
+                with_deploys(figure, deploys(view), view.scope.tz), name=SPREAD, height=300, zoom=True,
+                label="How many requests took how long, over time",
+            ),
+            caption(view, found.counts.n),
+        ]  # fmt: skip
+
+    on_click(registry, TRAFFIC, clicked_step)
+    on_click(registry, DURATIONS, clicked_duration)
+    on_click(registry, SPREAD, clicked_cell)
+
+
+def clicked_step(view: View, point: dict[str, Any]) -> str | None:
+    """Return the requests of a step of the bars."""
+    return _clicked(view, view.query(timeline, view.scope, MAX_POINTS), point)
+
+
+def clicked_duration(view: View, point: dict[str, Any]) -> str | None:
+    """Return the requests of a step of the durations."""
+    return _clicked(view, view.query(timeline, view.scope, duration_points(read(view).kpis.n)), point)
+
+
+def clicked_cell(view: View, point: dict[str, Any]) -> str | None:
+    """Return the requests of a step that took about as long as the cell says."""
+    found = view.query(timeline, view.scope, SPREAD_POINTS)
+    x, middle_us = str(point.get("x", "")), point.get("y")
+    starts = [wall(each.start_us, view.scope.zone) for each in found.points]
+    column = bisect_right(starts, x) - 1
+    if column < 0 or not isinstance(middle_us, int | float):
+        return None
+    low_ms, high_ms = (us / 1000 for us in heatmap.band_us(middle_us))
+    within = _within(found, found.points[column].start_us)
+    return requests_href(view, *within, min_ms=f"{low_ms:.4g}", max_ms=f"{high_ms:.4g}")
+
+
+def _clicked(view: View, found: Timeline, point: dict[str, Any]) -> str | None:
+    """Return the step of a click, by its number: the time on the axis may mean two moments."""
+    number = point.get("pointNumber")
+    if not isinstance(number, int) or not 0 <= number < len(found.points):
+        return None
+    return requests_href(view, *_within(found, found.points[number].start_us))
+
+
+def _within(found: Timeline, start_us: int) -> tuple[int, int]:
+    end_us = start_us + found.step_s * US_PER_S
+    return max(start_us, found.scope.start_us), min(end_us, found.scope.end_us)
+
+
+def duration_points(n: int) -> int:
+    """Return how many steps percentiles are drawn in: of a handful of requests, p95 is but the slowest."""
+    return max(_FEWEST_POINTS, min(MAX_POINTS, n // _REQUESTS_PER_POINT))
+
+
+def _lines(view: View, points: int = MAX_POINTS) -> tuple[Timeline, Timeline | None]:
+    before = view.query(timeline, view.compare, points) if view.compare else None
+    return view.query(timeline, view.scope, points), before
+
+
+def _over_time(view: View, figure: dict[str, Any], name: str, text: str) -> Any:
+    return graph(
+        with_deploys(figure, deploys(view), view.scope.tz), name=name, height=280, zoom=True, label=text
+    )
+
+
+def _ghost(view: View, before: Timeline | None) -> str:
+    return against(view) if before and before.counts.n else ""
+
+
+def _head(view: View, row: EndpointRow) -> Any:
+    endpoint = row.endpoint
+    chips = [
+        html.Code(method, className="fmd-tag") for method in (endpoint.methods or "").split(",") if method
+    ]
+    if endpoint.route:
+        chips.append(html.Code(endpoint.route, className="fmd-route"))
+    facts = [
+        f"Last requested {formatting.ago(endpoint.last_us, view.now_us)}",
+        f"{row.n_today:,} today",
+        f"{row.n_week:,} in 7 days",
+        f"monitor level {endpoint.level}",
+        f"service {endpoint.service}",
+    ]
+    if endpoint.level0_n:
+        facts.append(f"{endpoint.level0_n:,} served at level 0, counted only")
+    return [
+        html.Div(
+            [
+                html.Span(
+                    className="fmd-dot",
+                    style={"background": endpoint_color(endpoint.name, view.settings.colors)},
+                    **attributes(aria_hidden="true"),
+                ),
+                html.H1(html.Bdi(endpoint.name), title=endpoint.name),
+                *chips,
+            ],
+            className="fmd-endpoint-head",
+        ),
+        html.Div(" · ".join(facts), className="fmd-subtitle"),
+        _tabs(view),
+    ]
+
+
+def _tabs(view: View) -> Any:
+    """Return links to the endpoint's pages: on a telephone the menu is out of sight."""
+    base = f"/endpoint/{view.endpoint_id}"
+    here = "/" + view.path.strip("/")
+    return html.Nav(
+        [
+            html.A(
+                text,
+                href=view.href(base + path),
+                className="fmd-tab",
+                **attributes(aria_current="page" if here == base + path else None, data_keep="range"),
+            )
+            for path, text in TABS
+        ],
+        className="fmd-tabs",
+        **attributes(aria_label="Pages of this endpoint"),
+    )
+
+
+def _kpis(view: View, found: Overview) -> list[Any]:
+    now, before = found.kpis, found.previous or Kpis()
+    versus = comparison_label(view.state) if found.previous and found.previous.n else ""
+    moved = found.p95_change
+    return [
+        kpi(
+            "Requests",
+            formatting.count(now.n),
+            delta=formatting.relative_change(now.n, before.n, better="none"),
+            against=versus,
+            hint=f"{now.n:,} requests",
+        ),
+        kpi(
+            "p95",
+            formatting.duration(now.p95_us),
+            delta=formatting.measured_change(moved) if moved else None,
+            against=versus,
+            hint=f"95 % of {now.n:,} requests took less",
+        ),
+        kpi(
+            "Median",
+            formatting.duration(now.p50_us),
+            delta=formatting.relative_change(now.p50_us, before.p50_us, n_now=now.n, n_before=before.n),
+            against=versus,
+            hint=f"Half took less; 99 % less than {formatting.duration(now.p99_us)}",
+        ),
+        kpi(
+            "Error rate",
+            formatting.percent(now.error_rate),
+            delta=formatting.point_change(now.error_rate, before.error_rate, n_now=now.n, n_before=before.n),
+            against=versus,
+            hint=f"{now.errors:,} answers of 500 and above; {now.client_errors:,} of 400 to 499 left out",
+        ),
+    ]
+
+
+def _verdict(view: View, found: Overview) -> Any:
+    """Return one sentence on what changed, where it is beyond chance."""
+    moved = found.p95_change
+    if moved is None or not moved.significant:
+        return None
+    sentence = change_text(
+        moved, "in " + compared_with(view) if view.state.compare == "prev" else compared_with(view)
+    )
+    tone = "bad" if moved.ratio > 0 else "good"
+    return html.Div(f"p95 is {sentence}.", className=f"fmd-verdict {tone}")
+
+
+PAGE = Page(
+    path="/endpoint/<int:endpoint_id>",
+    title="Summary",
+    layout=layout,
+    register=register,
+    section="endpoint",
+    icon="chart",
+)

@@ -1,0 +1,156 @@
+"""Status codes of one endpoint, and the requests that failed."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from dash import html
+
+from fmd_otel_dash import formatting
+from fmd_otel_dash.components import card, empty, graph, plain_table, with_deploys
+from fmd_otel_dash.figures import bars
+from fmd_otel_dash.pages.common import absent, caption, deploys, export, on_click, requests_href
+from fmd_otel_dash.pages.endpoint import endpoint_page
+from fmd_otel_dash.pages.request_rows import grid
+from fmd_otel_dash.queries.requestfilter import RequestFilter
+from fmd_otel_dash.queries.requests import requests
+from fmd_otel_dash.queries.scope import US_PER_S
+from fmd_otel_dash.queries.status import FIRST_ERROR, StatusCodes, status_codes
+from fmd_otel_dash.router import Page
+from fmd_otel_dash.tables import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from fmd_otel_dash.registry import Registry
+    from fmd_otel_dash.view import View
+
+TITLE = "Status Codes"
+OVER_TIME = "status-over-time"
+SHARES = "status-shares"
+FAILED = "status-failed"
+GRID = "status-failed-grid"
+_MOST_FAILED = 50
+
+
+def layout(view: View) -> Any:
+    """Return the page without data."""
+    return endpoint_page(
+        card(OVER_TIME, "Answers over time", hint="Click a step for its requests", span=8, height=344),
+        card(SHARES, "Distribution", actions=[export(view)], span=4, kind="table", height=300),
+        card(
+            FAILED,
+            "Error requests",
+            hint="The newest answers of 400 and above",
+            kind="table",
+            height=300,
+        ),
+    )
+
+
+def register(registry: Registry) -> None:
+    """Register what fills the page."""
+
+    @registry.card(OVER_TIME)
+    def over_time(view: View) -> Any:
+        found = view.query(status_codes, view.scope)
+        if not found.total:
+            return absent(view, found.last_recorded_us)
+        figure = with_deploys(bars.status_codes(found), deploys(view), view.scope.tz)
+        return [
+            graph(figure, name=OVER_TIME, height=320, zoom=True, label="Answers over time by status code"),
+            caption(view, found.total),
+        ]
+
+    @registry.card(SHARES)
+    def shares(view: View) -> Any:
+        found = view.query(status_codes, view.scope)
+        if not found.total:
+            return None
+        return [_shares(view, found), caption(view, found.total)]
+
+    @registry.card(FAILED)
+    def failed(view: View) -> Any:
+        found = view.query(status_codes, view.scope)
+        if not found.total:
+            return None
+        if not found.failed:
+            return empty(
+                "Nothing failed in this range",
+                f"All {found.total:,} answers were below 400.",
+                symbol="status",
+            )
+        page = view.query(requests, view.scope, RequestFilter(min_status=FIRST_ERROR), limit=_MOST_FAILED)
+        every = view.href(f"/endpoint/{view.endpoint_id}/requests", status="error")
+        return [
+            grid(view, GRID, page.rows),
+            html.Div(
+                [f"The newest {len(page.rows)} of {found.failed:,}. ", html.A("All of them", href=every)]
+                if len(page.rows) < found.failed
+                else f"All {found.failed:,} of the range",
+                className="fmd-caption",
+            ),
+        ]
+
+    on_click(registry, OVER_TIME, clicked_step)
+
+
+def clicked_step(view: View, point: dict[str, Any]) -> str | None:
+    """Return the requests of a step that got the code of the bar."""
+    found = view.query(status_codes, view.scope)
+    number, curve = point.get("pointNumber"), point.get("curveNumber")
+    codes = list(found.n)
+    if not (isinstance(number, int) and 0 <= number < len(found.starts_us)):
+        return None
+    start_us = max(found.starts_us[number], found.scope.start_us)
+    end_us = min(found.starts_us[number] + found.step_s * US_PER_S, found.scope.end_us)
+    only = {"status": str(codes[curve])} if isinstance(curve, int) and 0 <= curve < len(codes) else {}
+    return requests_href(view, start_us, end_us, **only)
+
+
+def meaning(code: int) -> str:
+    """Return what a code means, as the standard words it."""
+    try:
+        return HTTPStatus(code).phrase
+    except ValueError:
+        return "no standard code"
+
+
+def _shares(view: View, found: StatusCodes) -> Any:
+    path = f"/endpoint/{view.endpoint_id}/requests"
+    return plain_table(
+        ("Code", "Meaning", "Requests", "Share"),
+        [
+            (
+                html.A(
+                    html.Span(code, className=f"fmd-status s{code // 100}"),
+                    href=view.href(path, status=str(code)),
+                ),
+                meaning(code),
+                f"{n:,}",
+                formatting.percent(n / found.total),
+            )
+            for code, n in found.totals.items()
+        ],
+        numeric=(2, 3),
+    )
+
+
+def rows(view: View) -> Iterable[Sequence[Any]]:
+    """Return the distribution line by line."""
+    found = view.query(status_codes, view.scope)
+    for code, n in found.totals.items():
+        yield code, meaning(code), n, round(n / found.total, 6)
+
+
+TABLE = Table("status_codes", ("status", "meaning", "requests", "share"), rows)
+PAGE = Page(
+    path="/endpoint/<int:endpoint_id>/status_code_distribution",
+    title=TITLE,
+    layout=layout,
+    register=register,
+    section="endpoint",
+    icon="status",
+    table=TABLE,
+)

@@ -1,0 +1,126 @@
+"""Hourly API Utilization: when the app, or one endpoint, is busy."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from fmd_otel_dash.components import card, graph, page
+from fmd_otel_dash.figures import bars, heatmap
+from fmd_otel_dash.pages.common import absent, against, caption, export, longer_ranges, on_click
+from fmd_otel_dash.queries.hourly import Hourly, hourly
+from fmd_otel_dash.router import Page
+from fmd_otel_dash.tables import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from fmd_otel_dash.registry import Registry
+    from fmd_otel_dash.view import View
+
+TITLE = "Hourly API Utilization"
+MAP = "hourly-map"
+TYPICAL = "hourly-typical"
+_MAP_HEIGHT = 430
+_TYPICAL_HEIGHT = 220
+_LEAST_DAYS = 4
+
+
+def cards(view: View) -> list[Any]:
+    """Return the page's cards; an endpoint's page has the same."""
+    return [
+        card(
+            MAP,
+            "Requests by hour and day",
+            hint="Darker is busier. A gap is an hour outside the range, or one that the clocks skipped. "
+            "Click an hour for its requests.",
+            actions=[export(view)],
+            height=_MAP_HEIGHT + 24,
+        ),
+        card(
+            TYPICAL,
+            "Typical day",
+            hint="Mean requests per hour, by hour of the day",
+            height=_TYPICAL_HEIGHT + 24,
+        ),
+    ]
+
+
+def layout(view: View) -> Any:
+    """Return the page without data."""
+    return page(TITLE, *cards(view), subtitle="When the app is busy, hour by hour")
+
+
+def register(registry: Registry) -> None:
+    """Register what fills the page."""
+
+    @registry.card(MAP)
+    def by_hour(view: View) -> Any:
+        found = view.query(hourly, view.scope)
+        if not found.total:
+            return absent(view, found.last_recorded_us)
+        figure = heatmap.hourly(found)
+        return [
+            longer_ranges(view, _LEAST_DAYS),
+            graph(
+                figure,
+                name=MAP,
+                height=_MAP_HEIGHT,
+                zoom=True,
+                label="Requests by hour of the day and by day",
+            ),
+            caption(view, found.total, "by weeks" if found.by_week else ""),
+        ]
+
+    @registry.card(TYPICAL)
+    def typical(view: View) -> Any:
+        found = view.query(hourly, view.scope)
+        if not found.total:
+            return None
+        before = view.query(hourly, view.compare) if view.compare else None
+        compared = against(view) if before and before.total else ""
+        return [
+            graph(bars.by_hour_of_day(found, before), name=TYPICAL, height=_TYPICAL_HEIGHT,
+                  label="Mean requests per hour by hour of the day"),
+            caption(view, found.total, compared),
+        ]  # fmt: skip
+
+    on_click(registry, MAP, clicked_hour)
+
+
+def clicked_hour(view: View, point: dict[str, Any]) -> str | None:
+    """Return the requests of an hour; of a week, the week by days.
+
+    Wall-clock times, since that is what was clicked: an hour that comes twice is both of them.
+    """
+    try:
+        day, hour = date.fromisoformat(str(point["x"])[:10]), int(point["y"])
+    except (KeyError, ValueError):
+        return None
+    if view.query(hourly, view.scope).by_week:
+        return view.href(view.path, start=str(day), end=str(day + timedelta(days=6)))
+    path = "/requests" if view.endpoint_id is None else f"/endpoint/{view.endpoint_id}/requests"
+    end = f"{day}T{hour + 1:02d}:00" if hour < 23 else f"{day + timedelta(days=1)}T00:00"  # noqa: PLR2004 - the last hour
+    return view.href(path, start=f"{day}T{hour:02d}:00", end=end)
+
+
+def rows(view: View) -> Iterable[Sequence[Any]]:
+    """Return the heat map line by line."""
+    found: Hourly = view.query(hourly, view.scope)
+    for i, column in enumerate(found.columns):
+        for hour, (counts, minutes) in enumerate(zip(found.n, found.minutes, strict=True)):
+            if counts[i] is not None:
+                yield column.isoformat(), hour, minutes[i], counts[i]
+
+
+TABLE = Table("hourly", ("day", "hour", "minutes", "requests"), rows)
+PAGE = Page(
+    path="/hourly_load",
+    title=TITLE,
+    layout=layout,
+    register=register,
+    section="dashboard",
+    key="h",
+    icon="hourly",
+    table=TABLE,
+)

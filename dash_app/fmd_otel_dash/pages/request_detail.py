@@ -1,0 +1,120 @@
+"""One request: what is known of it, and how it compares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dash import html
+
+from fmd_otel_dash import formatting
+from fmd_otel_dash.components import card, empty, icon, page, plain_table
+from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.pages.endpoint_status import meaning
+from fmd_otel_dash.queries.requests import RequestDetail, request_detail
+from fmd_otel_dash.queries.scope import local_time
+from fmd_otel_dash.router import Page
+
+if TYPE_CHECKING:
+    from fmd_otel_dash.registry import Registry
+    from fmd_otel_dash.view import View
+
+DETAIL = "request-detail"
+_WORTH_SAYING = 0.5
+
+
+def layout(_view: View) -> Any:
+    """Return the page without data."""
+    return page("Request", card(DETAIL, kind="table", height=420))
+
+
+def register(registry: Registry) -> None:
+    """Register what fills the page."""
+
+    @registry.card(DETAIL)
+    def detail(view: View) -> Any:
+        found = view.query(request_detail, view.params.get("key", ""))
+        if found is None:
+            return empty(
+                "There is no such request",
+                "It may be older than what is kept.",
+                html.A("All requests", href=view.href("/requests"), className="fmd-button"),
+            )
+        return [_headline(found), plain_table(("", ""), _facts(view, found))]
+
+
+def _headline(found: RequestDetail) -> Any:
+    row = found.row
+    return html.Div(
+        [
+            html.Span(row.status, className=f"fmd-status s{row.status // 100}", title=meaning(row.status)),
+            html.Strong([row.method, " ", html.Bdi(row.endpoint.route or row.endpoint.name)]),
+            html.Span(formatting.duration(row.duration_us), className="fmd-request-time"),
+            html.Span(_placed(found), className="fmd-subtitle"),
+        ],
+        className="fmd-endpoint-head",
+    )
+
+
+def _placed(found: RequestDetail) -> str:
+    """Return how the request compares with its neighbours, in words."""
+    share = found.slower_than
+    if share is None or found.n < 2:  # noqa: PLR2004 - itself alone
+        return ""
+    words = (
+        f"slower than {formatting.percent(share)}"
+        if share >= _WORTH_SAYING
+        else f"faster than {formatting.percent(1 - share)}"
+    )
+    return f"{words} of the {found.n:,} requests to this endpoint within half a day of it"
+
+
+def _facts(view: View, found: RequestDetail) -> list[tuple[Any, Any]]:
+    row = found.row
+    local = local_time(row.ts_us, view.scope.zone)
+    listed = f"/endpoint/{row.endpoint.id}/requests"
+
+    def same(name: str, value: str | None) -> Any:
+        if not value:
+            return formatting.NONE
+        return [html.Bdi(value), " ", html.A("others", href=view.href(listed, **{name: value}))]
+
+    facts: list[tuple[Any, Any]] = [
+        ("Endpoint", html.A(html.Bdi(row.endpoint.name), href=view.href(f"/endpoint/{row.endpoint.id}"))),
+        ("Service", row.endpoint.service),
+        ("Time", f"{local:%A %-d %B %Y, %H:%M:%S}.{local.microsecond:06d} ({view.scope.tz})"),
+        ("Status", f"{row.status} {meaning(row.status)}"),
+        ("Duration", f"{formatting.duration(row.duration_us)} ({row.duration_us:,} µs)"),
+    ]
+    if row.headers_us is not None:
+        facts.append(("Until the headers", formatting.duration(row.headers_us)))
+    return [
+        *facts,
+        ("Version", same("v", row.version)),
+        ("User", same("user", row.user)),
+        ("IP address", same("ip", row.ip)),
+        (
+            "Trace",
+            [
+                _copyable(row.trace_id),
+                " ",
+                html.A("in all endpoints", href=view.href("/requests", trace=row.trace_id)),
+            ],
+        ),
+        ("Span", _copyable(row.span_id)),
+    ]
+
+
+def _copyable(text: str) -> Any:
+    # One element, not a list: lists within lists of children are more than React takes.
+    return html.Span(
+        [
+            html.Code(text),
+            html.Button(
+                icon("copy", size=14), className="fmd-link-button fmd-copy", type="button", title="Copy",
+                **attributes(data_copy=text, aria_label="Copy"),
+            ),
+        ]
+    )  # fmt: skip
+
+
+PAGE = Page(path="/request/<key>", title="Request", layout=layout, register=register)

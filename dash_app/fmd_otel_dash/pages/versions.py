@@ -1,0 +1,164 @@
+"""Multi Version API Utilization: what each deployed version serves, and how well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fmd_otel_dash import formatting
+from fmd_otel_dash.components import card, column, data_grid, graph, link, number, page
+from fmd_otel_dash.figures import boxes, heatmap
+from fmd_otel_dash.pages.common import absent, caption, export, on_click
+from fmd_otel_dash.queries.scope import local_time
+from fmd_otel_dash.queries.versions import Deployment, deployments, utilization
+from fmd_otel_dash.router import Page
+from fmd_otel_dash.tables import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from fmd_otel_dash.registry import Registry
+    from fmd_otel_dash.view import View
+
+TITLE = "Multi Version API Utilization"
+SHARES = "versions-shares"
+DEPLOYMENTS = "versions-deployments"
+GRID = "deployments-grid"
+_ROW_HEIGHT = 26
+_MOST_ENDPOINTS = 25
+
+
+def layout(view: View) -> Any:
+    """Return the page without data."""
+    return page(
+        TITLE,
+        card(
+            DEPLOYMENTS,
+            "Deployments",
+            hint="Every version that served in the range, and how its p95 differs from the one before.",
+            actions=[export(view)],
+            kind="table",
+            height=180,
+        ),
+        card(
+            SHARES,
+            "What each version is asked for",
+            hint="Share of a version's requests that went to an endpoint: a column adds up to 100 %. "
+            "Click a cell for its requests.",
+            height=420,
+        ),
+        subtitle="What each deployed version serves, and how well",
+    )
+
+
+def register(registry: Registry) -> None:
+    """Register what fills the page."""
+
+    @registry.card(DEPLOYMENTS)
+    def table(view: View) -> Any:
+        found = view.query(deployments, view.scope)
+        if not found.deployments:
+            return absent(view, found.last_recorded_us)
+        several = len({one.version.service for one in found.deployments}) > 1
+        return [
+            data_grid(GRID, columns(several=several), [row(view, one) for one in found.deployments]),
+            caption(view, found.n),
+        ]
+
+    @registry.card(SHARES)
+    def shares(view: View) -> Any:
+        found = view.query(utilization, view.scope)
+        if not found.endpoints:
+            return None
+        shown = min(len(found.endpoints), _MOST_ENDPOINTS)
+        hidden = len(found.endpoints) - shown
+        return [
+            graph(
+                heatmap.utilization(found, max_endpoints=_MOST_ENDPOINTS),
+                name=SHARES,
+                height=70 + _ROW_HEIGHT * shown,
+                label="Share of each version's requests by endpoint",
+            ),
+            caption(view, sum(found.totals), f"{hidden} quieter endpoints are in the CSV" if hidden else ""),
+        ]
+
+    on_click(registry, SHARES, clicked_share)
+
+
+def clicked_share(view: View, point: dict[str, Any]) -> str | None:
+    """Return the requests of an endpoint under a version."""
+    found = view.query(utilization, view.scope)
+    first = max(0, len(found.versions) - heatmap.MAX_VERSIONS)
+    try:
+        endpoint, version = found.endpoints[int(point["y"])], found.versions[first + int(point["x"])]
+    except (KeyError, ValueError, IndexError):
+        return None
+    return view.href(f"/endpoint/{endpoint.id}/requests", v=version.name)
+
+
+def row(view: View, one: Deployment) -> dict[str, Any]:
+    """Return one line of the table of deployments."""
+    moved = one.change
+    delta = formatting.measured_change(moved) if moved else None
+    path = "/requests" if view.endpoint_id is None else f"/endpoint/{view.endpoint_id}/requests"
+    return {
+        "id": one.version.id,
+        "service": one.version.service,
+        "version": one.version.name,
+        "href": view.href(path, v=one.version.name),
+        "first": one.version.first_us,
+        "firstText": f"{local_time(one.version.first_us, view.scope.zone):%Y-%m-%d %H:%M}",
+        "n": one.n,
+        "errors": one.error_rate,
+        "errorsText": formatting.percent(one.error_rate),
+        "clientErrors": one.client_errors,
+        "p50": one.p50_us,
+        "p50Text": formatting.duration(one.p50_us),
+        "p95": one.p95_us,
+        "p95Text": formatting.duration(one.p95_us),
+        "change": moved.ratio if moved else None,
+        "changeText": f"{delta.arrow} {delta.text}".strip() if delta else formatting.NONE,
+        "changeTone": delta.tone if delta else "neutral",
+        "changeHint": boxes.change_text(moved, one.predecessor),
+    }
+
+
+def columns(*, several: bool) -> list[dict[str, Any]]:
+    """Return the columns of a table of deployments."""
+    narrow = {"narrow": True}
+    return [
+        link("version", "Version", width=150, minWidth=90, context=narrow),
+        column("service", "Service", width=130, hide=not several, context={} if several else {"off": True}),
+        number("first", "First seen", shown="firstText", width=150, sort="desc"),
+        number("n", "Requests", width=96, context=narrow),
+        number("errors", "Errors", shown="errorsText", width=84, cellRenderer="FmdErrors"),
+        number("p50", "p50", shown="p50Text", width=88),
+        number("p95", "p95", shown="p95Text", width=88, context=narrow),
+        number("change", "p95 change", shown="changeText", width=112, cellRenderer="FmdChange",
+               context=narrow),
+        column("changeHint", "Against the version before", flex=1, minWidth=160, sortable=False,
+               cellClass="fmd-faint fmd-after", headerClass="fmd-after"),
+    ]  # fmt: skip
+
+
+def rows(view: View) -> Iterable[Sequence[Any]]:
+    """Return which version served what, line by line."""
+    found = view.query(utilization, view.scope)
+    for endpoint, counts, shares in zip(found.endpoints, found.n, found.shares, strict=True):
+        for version, n, share in zip(found.versions, counts, shares, strict=True):
+            first = local_time(version.first_us, view.scope.zone).isoformat()
+            yield version.service, version.name, first, endpoint.name, n, round(share, 6)
+
+
+TABLE = Table(
+    "versions", ("service", "version", "first_seen", "endpoint", "requests", "share_of_version"), rows
+)
+PAGE = Page(
+    path="/multi_version",
+    title=TITLE,
+    layout=layout,
+    register=register,
+    section="dashboard",
+    key="v",
+    icon="versions",
+    table=TABLE,
+)
