@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from flask import request
 from flask_compress import Compress
 
 from fmd_otel_dash.headers import YEAR_S
 
 if TYPE_CHECKING:
-    from flask import Flask, Request
+    from flask import Flask, Request, Response
 
 _STATIC = ("/assets/", "/_dash-component-suites/")
 _MAX_ENTRIES = 200
@@ -45,6 +47,16 @@ def compress(server: Flask) -> None:
         COMPRESS_CACHE_KEY=cache_key,
         COMPRESS_BR_LEVEL=5,
         COMPRESS_MIN_SIZE=1000,
+        COMPRESS_STREAMS=False,
         SEND_FILE_MAX_AGE_DEFAULT=YEAR_S,
     )
     Compress(server)
+    server.after_request(_whole)
+
+
+def _whole(response: Response) -> Response:
+    """Read a file that is about to be sent: streams would be compressed anew each time, or not at all."""
+    if response.is_streamed and response.status_code == HTTPStatus.OK and cache_key(request):
+        response.direct_passthrough = False
+        response.set_data(response.get_data())
+    return response

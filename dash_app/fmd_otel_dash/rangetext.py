@@ -73,14 +73,17 @@ def moment_us(
         started: knows when a version first served.
     """
     text = text.strip()
+    outside = f"“{_short(text)}” lies outside the years 1970 to 9998."
     try:
         us = _moment_us(text, now_us, zone, started, end=end)
-    except (OverflowError, ValueError) as error:
-        if isinstance(error, RangeError):
-            raise
+    except RangeError:
+        raise
+    except OverflowError:
+        raise RangeError(outside) from None
+    except ValueError:
         raise RangeError(f"“{_short(text)}” is not a time. {EXAMPLES}") from None
     if not 0 <= us <= _MAX_US:
-        raise RangeError(f"“{_short(text)}” lies outside the years 1970 to 9998.")
+        raise RangeError(outside)
     return us
 
 

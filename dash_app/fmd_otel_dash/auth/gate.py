@@ -89,8 +89,8 @@ def refuse_foreign() -> None:
     if origin is None:
         return  # no browser, or one that sends no cross-site cookie either (SameSite=Lax)
     # A proxy may have changed Host, and says so; a web page cannot set that header without being asked first.
-    ours = {request.host, request.headers.get("X-Forwarded-Host", "").partition(",")[0].strip()}
-    if urlsplit(origin).netloc not in ours:
+    ours = {request.host, request.headers.get("X-Forwarded-Host", "").partition(",")[0].strip()} - {""}
+    if urlsplit(origin).netloc not in ours:  # "null" names nobody
         raise Forbidden(
             f"This request came from {origin}, but the dashboard was reached as {request.host}. "
             "If a proxy stands between, let it pass on the Host header."
