@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import signal
 import socket
+import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,6 +18,7 @@ from fmd_otel.composition import load_settings
 from fmd_otel_exporter.errors import FmdOtelError, SettingsError, safe_url
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from types import FrameType
 
     from fmd_otel_dash.settings import DashboardSettings
@@ -95,7 +98,8 @@ def _serve(settings: DashboardSettings, host: str, port: int) -> None:
 
     from fmd_otel_dash import create_wsgi, setup_path  # noqa: PLC0415 # the same
 
-    application = create_wsgi(settings)
+    with _untraced():
+        application = create_wsgi(settings)
     # The port before the database: a set-up link is of no use where nobody listens.
     try:
         server: Any = waitress.create_server(application, host=host, port=port, threads=8, ident="fmd-otel")
@@ -115,6 +119,15 @@ def _serve(settings: DashboardSettings, host: str, port: int) -> None:
         click.echo("")
     finally:
         server.close()
+
+
+def _untraced() -> AbstractContextManager[None]:
+    """Keep the dashboard from being traced where zero-code instrumentation is active in this process too."""
+    if "opentelemetry.instrumentation.flask" not in sys.modules:
+        return nullcontext()
+    from fmd_otel.otel_internals import plain_flask  # noqa: PLC0415 # not for every dashboard
+
+    return plain_flask()
 
 
 def _address(server: Any, host: str) -> str:
