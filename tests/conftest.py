@@ -1,7 +1,7 @@
 """What all tests share: how a test asks for what a machine may lack, and how loudly that is said.
 
 A test that needs a browser or a database server takes the fixture for it, or calls ``pytest.skip`` with the
-remedy. Where ``FMD_OTEL_REQUIRE_ALL`` is set, as in continuous integration, every skip is a failure: nothing
+remedy. Where ``REQUIRE_ALL_TESTS`` is set, as in continuous integration, every skip is a failure: nothing
 goes untested unnoticed.
 """
 
@@ -32,7 +32,7 @@ def chromium() -> str:
 
 
 def _nothing_may_be_skipped() -> bool:
-    return os.environ.get("FMD_OTEL_REQUIRE_ALL", "").lower() not in {"", "0", "false"}
+    return os.environ.get("REQUIRE_ALL_TESTS", "").lower() not in {"", "0", "false"}
 
 
 def _as_failure(report: pytest.TestReport | pytest.CollectReport) -> None:
@@ -40,7 +40,7 @@ def _as_failure(report: pytest.TestReport | pytest.CollectReport) -> None:
     if report.skipped and not hasattr(report, "wasxfail") and _nothing_may_be_skipped():
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
-        report.longrepr = f"FMD_OTEL_REQUIRE_ALL is set, but this was skipped. {reason}"
+        report.longrepr = f"REQUIRE_ALL_TESTS is set, but this was skipped. {reason}"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -35,7 +35,7 @@ def run_pytest(folder: Path, **environment: str) -> subprocess.CompletedProcess[
             folder,
             folder,
         ],
-        env={**os.environ, "FMD_OTEL_REQUIRE_ALL": "", **environment},
+        env={**os.environ, "REQUIRE_ALL_TESTS": "", **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -50,7 +50,7 @@ def test_a_skip_names_its_remedy_at_the_end(tmp_path: Path) -> None:
 
 
 def test_a_skip_fails_where_nothing_may_be_missing(tmp_path: Path) -> None:
-    done = run_pytest(tmp_path, FMD_OTEL_REQUIRE_ALL="1")
+    done = run_pytest(tmp_path, REQUIRE_ALL_TESTS="1")
     assert done.returncode == 1
     assert "1 failed, 1 xfailed" in done.stdout
     assert "needs a teapot" in done.stdout
@@ -58,6 +58,6 @@ def test_a_skip_fails_where_nothing_may_be_missing(tmp_path: Path) -> None:
 
 def test_a_module_that_skips_itself_fails_too(tmp_path: Path) -> None:
     (tmp_path / "test_module.py").write_text("import pytest\npytest.importorskip('no_such_module')\n")
-    done = run_pytest(tmp_path, FMD_OTEL_REQUIRE_ALL="1")
+    done = run_pytest(tmp_path, REQUIRE_ALL_TESTS="1")
     assert done.returncode != 0
     assert "no_such_module" in done.stdout
