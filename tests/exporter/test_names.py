@@ -66,3 +66,15 @@ def test_a_name_keeps_what_it_is_when_it_fits():
     assert storable("shop.cart", 255) == "shop.cart"
     assert storable("ü" * 255, 255) == "ü" * 255
     assert storable(3, 255) == "3"
+
+
+@pytest.mark.parametrize("length", [4, 16, 255])
+def test_no_name_is_longer_than_its_column(length: int):
+    names = {storable(name, length) for name in ("x" * 300 + "1", "x" * 300 + "2")}
+    assert {len(name) for name in names} == {length}
+    assert len(names) == 2
+
+
+def test_spaces_at_the_end_make_no_other_name():
+    assert storable("ada  ", 255) == storable("ada", 255) == "ada"
+    assert storable(" ada\t", 255) == " ada\t"
