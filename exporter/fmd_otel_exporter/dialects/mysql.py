@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import NullPool
 
 from fmd_otel_exporter.dialects import server as say
-from fmd_otel_exporter.dialects.mysql_rows import InsertRows, UpdateRows
+from fmd_otel_exporter.dialects.mysql_rows import InsertRows, UpdateRows, send_rows
 from fmd_otel_exporter.dialects.server import Server, missing_driver, require_driver, server_of
 from fmd_otel_exporter.errors import StorageError, safe_url
 from fmd_otel_exporter.migrations import version_table
@@ -102,6 +102,8 @@ class MysqlDialect:
             return _connect(arguments, transactions)
 
         event.listen(engine, "do_connect", connect)
+        event.listen(engine, "do_execute", send_rows)
+        event.listen(engine, "do_executemany", send_rows)
         return engine
 
     # Start

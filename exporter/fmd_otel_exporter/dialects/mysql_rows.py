@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, Connection, Table
 
+_BYTES_AN_UPDATE = 500
+"""More than a row of an update takes, with its numbers in every change."""
+_SENDER = "fmd_otel_sender"
+"""Execution option: what writes the rows of this statement."""
+
 
 class InsertRows:
     """Inserts rows, or does something else where the key exists."""
@@ -35,8 +40,12 @@ class InsertRows:
         self._columns = list(table.columns)
 
     def run(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
-        """Send all rows, in as few statements as the server takes."""
-        driver: Any = connection.connection.dbapi_connection
+        """Send all rows."""
+        run_by(self, connection, f"{self._prefix}(..){self._suffix}", rows)
+
+    def send(self, cursor: Any, rows: list[tuple[Any, ...]]) -> None:
+        """Write and send them, in as few statements as the server takes."""
+        driver = cursor.connection
         writers = [_writer(column, driver.escape) for column in self._columns]
         texts = [
             "(" + ",".join([write(value) for write, value in zip(writers, row, strict=True)]) + ")"
@@ -44,7 +53,7 @@ class InsertRows:
         ]
         room = driver.most_bytes - len(self._prefix) - len(self._suffix)
         for chunk in chunks(texts, room):
-            execute(connection, f"{self._prefix}{','.join(chunk)}{self._suffix}")
+            cursor.execute(f"{self._prefix}{','.join(chunk)}{self._suffix}")
 
 
 class UpdateRows:
@@ -60,8 +69,7 @@ class UpdateRows:
         add: Sequence[str],
     ) -> None:
         """Prepare for a table."""
-        quote = connection.dialect.identifier_preparer
-        self._table = quote.format_table(table)
+        self._table = connection.dialect.identifier_preparer.format_table(table)
         self._key = next(iter(table.primary_key)).name
         self._changes = [
             *(f"{each} = LEAST(COALESCE({each}, {{new}}), {{new}})" for each in least),
@@ -70,19 +78,21 @@ class UpdateRows:
         ]
 
     def run(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
-        """Send all rows; the server takes them in the order of the key."""
-        most = connection.connection.dbapi_connection.most_bytes  # type: ignore[union-attr]  # ours has it
-        step = max(most // 1000, 1)
+        """Send all rows."""
+        run_by(self, connection, f"UPDATE {self._table} SET {', '.join(self._changes)}", rows)  # noqa: S608 # names of the schema
+
+    def send(self, cursor: Any, rows: list[tuple[Any, ...]]) -> None:
+        """Write and send them; the server takes them in the order of the key."""
+        step = max(cursor.connection.most_bytes // _BYTES_AN_UPDATE, 1)
         for start in range(0, len(rows), step):
             keys, *columns = zip(*rows[start : start + step], strict=True)
             changes = [
                 change.format(new=self._by_key(keys, values))
                 for change, values in zip(self._changes, columns, strict=True)
             ]
-            execute(
-                connection,
-                f"UPDATE {self._table} SET {', '.join(changes)} "  # noqa: S608 # numbers and names of the schema
-                f"WHERE {self._key} IN ({','.join(map(_number, keys))}) ORDER BY {self._key}",
+            cursor.execute(
+                f"UPDATE {self._table} SET {', '.join(changes)} "  # noqa: S608 # numbers, and names of the schema
+                f"WHERE {self._key} IN ({','.join(map(_number, keys))}) ORDER BY {self._key}"
             )
 
     def _by_key(self, keys: Iterable[Any], values: Iterable[Any]) -> str:
@@ -90,6 +100,21 @@ class UpdateRows:
             f"WHEN {_number(key)} THEN {_number(value)}" for key, value in zip(keys, values, strict=True)
         ]
         return f"CASE {self._key} {' '.join(cases)} END"
+
+
+def run_by(sender: InsertRows | UpdateRows, connection: Connection, shown: str, rows: list[Any]) -> None:
+    """Run through SQLAlchemy, which knows what to do about errors; it sees no values, and so shows none."""
+    if rows:
+        connection.exec_driver_sql(shown, rows, execution_options={_SENDER: sender})
+
+
+def send_rows(cursor: Any, statement: str, parameters: Any, context: Any) -> bool | None:  # noqa: ARG001 # SQLAlchemy's signature
+    """Let the sender send, as a listener to SQLAlchemy's execution of statements."""
+    sender = context.execution_options.get(_SENDER)
+    if sender is None:
+        return None  # SQLAlchemy goes on as usual
+    sender.send(cursor, [parameters] if isinstance(parameters, tuple) else parameters)
+    return True
 
 
 def chunks(texts: Sequence[str], room: int) -> Iterator[Sequence[str]]:
@@ -103,11 +128,6 @@ def chunks(texts: Sequence[str], room: int) -> Iterator[Sequence[str]]:
         used += needed
     if start < len(texts):
         yield texts[start:]
-
-
-def execute(connection: Connection, sql: str) -> None:
-    """Run SQL that takes no parameters, whatever percent signs are in it."""
-    connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
 
 
 _number = "%d".__mod__
