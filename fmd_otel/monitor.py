@@ -69,6 +69,8 @@ class Monitor:
         self.guard = Guard()
         # As many as the application has endpoints; made-up URLs match none.
         self._known: dict[str, KnownEndpoint] = {}
+        self._announced: set[str] = set()
+        self._is_complete = False
 
     def setting_changed(self, name: str, value: Any) -> None:
         """Obey an assignment to ``fmd_otel.config``."""
@@ -79,6 +81,8 @@ class Monitor:
         if self.excluded is not None and self.excluded.url_disabled(request.url):
             state.done = True
             return
+        if not self._is_complete:
+            self._announce_late_routes()
         rule = request.url_rule
         span_attributes: dict[str, Any]
         if rule is None:
@@ -104,6 +108,8 @@ class Monitor:
                 state.group_by = group = self._group()
                 if group is not None:
                     span_attributes[attributes.GROUP_BY] = group
+        else:
+            state.ip = None
         span = environ.get(SPAN_KEY)
         if span is not None:
             context = span.get_span_context()
@@ -112,8 +118,21 @@ class Monitor:
             span.set_attributes(span_attributes)
 
     def announce(self) -> None:
-        """Tell the pipeline every endpoint of the application."""
-        self.pipeline.announce(tuple(endpoint_infos(self.app, self.service)))
+        """Tell the pipeline every endpoint of the application that it does not know yet."""
+        infos = [
+            info for info in endpoint_infos(self.app, self.service) if info.endpoint not in self._announced
+        ]
+        if infos:
+            known.update(info.endpoint for info in infos)
+            self.pipeline.announce(infos)
+
+    def _announce_late_routes(self) -> None:
+        """Do it again at the first request: many applications add routes after they are instrumented."""
+        self._is_complete = True
+        try:
+            self.announce()
+        except Exception as error:  # noqa: BLE001 # nothing of ours may reach the request
+            self.guard.failed("announcement", error)
 
     def _learn(self, endpoint: str) -> KnownEndpoint:
         blueprint = endpoint.rpartition(".")[0] or None

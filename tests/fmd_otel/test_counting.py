@@ -359,13 +359,21 @@ def test_every_endpoint_is_announced_before_its_first_request(app, watch):
     assert infos["bp.view"].route == "/bp"
 
 
+def test_routes_added_after_attaching_are_announced_with_the_first_request(app, watch):
+    watched = watch(app)
+    app.add_url_rule("/late", "late", lambda: "x")
+    app.test_client().get("/")
+    app.test_client().get("/")
+    assert [info.endpoint for info in watched.sink.infos] == ["static", "index", "late"]
+
+
 def test_level_0_leaves_out_who_asked(app, watch):
     calls = []
     watched = watch(app, group_by=lambda: calls.append(1) or "user")
     watched.sink.levels["shop", "index"] = 0
     app.test_client().get("/")
     record = watched.sink.only
-    assert (record.level, record.group_by, calls) == (0, None, [])
+    assert (record.level, record.group_by, record.ip, calls) == (0, None, None, [])
     assert watched.span().attributes["fmd.recorded"] is True
 
 
