@@ -119,9 +119,8 @@ class Monitor:
 
     def announce(self) -> None:
         """Tell the pipeline every endpoint of the application that it does not know yet."""
-        infos = [
-            info for info in endpoint_infos(self.app, self.service) if info.endpoint not in self._announced
-        ]
+        known = self._announced
+        infos = [info for info in endpoint_infos(self.app, self.service) if info.endpoint not in known]
         if infos:
             known.update(info.endpoint for info in infos)
             self.pipeline.announce(infos)
