@@ -109,8 +109,8 @@ def by_hour_of_day(found: Hourly, before: Hourly | None) -> Figure:
                 "x": list(range(24)),
                 "y": _hourly_means(before),
                 "line": GHOST_LINE | {"shape": "hvh"},
-                "name": "Comparison",
-                "hovertemplate": "Comparison: %{y:,.4~g} requests an hour<extra></extra>",
+                "name": "Before",
+                "hovertemplate": "Before: %{y:,.4~g} requests an hour<extra></extra>",
             }
         )
     return {
@@ -180,7 +180,7 @@ def _ghost(found: Daily, before: Daily, days: Sequence[str]) -> dict[str, Any]:
         "y": shown,
         "text": [f"{day:%a} {day.day} {day:%b}" for day in before.days[: len(shown)]],
         "line": GHOST_LINE,
-        "name": "Comparison",
+        "name": "Before",
         "hovertemplate": "%{y:,} on %{text}",
     }
 

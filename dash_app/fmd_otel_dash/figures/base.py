@@ -113,7 +113,9 @@ def time_axis(scope: Scope, **options: Any) -> dict[str, Any]:
         {"dtickrange": [_DAY_MS, None], "value": "%-d %b\n%Y"},
     ]
     ends = [wall(us, scope.zone) for us in (scope.start_us, scope.end_us)]
-    return axis(type="date", showgrid=False, range=ends, tickformatstops=stops, nticks=10, **options)
+    return axis(
+        type="date", showgrid=False, range=ends, tickformatstops=stops, nticks=7, tickangle=0, **options
+    )
 
 
 def day_ticks(days: Sequence[date], most: int = 14) -> dict[str, list[str]]:

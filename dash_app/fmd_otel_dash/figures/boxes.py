@@ -63,6 +63,7 @@ def endpoints(rows: Sequence[EndpointPerformance], *, log: bool) -> Figure:
             "boxmode": "overlay",
             "showlegend": False,
             "hovermode": "y",
+            "hoverdistance": -1,
             "xaxis": _duration_axis(min(values[0], default=1), longest(values[1]), log=log) | {"side": "top"},
             "yaxis": axis(
                 showgrid=False,
@@ -114,6 +115,7 @@ def versions(rows: Sequence[Deployment], *, log: bool = False) -> Figure:
         "layout": {
             "showlegend": False,
             "hovermode": "x",
+            "hoverdistance": -1,
             "xaxis": axis(
                 showgrid=False,
                 range=[-0.6, len(rows) - 0.4],

@@ -111,7 +111,7 @@ def utilization(found: Utilization, *, max_endpoints: int = 25) -> Figure:
         "showscale": False,
     }
     if len(versions) <= _TEXT_COLUMNS:
-        text = [[formatting.percent(share) for share in row] for row in shares]
+        text = [[_short(share) for share in row] for row in shares]
         trace |= {"text": text, "texttemplate": "%{text}", "textfont": {"size": 11}}
     figure: Figure = {
         "data": [trace],
@@ -172,6 +172,11 @@ def durations(found: Timeline) -> Figure:
             "margin": MARGIN,
         },
     }
+
+
+def _short(share: float) -> str:
+    """Return a share as a percentage without its sign: four characters are what fits on a telephone."""
+    return "" if share == 0 else "< .1" if share < 0.001 else f"{share * 100:.1f}"  # noqa: PLR2004 - what is printed
 
 
 def band_us(middle_us: float) -> tuple[float, float]:

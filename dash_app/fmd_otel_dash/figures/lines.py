@@ -60,7 +60,7 @@ def traffic(found: Timeline, before: Timeline | None) -> Figure:
         traces += _ghost(
             found,
             before,
-            "Comparison",
+            "Before",
             lambda point: _rate(point.counts.n, point, seconds),
             "%{y:,.3~g} " + unit,
         )
@@ -107,7 +107,7 @@ def durations(found: Timeline, before: Timeline | None) -> Figure:
         traces += _ghost(
             found,
             before,
-            "p95, comparison",
+            "p95 before",
             lambda point: significant(point.p95_us / size_us) if point.p95_us is not None else None,
             "%{y:,.3~g} " + unit,
         )

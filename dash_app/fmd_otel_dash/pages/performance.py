@@ -135,14 +135,15 @@ def row(view: View, one: EndpointPerformance) -> dict[str, Any]:
 def _columns(*, compare: bool) -> list[dict[str, Any]]:
     narrow = {"narrow": True}
     return [
-        column("name", "Endpoint", cellRenderer="FmdEndpoint", flex=1, minWidth=160, context=narrow),
+        column("name", "Endpoint", cellRenderer="FmdEndpoint", flex=1, minWidth=150, context=narrow),
         number("n", "Requests", width=96),
         number("p50", "p50", shown="p50Text", width=88),
         number("p95", "p95", shown="p95Text", width=88, sort="desc", context=narrow),
         number("p99", "p99", shown="p99Text", width=88),
         number(
-            "change", "p95 change", shown="changeText", width=112, cellRenderer="FmdChange", hide=not compare,
+            "change", "Change", shown="changeText", width=84, cellRenderer="FmdChange", hide=not compare,
             tooltipField="changeHint", context=narrow if compare else {"off": True},
+            headerTooltip="Of p95, against the comparison",
         ),
         number("share", "Time spent", shown="shareText", width=130, cellRenderer="FmdShare"),
     ]  # fmt: skip

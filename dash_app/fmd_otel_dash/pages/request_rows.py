@@ -65,11 +65,13 @@ def grid(view: View, grid_id: str, rows: Sequence[RequestRow], *, endpoints: boo
 def line(view: View, row: RequestRow) -> dict[str, Any]:
     """Return one line."""
     local = local_time(row.ts_us, view.scope.zone)
+    this_year = local.year == local_time(view.now_us, view.scope.zone).year
+    year = "" if this_year else f" {local.year}"
     return {
         "id": row.key,
         "href": view.href(f"/request/{row.key}"),
         "ts": row.ts_us,
-        "time": f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03d}",
+        "time": f"{local.day} {local:%b}{year} {local:%H:%M:%S}.{local.microsecond // 1000:03d}",
         "status": row.status,
         "method": row.method,
         "name": row.endpoint.name,
@@ -87,12 +89,12 @@ def line(view: View, row: RequestRow) -> dict[str, Any]:
 def _columns(*, endpoints: bool) -> list[dict[str, Any]]:
     narrow = {"narrow": True}
     return [
-        link("time", "Time", width=186, minWidth=150, context=narrow),
-        column("status", "Status", width=82, cellRenderer="FmdStatus", context=narrow),
+        link("time", "Time", width=166, minWidth=150, context=narrow),
+        column("status", "Status", width=70, cellRenderer="FmdStatus", context=narrow),
         column("method", "Method", width=82),
         column("name", "Endpoint", flex=1, minWidth=140, cellRenderer="FmdEndpoint", hide=not endpoints,
                context={} if endpoints else {"off": True}),
-        number("duration", "Duration", shown="durationText", width=100, context=narrow),
+        number("duration", "Duration", shown="durationText", width=92, context=narrow),
         column("version", "Version", width=122, cellClass="fmd-after", headerClass="fmd-after"),
         column("user", "User", width=130, **({} if endpoints else {"flex": 1})),
         column("ip", "IP", width=130),

@@ -78,7 +78,12 @@ def register(registry: Registry) -> None:
                 height=70 + _ROW_HEIGHT * shown,
                 label="Share of each version's requests by endpoint",
             ),
-            caption(view, sum(found.totals), f"{hidden} quieter endpoints are in the CSV" if hidden else ""),
+            caption(
+                view,
+                sum(found.totals),
+                "percent of a version's requests",
+                f"{hidden} quieter endpoints are in the CSV" if hidden else "",
+            ),
         ]
 
     on_click(registry, SHARES, clicked_share)
@@ -126,15 +131,15 @@ def columns(*, several: bool) -> list[dict[str, Any]]:
     """Return the columns of a table of deployments."""
     narrow = {"narrow": True}
     return [
-        link("version", "Version", width=150, minWidth=90, context=narrow),
+        link("version", "Version", width=104, minWidth=80, context=narrow),
         column("service", "Service", width=130, hide=not several, context={} if several else {"off": True}),
         number("first", "First seen", shown="firstText", width=150, sort="desc"),
-        number("n", "Requests", width=96, context=narrow),
+        number("n", "Requests", width=82, context=narrow),
         number("errors", "Errors", shown="errorsText", width=84, cellRenderer="FmdErrors"),
         number("p50", "p50", shown="p50Text", width=88),
-        number("p95", "p95", shown="p95Text", width=88, context=narrow),
-        number("change", "p95 change", shown="changeText", width=112, cellRenderer="FmdChange",
-               context=narrow),
+        number("p95", "p95", shown="p95Text", width=76, context=narrow),
+        number("change", "Change", shown="changeText", width=76, cellRenderer="FmdChange", context=narrow,
+               headerTooltip="Of p95, against the version before"),
         column("changeHint", "Against the version before", flex=1, minWidth=160, sortable=False,
                cellClass="fmd-faint fmd-after", headerClass="fmd-after"),
     ]  # fmt: skip

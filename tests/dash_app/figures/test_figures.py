@@ -63,7 +63,7 @@ def test_days_are_stacked_with_the_rest_in_grey(checked, daily_of):
 
     names = [trace.get("name") for trace in figure["data"]]
     assert "31 others" in names
-    assert "Comparison" in names
+    assert "Before" in names
 
 
 def test_endpoints_of_one_colour_are_told_apart_by_a_pattern(checked, daily_of):
