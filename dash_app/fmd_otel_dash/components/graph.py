@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 _CLEAR = "rgba(0,0,0,0)"
 _CONFIG = {
     "displaylogo": False,
+    # Nothing of a chart leaves this machine: no button that uploads it, and no address to upload it to.
+    "plotlyServerURL": "",
     "responsive": True,
     "doubleClick": False,
     "scrollZoom": False,
     "modeBarButtonsToRemove": [
-        "zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "resetScale2d",
+        "sendChartToCloud", "zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "resetScale2d",
     ],
     "toImageButtonOptions": {"format": "svg", "scale": 1},
 }  # fmt: skip
