@@ -23,7 +23,8 @@ _CONFIG = {
     "doubleClick": False,
     "scrollZoom": False,
     "modeBarButtonsToRemove": [
-        "sendChartToCloud", "zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "resetScale2d",
+        "sendChartToCloud", "zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d",
+        "resetScale2d",
     ],
     "toImageButtonOptions": {"format": "svg", "scale": 1},
 }  # fmt: skip
