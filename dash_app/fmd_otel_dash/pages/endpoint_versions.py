@@ -80,10 +80,10 @@ def register(registry: Registry) -> None:
 
 def clicked_version(view: View, point: dict[str, Any]) -> str | None:
     """Return the endpoint's requests under a version."""
-    version = point.get("customdata")
-    return (
-        view.href(f"/endpoint/{view.endpoint_id}/requests", v=version) if isinstance(version, str) else None
-    )
+    for one in view.query(deployments, view.scope).deployments:
+        if one.version.id == point.get("customdata"):
+            return view.href(f"/endpoint/{view.endpoint_id}/requests", v=one.version.name)
+    return None
 
 
 def rows(view: View) -> Iterable[Sequence[Any]]:
