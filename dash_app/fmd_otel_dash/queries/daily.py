@@ -56,7 +56,7 @@ class Daily:
 def daily(store: Store, scope: Scope) -> Daily:
     """Count the scope's requests per day of its zone and endpoint."""
     with look(store, scope) as view:
-        c = view.local_hits(scope).c
+        c = view.local_hits(scope, days=True).c
         day = c.local_s - c.local_s % DAY_S
         counted: dict[int, dict[int, tuple[int, int]]] = {}
         rows = view.conn.execute(

@@ -42,7 +42,7 @@ class Hourly:
 def hourly(store: Store, scope: Scope) -> Hourly:
     """Count the scope's requests per hour of its zone's clock."""
     with look(store, scope) as view:
-        c = view.local_hits(scope).c
+        c = view.local_hits(scope, days=False).c
         hour = c.local_s - c.local_s % HOUR_S
         counted = {
             int(local_s) // HOUR_S: n

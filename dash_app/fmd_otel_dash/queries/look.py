@@ -70,16 +70,19 @@ class Look:
         segments = split(scope.start_us, scope.end_us, width_s=HITS_BUCKET_S, days=rolled)
         return hits_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope))
 
-    def local_hits(self, scope: Scope) -> Subquery:
+    def local_hits(self, scope: Scope, *, days: bool) -> Subquery:
         """Return the scope's requests as hits rows whose ``local_s`` is what the zone's clock showed.
 
-        In UTC the days of the rollups are the days of the zone; in any other zone they are not.
+        Args:
+            scope: what to count, and on which zone's clock.
+            days: sums of whole days are good enough. In UTC the days of the rollups are the days of the zone;
+                in any other zone they are not, and quarters of an hour are read in any case.
         """
-        days = self.rolled_days(scope) if scope.tz == "UTC" else ()
+        rolled = self.rolled_days(scope) if days and scope.tz == "UTC" else ()
         segments = [
             replace(segment, offset_s=stretch.offset_s)
             for stretch in scope.stretches()
-            for segment in split(stretch.start_us, stretch.end_us, width_s=HITS_BUCKET_S, days=days)
+            for segment in split(stretch.start_us, stretch.end_us, width_s=HITS_BUCKET_S, days=rolled)
         ]
         return hits_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope))
 

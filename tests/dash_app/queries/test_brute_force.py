@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from math import ceil
 
 import pytest
@@ -85,7 +86,10 @@ def test_overview(store, scope, inside):
     assert sum(row.time_share for row in page.endpoints) == pytest.approx(1)
 
 
-def test_hourly_and_daily(store, scope, inside):
+@pytest.mark.parametrize("zone", ["Europe/Amsterdam", "UTC", "Asia/Kolkata"])
+def test_hourly_and_daily(store, scope, inside, zone):
+    # In UTC, and only there, the rolled-up days are the zone's days, too.
+    scope = replace(scope, tz=zone)
     by_hour, by_day = hourly(store, scope), daily(store, scope)
 
     expected = Counter((clock(record, scope).hour, clock(record, scope).date()) for record in inside)
