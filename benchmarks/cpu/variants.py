@@ -10,6 +10,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flask import Flask
@@ -107,5 +108,7 @@ def _wait_for_request_threads() -> None:
 
 
 def _ask(database: str, sql: str) -> int:
+    if not Path(database).exists():  # a monitor that opens nothing before its first request
+        return 0
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         return connection.execute(sql).fetchone()[0] or 0
