@@ -160,10 +160,13 @@ class Registry:
     ) -> None:
         name = f"{fn.__module__.rpartition('.')[2]}.{fn.__name__}"
         known = set(self._app.callback_map)
+        asks = [isinstance(each, Input) for each in dependencies[1:]]
 
         @self._app.callback(outputs, dependencies, prevent_initial_call=prevent_initial_call)
         @functools.wraps(fn)
         def guarded(data: dict[str, Any] | None, *values: Any) -> Any:
+            if prevent_initial_call and not _asked(values, asks):
+                raise PreventUpdate
             self._surroundings.require(role)
             started = time.perf_counter()
             try:
@@ -179,6 +182,11 @@ class Registry:
 
         (output,) = set(self._app.callback_map) - known
         self.registered.append(Registered(output, role, name))
+
+
+def _asked(values: tuple[Any, ...], asks: list[bool]) -> bool:
+    """Tell whether somebody did something: Dash calls when an input appears, too, if its outputs stand already."""
+    return any(value is not None for value, is_input in zip(values, asks, strict=True) if is_input)
 
 
 def _message(error: Exception) -> str:

@@ -41,7 +41,7 @@ def register_shell(registry: Registry, surroundings: FlaskSurroundings, router: 
     def show_page(_view: View, route: dict[str, Any]) -> Any:
         view = surroundings.view(route)
         match = router.resolve(view.path)
-        page = match.page
+        page = match.page if view.user.may(match.page.role) else router.not_found
         title = f"{page.title} · {view.settings.title_name}"
         return page.layout(view), route, _menu(view, router, page), title
 

@@ -134,12 +134,10 @@
     var retry = target.closest(".fmd-retry");
     if (retry) { clientside.set_props(retry.dataset.card + "-retry", { data: Date.now() }); }
     if (target.closest("#help-open")) { clientside.set_props("help", { opened: true }); }
-    var undo = target.closest("[data-undo-level]");
-    if (undo) {
-      var back = { id: Number(undo.dataset.endpoint), level: Number(undo.dataset.undoLevel),
-        before: Number(undo.dataset.level), name: undo.dataset.name, at: Date.now() };
-      clientside.fmd.levelConfirmed(back);
-      clientside.set_props("level-wanted", { data: back });
+    var send = target.closest("[data-send]"); // to a store, whose callback does the rest
+    if (send && (!send.dataset.confirm || window.confirm(send.dataset.confirm))) {
+      var data = Object.assign({ at: Date.now() }, JSON.parse(send.dataset.send));
+      clientside.set_props(send.dataset.store, { data: data });
     }
   });
 

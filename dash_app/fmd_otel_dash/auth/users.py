@@ -65,8 +65,7 @@ def add(connection: Connection, tables: Tables, name: str, password_hash: str, r
     problem = name_problem(name)
     if problem:
         raise UserError(problem)
-    if role not in ROLES:
-        raise UserError(f"The role must be admin or guest, not “{role}”.")
+    _check_role(role)
     if find(connection, tables, name):
         raise UserError(f"There is a user named “{name}” already.")
     made = connection.execute(
@@ -114,8 +113,9 @@ def set_role(store: Store, user_id: int, role: Role) -> None:
     """Promote or demote a user, with immediate effect.
 
     Raises:
-        UserError: there would be no admin left.
+        UserError: there is no such role, or there would be no admin left.
     """
+    _check_role(role)
     tables = store.tables
     with store.write() as connection:
         connection.execute(update(tables.user).where(tables.user.c.id == user_id).values(role=role))
@@ -144,6 +144,11 @@ def name_problem(name: str) -> str | None:
     if not name.isprintable():
         return "The user name contains characters that cannot be shown."
     return None
+
+
+def _check_role(role: object) -> None:
+    if role not in ROLES:
+        raise UserError(f"The role must be admin or guest, not “{role}”.")
 
 
 def _check_admins(connection: Connection, tables: Tables) -> None:

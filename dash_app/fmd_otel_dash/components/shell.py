@@ -182,6 +182,7 @@ def _user_menu(settings: DashboardSettings, user: User | None, csrf: str) -> Any
             dmc.MenuDropdown(
                 [
                     dmc.MenuLabel([html.Strong(name), f" · {role}"]),
+                    _users_link(settings, user),
                     html.Button(
                         [icon("keyboard", size=16), "Keyboard"], className="fmd-menu-button", id="help-open"
                     ),
@@ -202,6 +203,17 @@ def _user_menu(settings: DashboardSettings, user: User | None, csrf: str) -> Any
         shadow="md",
         width=190,
     )  # fmt: skip
+
+
+def _users_link(settings: DashboardSettings, user: User | None) -> Any:
+    if user is None or not user.may("admin"):
+        return None
+    return html.A(
+        [icon("users", size=16), "Users"],
+        href=settings.url("/users"),
+        className="fmd-menu-button",
+        **attributes(data_keep="range"),
+    )
 
 
 def _help() -> Any:

@@ -14,6 +14,7 @@ from fmd_otel_dash.pages import (
     performance,
     request_detail,
     requests,
+    users,
     versions,
 )
 
@@ -30,5 +31,6 @@ PAGES = (
     endpoint_status.PAGE,
     requests.ENDPOINT_PAGE,
     request_detail.PAGE,
+    users.PAGE,
 )
 NOT_FOUND = not_found.PAGE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from dash import html
@@ -89,12 +90,11 @@ def level_notice(name: str, endpoint_id: int, level: int, before: Any) -> Any:
     text = f"{name} is now at monitor level {level}: it {LEVELS[level]}."
     if before == level or before not in LEVELS:
         return text
+    back = {"id": endpoint_id, "level": before, "before": level, "name": name}
     undo = html.Button(
         "Undo",
         className="fmd-link-button",
-        **attributes(
-            data_undo_level=str(before), data_endpoint=str(endpoint_id), data_level=str(level), data_name=name
-        ),
+        **attributes(data_store="level-wanted", data_send=json.dumps(back)),
     )
     return [html.Span(text), undo]
 

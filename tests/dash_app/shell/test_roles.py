@@ -85,10 +85,20 @@ def test_dashs_global_callbacks_stay_empty(dashboard):
 def test_what_changes_something_is_for_admins_only(dashboard, guest):
     for each in dashboard.registry.registered:
         if each.role == "admin":
-            answer = guest.call(each.output, VIEW)
+            spec = next(spec for spec in dashboard.dash._callback_list if spec["output"] == each.output)
+            something = {f"{one['id']}.{one['property']}": {} for one in spec["inputs"]}
+            answer = guest.call(each.output, something | VIEW)
             assert answer.status_code == 403, each
             assert "needs the role admin" in answer.json["error"]
             assert "bob" in answer.json["error"]
+
+
+def test_a_page_that_opens_asks_for_no_change(dashboard, guest, admin):
+    # Dash calls when an input appears; nobody has done anything yet, so nobody is refused either.
+    for each in dashboard.registry.registered:
+        if each.role == "admin":
+            assert guest.call(each.output, VIEW).status_code == 204
+            assert admin.call(each.output, VIEW).status_code == 204
 
 
 def level_of(store, endpoint_id):

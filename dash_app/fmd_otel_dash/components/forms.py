@@ -1,0 +1,27 @@
+"""Fields of forms, for what is sent by a button rather than kept in the address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dash_mantine_components as dmc
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def text_field(field_id: str, label: str) -> Any:
+    """Return a field for a line of text."""
+    return dmc.TextInput(id=field_id, label=label, size="sm", value="")
+
+
+def password_field(field_id: str, label: str, hint: str = "") -> Any:
+    """Return a field whose text is hidden until its owner wants to see it."""
+    return dmc.PasswordInput(id=field_id, label=label, description=hint, size="sm", value="")
+
+
+def segments(field_id: str, label: str, options: Sequence[tuple[str, str]], selected: str) -> Any:
+    """Return a choice of one out of very few."""
+    data = [{"value": value, "label": text} for value, text in options]
+    control = dmc.SegmentedControl(id=field_id, data=data, value=selected, size="sm", fullWidth=True)
+    return dmc.InputWrapper(control, label=label, size="sm")

@@ -1,0 +1,131 @@
+"""Users: who can sign in, and as what. For admins."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from dash import Input, Output, State, html, no_update
+
+from fmd_otel_dash import ids
+from fmd_otel_dash.auth import users
+from fmd_otel_dash.components import card, page, plain_table
+from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.components.forms import password_field, segments, text_field
+from fmd_otel_dash.components.icons import icon
+from fmd_otel_dash.roles import ADMIN, GUEST
+from fmd_otel_dash.router import Page
+
+if TYPE_CHECKING:
+    from fmd_otel_dash.registry import Registry
+    from fmd_otel_dash.roles import User
+    from fmd_otel_dash.view import View
+
+TITLE = "Users"
+LIST = "users-list"
+WANTED = "user-wanted"
+"""Store that the list's buttons write to."""
+NAME, PASSWORD, ROLE, ADD, PROBLEM = "user-name", "user-password", "user-role", "user-add", "user-problem"
+_ROLES = ((GUEST, "Guest"), (ADMIN, "Admin"))
+_MEANING = "Guests see everything. Admins also change monitor levels and users."
+
+
+def layout(_view: View) -> Any:
+    """Return the page without data."""
+    return page(
+        TITLE,
+        card(LIST, "Who can sign in", subtitle=_MEANING, kind="table", height=160, span=7, stores=[WANTED]),
+        _form(),
+    )
+
+
+def register(registry: Registry) -> None:
+    """Register what fills the page and what changes it."""
+
+    @registry.card(LIST, role=ADMIN)
+    def everyone(view: View) -> Any:
+        found = users.everyone(view.store)
+        return plain_table(("Name", "Role", ""), [_row(view, user) for user in found])
+
+    @registry.callback(
+        Output(PROBLEM, "children"),
+        Output(ids.retry(LIST), "data", allow_duplicate=True),
+        Output(ids.NOTICE, "children", allow_duplicate=True),
+        Output(NAME, "value"),
+        Output(PASSWORD, "value"),
+        Input(ADD, "n_clicks"),
+        State(NAME, "value"),
+        State(PASSWORD, "value"),
+        State(ROLE, "value"),
+        role=ADMIN,
+    )
+    def add(view: View, clicks: int, name: str | None, password: str | None, role: Any) -> Any:
+        try:
+            user = users.create(view.store, name or "", password or "", role)
+        except users.UserError as error:
+            return str(error), no_update, no_update, no_update, no_update
+        return "", f"added {clicks}", f"{user.name} can sign in now, as {user.role}.", "", ""
+
+    @registry.callback(
+        Output(ids.retry(LIST), "data", allow_duplicate=True),
+        Output(ids.NOTICE, "children", allow_duplicate=True),
+        Input(WANTED, "data"),
+        role=ADMIN,
+    )
+    def change(view: View, wanted: dict[str, Any]) -> Any:
+        return wanted, _change(view, wanted)
+
+
+def _change(view: View, wanted: dict[str, Any]) -> str:
+    """Do what a button asked for, and return what was done, or why not."""
+    user = next((user for user in users.everyone(view.store) if user.id == wanted.get("id")), None)
+    if user is None:
+        return "Not changed: this user is no longer there."
+    try:
+        if wanted.get("remove") is True:
+            users.remove(view.store, user.id)
+            return f"{user.name} can no longer sign in."
+        role = wanted.get("role")
+        users.set_role(view.store, user.id, role)
+    except users.UserError as error:
+        return f"Not changed: {error}"
+    return f"{user.name} is {role} now."
+
+
+def _row(view: View, user: User) -> tuple[Any, ...]:
+    other = GUEST if user.role == ADMIN else ADMIN
+    name = [user.name, html.Span(" (you)", className="fmd-faint")] if user.id == view.user.id else user.name
+    buttons = html.Div(
+        [
+            _button("user", f"Make {other}", {"id": user.id, "role": other}),
+            _button("trash", "Remove", {"id": user.id, "remove": True}, confirm=f"Remove {user.name}?"),
+        ],
+        className="fmd-row-actions",
+    )
+    return html.Span(name), user.role, buttons
+
+
+def _button(symbol: str, text: str, wanted: dict[str, Any], *, confirm: str = "") -> Any:
+    return html.Button(
+        [icon(symbol, size=14), text],
+        className="fmd-button",
+        **attributes(data_store=WANTED, data_send=json.dumps(wanted), data_confirm=confirm or None),
+    )
+
+
+def _form() -> Any:
+    return html.Section(
+        [
+            html.H2("Add a user"),
+            text_field(NAME, "User name"),
+            password_field(PASSWORD, "Password", "At least 8 characters"),
+            segments(ROLE, "Role", _ROLES, GUEST),
+            html.Div(id=PROBLEM, className="fmd-problem", role="alert"),
+            html.Button([icon("plus", size=15), "Add"], id=ADD, className="fmd-button fmd-primary"),
+        ],
+        className="fmd-card fmd-form",
+        style={"--span": 5},
+    )
+
+
+PAGE = Page(path="/users", title=TITLE, layout=layout, register=register, role=ADMIN, icon="users")
