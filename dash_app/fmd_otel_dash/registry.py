@@ -52,6 +52,8 @@ class Registered:
     output: str
     role: Role
     name: str
+    on_demand: bool
+    """Whether it runs only when somebody does something."""
 
 
 class Registry:
@@ -181,7 +183,7 @@ class Registry:
                 self._surroundings.timing(name, (time.perf_counter() - started) * 1000)
 
         (output,) = set(self._app.callback_map) - known
-        self.registered.append(Registered(output, role, name))
+        self.registered.append(Registered(output, role, name, bool(prevent_initial_call)))
 
 
 def _asked(values: tuple[Any, ...], asks: list[bool]) -> bool:
