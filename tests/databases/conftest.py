@@ -1,0 +1,104 @@
+"""The same tests on every database: a new and empty one for each test."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import delete
+
+from fmd_otel_exporter.store import Store, open_store
+from tests.databases.servers import MARIADB, POSTGRESQL, Server, find
+from tests.exporter.conftest import (  # fixtures
+    eventually,
+    noon_us,
+    record,
+    rows,
+    run,
+    see,
+    start,
+    sums,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["eventually", "noon_us", "record", "rows", "run", "see", "start", "sums"]
+SQLITE = "sqlite"
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A PostgreSQL server."""
+    yield from find(POSTGRESQL)
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[Server]:
+    """A MariaDB server."""
+    yield from find(MARIADB)
+
+
+@pytest.fixture(params=[SQLITE, POSTGRESQL, MARIADB])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which database; a test may be parametrised with some of them."""
+    return str(request.param)
+
+
+@pytest.fixture
+def server(kind: str, request: pytest.FixtureRequest) -> Server | None:
+    """The server the test's database is on; None for SQLite."""
+    return None if kind == SQLITE else request.getfixturevalue(kind)
+
+
+@pytest.fixture
+def url(server: Server | None, tmp_path: Path) -> Iterator[str]:
+    """An empty database."""
+    if server is None:
+        yield f"sqlite:///{tmp_path / 'fmd.db'}"
+        return
+    with server.scratch() as made:
+        yield made
+
+
+class Shared:
+    """Stores that tests use one after the other, since making one takes a second."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._stores: dict[str, Store] = {}
+
+    def on(self, server: Server) -> Store:
+        if server.kind not in self._stores:
+            store = open_store(self._stack.enter_context(server.scratch()))
+            self._stack.callback(store.dispose)
+            self._stores[server.kind] = store
+        return self._stores[server.kind]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Shared]:
+    with ExitStack() as stack:
+        yield Shared(stack)
+
+
+@pytest.fixture
+def store(server: Server | None, tmp_path: Path, shared: Shared) -> Iterator[Store]:
+    """An empty database with our tables."""
+    if server is None:
+        opened = open_store(f"sqlite:///{tmp_path / 'fmd.db'}")
+        yield opened
+        opened.dispose()
+        return
+    opened = shared.on(server)
+    yield opened
+    empty(opened)
+
+
+def empty(store: Store) -> None:
+    """Remove all rows."""
+    with store.write() as connection:
+        for table in store.tables.metadata.sorted_tables:
+            connection.execute(delete(table))

@@ -1,0 +1,239 @@
+"""Database servers for tests: one that is there, or one that is started for the occasion.
+
+A server is taken from its variable, ``FMD_OTEL_TEST_POSTGRESQL_URL`` or ``FMD_OTEL_TEST_MYSQL_URL`` (the URL
+of a user who may create databases), else it is the one that runs on this machine, else it is started from the
+programs that are installed, in a directory of its own, and stopped at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+POSTGRESQL, MARIADB = "postgresql", "mariadb"
+_VARIABLES = {POSTGRESQL: "FMD_OTEL_TEST_POSTGRESQL_URL", MARIADB: "FMD_OTEL_TEST_MYSQL_URL"}
+_LOCAL = {
+    POSTGRESQL: (
+        "postgresql+psycopg://postgres@127.0.0.1:5432/postgres",
+        "postgresql+psycopg:///postgres?host=/var/run/postgresql",
+    ),
+    MARIADB: (
+        "mysql+pymysql://root@127.0.0.1:3306/",
+        "mysql+pymysql://root@localhost/?unix_socket=/run/mysqld/mysqld.sock",
+    ),
+}
+_DRIVERS = {POSTGRESQL: "postgresql+psycopg", MARIADB: "mysql+pymysql"}
+_PROGRAMS = {POSTGRESQL: ("initdb", "postgres"), MARIADB: ("mariadb-install-db", "mariadbd")}
+_PACKAGES = {POSTGRESQL: "postgresql", MARIADB: "mariadb-server"}
+_ELSEWHERE = ("/usr/lib/postgresql/*/bin", "/usr/sbin", "/usr/bin", "/usr/local/bin")
+_START_S = 60.0
+
+
+class Server:
+    """A server on which databases can be made and dropped."""
+
+    def __init__(self, kind: str, url: str) -> None:
+        self.kind = kind
+        self.url = make_url(url).set(drivername=_DRIVERS[kind])
+
+    def run(self, *statements: str, database: str | None = None) -> list[Any]:
+        """Run statements as the server's administrator; return the rows of the last."""
+        url = self.url if database is None else self.url.set(database=database)
+        engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        rows: list[Any] = []
+        with engine.connect() as connection:
+            for statement in statements:
+                result = connection.execute(text(statement))
+                rows = list(result) if result.returns_rows else []
+        return rows
+
+    def answers(self) -> bool:
+        """Tell whether it is there."""
+        try:
+            self.run("SELECT 1")
+        except SQLAlchemyError:
+            return False
+        return True
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[str]:
+        """Make a database nobody else has, yield its URL as a user would write it, and drop it."""
+        name = f"fmd_test_{os.getpid()}_{secrets.token_hex(4)}"
+        self.run(f"CREATE DATABASE {name}")
+        try:
+            yield self.url_of(name)
+        finally:
+            self.kill(name)
+            self.run(f"DROP DATABASE IF EXISTS {name}")
+
+    def url_of(self, database: str, **changes: Any) -> str:
+        """Return the URL of a database as a user would write it."""
+        url = self.url.set(drivername=self.kind, database=database, **changes)
+        return url.render_as_string(hide_password=False)
+
+    def kill(self, database: str) -> int:
+        """End all connections to a database; return how many there were."""
+        listed, kill = "SELECT id, db FROM information_schema.processlist", "KILL {}"
+        if self.kind == POSTGRESQL:
+            listed, kill = "SELECT pid, datname FROM pg_stat_activity", "SELECT pg_terminate_backend({})"
+        killed = 0
+        for number, connected in self.run(listed):
+            if connected == database:
+                with contextlib.suppress(SQLAlchemyError):  # it has just ended by itself
+                    self.run(kill.format(number))
+                    killed += 1
+        return killed
+
+
+class OwnServer(Server):
+    """A server of this test run's own: it may be stopped, frozen and set up as strangely as a test likes."""
+
+    def __init__(self, kind: str, command: list[str], *, port: int, folder: Path, zone: str) -> None:
+        place = f"postgres@127.0.0.1:{port}/postgres" if kind == POSTGRESQL else f"root@127.0.0.1:{port}/"
+        super().__init__(kind, f"{_DRIVERS[kind]}://{place}")
+        self._command, self._folder, self._zone = command, folder, zone
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with (self._folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                user=_unprivileged(),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "TZ": self._zone},
+                cwd=self._folder,
+            )
+        deadline = time.monotonic() + _START_S
+        while not self.answers():
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                said = (self._folder / "server.log").read_text()[-2000:]
+                raise RuntimeError(f"{self._command[0]} does not start:\n{said}")
+            time.sleep(0.1)
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Stop it, ending all connections."""
+        if self._process is None:
+            return
+        self.thaw()
+        # PostgreSQL waits for its clients to leave at SIGTERM.
+        gently = signal.SIGINT if self.kind == POSTGRESQL else signal.SIGTERM
+        self._process.send_signal(signal.SIGQUIT if at_once else gently)
+        try:
+            self._process.wait(_START_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def freeze(self) -> None:
+        """Make it hang: it keeps its connections and says nothing."""
+        for number in self._processes():
+            os.kill(number, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        for number in self._processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGCONT)
+
+    def _processes(self) -> list[int]:
+        assert self._process is not None
+        number = self._process.pid
+        children = Path(f"/proc/{number}/task/{number}/children")
+        found = children.read_text().split() if children.exists() else []
+        return [number, *map(int, found)]
+
+
+def find(kind: str) -> Iterator[Server]:
+    """Yield a server of a kind; skip, and say what to do, where there is none."""
+    url = os.environ.get(_VARIABLES[kind])
+    if url:
+        yield Server(kind, url)
+        return
+    for local in _LOCAL[kind]:
+        server = Server(kind, local)
+        if server.answers():
+            yield server
+            return
+    with own(kind) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def own(kind: str, *, zone: str = "UTC", options: tuple[str, ...] = ()) -> Iterator[OwnServer]:
+    """Start a server in a directory of its own, and stop it in the end."""
+    first, program = (_program(kind, name) for name in _PROGRAMS[kind])
+    folder = Path(tempfile.mkdtemp(prefix="fmd-otel-test-"))
+    try:
+        if (user := _unprivileged()) is not None:
+            shutil.chown(folder, user)
+        port, data = _free_port(), folder / "data"
+        if kind == POSTGRESQL:
+            init = f"{first} -D {data} -U postgres -A trust -E UTF8 --locale=C --no-sync"
+            command = f"{program} -D {data} -p {port} -h 127.0.0.1 -k {folder} -F"
+        else:
+            init = f"{first} --no-defaults --datadir={data} --auth-root-authentication-method=normal"
+            command = (
+                f"{program} --no-defaults --datadir={data} --port={port} --bind-address=127.0.0.1 "
+                f"--socket={folder}/socket --pid-file={folder}/pid --skip-name-resolve"
+            )
+        done = subprocess.run(
+            init.split(), user=user, capture_output=True, text=True, cwd=folder, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"{first} fails:\n{done.stdout}{done.stderr}")
+        server = OwnServer(kind, [*command.split(), *options], port=port, folder=folder, zone=zone)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop(at_once=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _program(kind: str, name: str) -> str:
+    places = [place for pattern in _ELSEWHERE for place in sorted(glob.glob(pattern), reverse=True)]  # noqa: PTH207 # absolute patterns
+    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *places]))
+    if found is None:
+        pytest.skip(
+            f"needs a {kind} server. The remedy, as root: apt-get install {_PACKAGES[kind]}; or set "
+            f"{_VARIABLES[kind]} to the URL of a user who may create databases there"
+        )
+    return found
+
+
+def _unprivileged() -> str | None:
+    """Return a user to run a server as, where we are root, which PostgreSQL refuses to run as."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in ("postgres", "mysql", "nobody") if name in known)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
