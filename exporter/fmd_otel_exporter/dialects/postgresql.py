@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event, func, select
@@ -25,7 +26,7 @@ except ImportError as exc:
     raise missing_driver("psycopg", "postgresql", exc) from exc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from sqlalchemy import URL, Connection, Engine, Insert, Table
 
@@ -70,17 +71,23 @@ class PostgresqlDialect:
         return self._engine(isolation_level="READ COMMITTED", **say.POOL_OPTIONS)
 
     def read_engine(self) -> Engine:
-        """Return an engine whose transactions are read only and see one moment of the database."""
+        """Return an engine whose transactions are read only and see one moment of the database.
+
+        Its values are sent within the statement: apart from it, PostgreSQL takes ``GROUP BY ts / $1`` for
+        another expression than the ``ts / $2`` that is selected.
+        """
         return self._engine(
+            {"cursor_factory": psycopg.ClientCursor},
             isolation_level="REPEATABLE READ",
             execution_options={"postgresql_readonly": True},
             **say.POOL_OPTIONS,
         )
 
-    def _engine(self, **options: Any) -> Engine:
+    def _engine(self, arguments: Mapping[str, Any] = MappingProxyType({}), **options: Any) -> Engine:
         engine = create_engine(
             self._url,
             connect_args={
+                **arguments,
                 "client_encoding": "utf8",
                 "connect_timeout": say.CONNECT_TIMEOUT_S,
                 "fallback_application_name": "fmd-otel",
