@@ -1,0 +1,137 @@
+"""Pages as somebody sees them who has signed in, at a moment that the test chooses."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from fmd_otel_dash import surroundings, urlstate
+from fmd_otel_dash.roles import User
+from fmd_otel_dash.view import View
+from fmd_otel_exporter.records import RequestRecord
+from fmd_otel_exporter.writer import Writer
+
+_numbers = itertools.count(1)
+US = 1_000_000
+
+
+class Shown:
+    """What a card shows: the components as they travel, and what a person reads in them."""
+
+    def __init__(self, children: Any) -> None:
+        self.children = children
+        self.parts = list(_walk(children))
+        self.text = " ".join(_texts(children))
+
+    @property
+    def figures(self) -> list[dict[str, Any]]:
+        return [part["props"]["figure"] for part in self.parts if part["type"] == "Graph"]
+
+    @property
+    def grid_rows(self) -> list[dict[str, Any]]:
+        return next(part["props"]["rowData"] for part in self.parts if part["type"] == "AgGrid")
+
+    @property
+    def links(self) -> list[str]:
+        return [part["props"]["href"] for part in self.parts if "href" in part["props"]]
+
+
+def _walk(node: Any):
+    if isinstance(node, list):
+        for each in node:
+            yield from _walk(each)
+    elif isinstance(node, dict) and "props" in node:
+        yield node
+        yield from _walk(node["props"].get("children"))
+
+
+def _texts(node: Any):
+    if isinstance(node, list):
+        for each in node:
+            yield from _texts(each)
+    elif isinstance(node, dict) and "props" in node:
+        yield from _texts(node["props"].get("children"))
+    elif node is not None:
+        yield str(node)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Set what time it is: ``clock(2026, 11, 22, 12)``, in UTC; returns it in microseconds."""
+
+    def set_to(*parts: int) -> int:
+        now_s = int(datetime(*parts, tzinfo=timezone.utc).timestamp())
+        monkeypatch.setattr(surroundings.time, "time_ns", lambda: now_s * 1_000_000_000)
+        return now_s * US
+
+    return set_to
+
+
+@pytest.fixture
+def now(clock):
+    return clock(2026, 11, 22, 12)
+
+
+@pytest.fixture
+def write(store):
+    """Write requests: ``write(ts_us, "shop.cart", status=500)``, or several moments at once."""
+
+    def into(moments: int | list[int], endpoint: str = "shop.cart", **fields: Any) -> None:
+        records = []
+        for ts_us in [moments] if isinstance(moments, int) else moments:
+            number = next(_numbers)
+            given = {
+                "service": "shop", "endpoint": endpoint, "ts_us": ts_us, "span_id": number.to_bytes(8, "big"),
+                "trace_id": number.to_bytes(16, "big"), "duration_us": 25_000, "status": 200, "method": "GET",
+                "version": "1.0", "route": f"/{endpoint}", "blueprint": "shop",
+            }  # fmt: skip
+            records.append(RequestRecord(**(given | fields)))
+        Writer(store).write(records)
+
+    return into
+
+
+@pytest.fixture
+def card(admin):
+    """Return what a card of a page shows: ``card("hourly-map", "/hourly_load", "?from=now-7d")``."""
+
+    def ask(card_id: str, path: str, search: str = "", tz: str = "UTC") -> Shown:
+        data = {"path": f"/dashboard{path}", "search": search, "tz": tz, "serial": next(_numbers)}
+        answer = admin.call(f"{card_id}-body.children", {"view.data": data})
+        assert answer.status_code == 200
+        return Shown(answer.json["response"][f"{card_id}-body"]["children"])
+
+    return ask
+
+
+@pytest.fixture
+def cards_of(admin, dashboard):
+    """Return the ids of a page's cards, as its layout names them."""
+    output = next(each for each in dashboard.dash.callback_map if "page.children" in each)
+
+    def ask(path: str) -> list[str]:
+        data = {"path": f"/dashboard{path}", "search": "", "tz": "UTC", "serial": 0}
+        answer = admin.call(output, {"route.data": data, "view.data": data}, triggered="route.data")
+        shown = Shown(answer.json["response"]["page"]["children"])
+        ids = [part["props"].get("id") for part in shown.parts]
+        return [
+            each.removesuffix("-body") for each in ids if isinstance(each, str) and each.endswith("-body")
+        ]
+
+    return ask
+
+
+@pytest.fixture
+def view_of(dashboard, now):
+    """Return the view of an address, for the functions that pages are made of."""
+
+    def make(path: str, search: str = "", tz: str = "UTC") -> View:
+        state = urlstate.parse(search)
+        match = dashboard.router.resolve(path)
+        window = urlstate.resolve(state, now_us=now, browser_tz=tz)
+        return View(dashboard.services, User(1, "ada", "admin"), path, match.params, state, window, now)
+
+    return make

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pytest
+
+from fmd_otel_dash import urlstate
+from fmd_otel_dash.pages import request_rows
+from fmd_otel_dash.queries.requestfilter import RequestFilter
+
+HOUR = 3600 * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ("", RequestFilter()),
+        ("?status=5xx", RequestFilter(status=5)),
+        ("?status=404", RequestFilter(status=404)),
+        ("?status=error", RequestFilter(min_status=400)),
+        ("?status=nonsense", RequestFilter()),
+        ("?status=٣", RequestFilter()),
+        ("?min_ms=12.5&max_ms=100", RequestFilter(min_us=12_500, max_us=100_000)),
+        ("?min_ms=-3&max_ms=nan", RequestFilter()),
+        ("?min_ms=1e400", RequestFilter()),
+        ("?user=ada&ip=10.0.0.1&method=post", RequestFilter(user="ada", ip="10.0.0.1", method="POST")),
+        ("?trace=00ff", RequestFilter(trace_id="00ff")),
+    ],
+)
+def test_an_address_says_which_requests_are_wanted(search, expected):
+    assert request_rows.wanted(urlstate.parse(search)) == expected
+
+
+def test_a_cursor_belongs_to_the_filters_it_was_made_for():
+    state = urlstate.parse("?status=5xx&from=now-7d&to=now")
+    key = "1-2-0000000000000003"
+    following = state.with_extra("before", request_rows.cursor(state, key))
+
+    assert request_rows.key_of(following) == key
+    assert request_rows.key_of(following.with_extra("status", "4xx")) == ""
+    assert request_rows.key_of(following.with_range("now-1h", "now")) == ""
+    assert request_rows.key_of(state) == ""
+
+
+def test_requests_are_paged_through_by_links(now, write, card):
+    write([now - i * 1_000_000 for i in range(1, 251)])
+
+    seen, search = [], ""
+    for _ in range(4):
+        shown = card("requests-list", "/requests", search)
+        seen += [row["id"] for row in shown.grid_rows]
+        older = [link for link in shown.links if "before=" in link]
+        if not older:
+            break
+        search = "?" + older[-1].split("?")[1]
+
+    assert len(seen) == len(set(seen)) == 250
+    assert "Newest" in shown.text
+
+
+def test_filters_narrow_the_list(now, write, card):
+    write(now - HOUR, status=500, group_by="ada", method="POST", version="2.0")
+    write(now - 2 * HOUR, group_by="bob", version="1.0")
+
+    for search in ("?status=5xx", "?user=ada", "?method=POST", "?v=2.0", "?status=500&user=ada"):
+        (row,) = card("requests-list", "/requests", search).grid_rows
+        assert row["user"] == "ada"
+
+
+def test_filters_that_nothing_meets_can_be_cleared(now, write, card):
+    write(now - HOUR)
+
+    shown = card("requests-list", "/requests", "?user=mallory&from=now-7d&to=now")
+
+    assert "No requests match" in shown.text
+    assert "/dashboard/requests?from=now-7d&to=now" in shown.links
+
+
+def test_the_list_of_all_names_the_endpoints(now, write, card):
+    write(now - HOUR, "shop.cart")
+    write(now - 2 * HOUR, "api.search")
+
+    rows = card("requests-list", "/requests").grid_rows
+
+    assert [row["name"] for row in rows] == ["shop.cart", "api.search"]
+
+
+def test_a_request_is_shown_with_ways_to_its_like(now, write, card):
+    write(now - HOUR, group_by="ada", ip="10.0.0.1", status=503, duration_us=81_000)
+    write([now - HOUR - i for i in range(1, 30)], duration_us=10_000)
+    href = card("requests-list", "/requests", "?status=503").grid_rows[0]["href"]
+
+    shown = card("request-detail", href.removeprefix("/dashboard"))
+
+    for expected in ("503", "Service Unavailable", "81.0 ms", "ada", "10.0.0.1", "slower than"):
+        assert expected in shown.text
+    assert any("user=ada" in link for link in shown.links)
+    assert any("trace=" in link for link in shown.links)
+
+
+@pytest.mark.usefixtures("now")
+@pytest.mark.parametrize("key", ["none", "1-1-0000000000000001", "..%2f..", "9" * 300])
+def test_a_request_that_is_not_there_says_so(key, card):
+    assert "There is no such request" in card("request-detail", f"/request/{key}").text
