@@ -5,6 +5,7 @@ from __future__ import annotations
 from fmd_otel_exporter.spool.delivery import Batch
 from fmd_otel_exporter.spool.intake import SpoolLimits
 from fmd_otel_exporter.spool.place import spool_directory
+from fmd_otel_exporter.spool.replay import Progress, replay
 from fmd_otel_exporter.spool.seam import DiskSpool
 from fmd_otel_exporter.spool.spool import Spool
 from fmd_otel_exporter.spool.status import OwnerStatus, SpoolCounters, SpoolStatus, inspect
@@ -13,10 +14,12 @@ __all__ = [
     "Batch",
     "DiskSpool",
     "OwnerStatus",
+    "Progress",
     "Spool",
     "SpoolCounters",
     "SpoolLimits",
     "SpoolStatus",
     "inspect",
+    "replay",
     "spool_directory",
 ]

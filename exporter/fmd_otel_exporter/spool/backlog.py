@@ -24,8 +24,8 @@ class Sealed:
     """None while it exists in memory only."""
     records: list[Record] | None
     """None until read from the file."""
-    accepted: int
-    """How many of this process's records it holds; 0 for a segment of a dead process."""
+    count: int
+    """How many records were accepted into it, or found in it when it was adopted."""
     size: int = 0
     """Bytes on disk."""
     adopted_from: Owner | None = None
@@ -68,10 +68,10 @@ class Backlog:
         self._queue.append(sealed)
 
     def adopt(self, segments: Iterable[Sealed]) -> None:
-        """Put the segments of a dead process before our own: they are older."""
-        for sealed in reversed(list(segments)):
+        """Append the segments of dead processes: what this process accepted before keeps its place."""
+        for sealed in segments:
             self.size += sealed.size
-            self._queue.appendleft(sealed)
+            self._queue.append(sealed)
 
     def head(self) -> Sealed | None:
         """Return the segment in work: the one returned last until it is finished, then the oldest."""
@@ -111,18 +111,22 @@ class Backlog:
     def cut_to_size(self, limit: int) -> list[Sealed]:
         """Take out the oldest segments on disk until no more than ``limit`` bytes are left.
 
-        Never the one in work: it may be in the database already, or be about to be.
+        Those of dead processes are older than ours. Never the one in work: it may be in the database already,
+        or be about to be.
         """
-        return self._cut(lambda: self.size > limit, on_disk=True)
+        dropped = self._cut(lambda: self.size > limit, lambda waiting: waiting.adopted_from is not None)
+        return dropped + self._cut(lambda: self.size > limit, lambda waiting: waiting.path is not None)
 
     def cut_to_memory(self, more: int) -> list[Sealed]:
         """Take out the oldest segments in memory until ``more`` records fit beside them."""
-        return self._cut(lambda: self.unsaved + more > self._memory_records, on_disk=False)
+        return self._cut(
+            lambda: self.unsaved + more > self._memory_records, lambda waiting: waiting.path is None
+        )
 
-    def _cut(self, too_much: Callable[[], bool], *, on_disk: bool) -> list[Sealed]:
+    def _cut(self, too_much: Callable[[], bool], eligible: Callable[[Sealed], bool]) -> list[Sealed]:
         dropped: list[Sealed] = []
         while too_much():
-            sealed = next((waiting for waiting in self._queue if (waiting.path is not None) is on_disk), None)
+            sealed = next(filter(eligible, self._queue), None)
             if sealed is None:
                 break
             self._queue.remove(sealed)

@@ -17,7 +17,6 @@ from fmd_otel_exporter.spool.owner import ASIDE
 from fmd_otel_exporter.spool.segment import Contents, frame, read_segment, write_segment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from fmd_otel_exporter.spool.backlog import Sealed
@@ -33,7 +32,7 @@ class Batch:
 
     key: str
     """Unique over all processes and time, and the same whenever this batch is formed again from its file."""
-    records: Sequence[Record]
+    records: list[Record]
     sealed: Sealed = field(repr=False, compare=False)
 
 
@@ -56,7 +55,8 @@ class Delivery:
                 return None
             try:
                 intake.store_parked()
-                intake.seal_if_idle()
+                if not intake.backlog:
+                    intake.seal_if_used()
                 sealed = intake.backlog.head()
             finally:
                 intake.lock.release()
@@ -84,7 +84,7 @@ class Delivery:
         intake = self._intake
         segments = self._disk.inherit(without_lock_file=without_lock_file)
         with intake.lock:
-            intake.backlog.adopt(segments)
+            intake.adopt(segments)
         size, owners = self._disk.usage()
         most = self._limits.max_bytes
         with intake.lock:
@@ -146,7 +146,6 @@ class Delivery:
             sealed = self._intake.forsaken.popleft()
             with contextlib.suppress(OSError):
                 if sealed.path is not None:
-                    self._count(dropped_full=len(read_segment(sealed.path).frames))
                     sealed.path.unlink()
             self._disk.finished(sealed)
 
@@ -161,7 +160,7 @@ class Delivery:
             contents = read_segment(path)
         except OSError as error:
             self._disk.remark(f"fmd-otel: spooled requests are lost: {path}: {error.strerror or error}")
-            self._count(dropped_lost=sealed.accepted)
+            self._count(dropped_lost=sealed.count)
             self._forget(sealed)
             return False
         if contents.newer:
@@ -171,7 +170,7 @@ class Delivery:
             self._forget(sealed)
             return False
         sealed.records, sealed.unreadable = _decode_all(contents)
-        missing = sealed.accepted - len(sealed.records) - len(sealed.unreadable)
+        missing = sealed.count - len(sealed.records) - len(sealed.unreadable)
         self._count(
             damaged=contents.damaged,
             torn=int(contents.torn),
@@ -204,7 +203,7 @@ class Delivery:
         with self._intake.lock:
             known = self._intake.backlog.finish(sealed)
             if known:
-                self._intake.counts.settled += sealed.accepted
+                self._intake.counts.settled += sealed.count
         if known:
             self._disk.finished(sealed)
         return known

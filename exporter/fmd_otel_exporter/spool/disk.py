@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 from fmd_otel_exporter.spool.backlog import Sealed
 from fmd_otel_exporter.spool.owner import ASIDE, SEGMENT, Entry, Owner, entries
-from fmd_otel_exporter.spool.segment import SegmentFile
+from fmd_otel_exporter.spool.segment import SegmentFile, read_segment
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DIRECTORY_SETTING = "FMD_OTEL_SPOOL_DIR"
 
+REMIND_AFTER_S = 3600.0
 _MOST_REMARKS = 100
 
 _log = logging.getLogger("fmd_otel_exporter.spool")
@@ -44,7 +45,7 @@ class Disk:
         self._retry_interval_s = retry_interval_s
         self._failed_at: float | None = None
         self._unreported: deque[str] = deque()
-        self._reported: set[str] = set()
+        self._reported: dict[str, float] = {}
         self._owner: Owner | None = None
         self._heirlooms: dict[str, Owner] = {}
         self._left_alone: set[str] = set()
@@ -85,9 +86,13 @@ class Disk:
         self.remark(_complaint(self.directory, error))
 
     def remark(self, message: str) -> None:
-        """Have the consumer log a warning, once for every text: logging may wait for a disk too."""
-        if message not in self._reported and len(self._reported) < _MOST_REMARKS:
-            self._reported.add(message)
+        """Have the consumer log a warning, each text once an hour: logging may wait for a disk too."""
+        now = time.monotonic()
+        last = self._reported.get(message)
+        if (last is None and len(self._reported) < _MOST_REMARKS) or (
+            last is not None and now - last >= REMIND_AFTER_S
+        ):
+            self._reported[message] = now
             self._unreported.append(message)
 
     def lose_owner(self) -> None:
@@ -134,10 +139,16 @@ class Disk:
         try:
             if self._owner is not None and not self._owner.is_intact():
                 self.lose_owner()
-            return self._new_segment()
+            segment = self._new_segment()
+            try:
+                segment.probe()
+            except OSError:
+                segment.discard()
+                raise
         except OSError as error:
             self.fail(error)
             return None
+        return segment
 
     def recovered(self, segment: SegmentFile) -> None:
         """Use the directory again, beginning with this segment."""
@@ -242,12 +253,13 @@ def _segments_of(directory: Path, owners: dict[str, Owner]) -> list[Sealed]:
             continue
         with contextlib.suppress(OSError):
             stat = entry.path.stat()
+            count = len(read_segment(entry.path).frames)
             owner = owners[entry.owner]
             owner.adopted.append(entry.path)
             owner.unfinished += 1
             written_at[entry.owner] = max(written_at.get(entry.owner, 0.0), stat.st_mtime)
             segments.append(
-                (owner, Sealed(entry.path.name, entry.path, None, 0, stat.st_size, adopted_from=owner))
+                (owner, Sealed(entry.path.name, entry.path, None, count, stat.st_size, adopted_from=owner))
             )
     segments.sort(key=lambda pair: written_at[pair[0].name])  # stable: within an owner the order of the names
     return [sealed for _, sealed in segments]

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 SEGMENT_BYTES = 1024 * 1024
 """A segment of few but huge records ends here: what is dropped at once stays small."""
-PATIENCE_S = 0.05
-"""Longest a request waits for another thread's append, should a disk hang; then its record is parked."""
+PATIENCE_S = 0.2
+"""Longest a request waits for another thread's append, should a disk hang; then its record is parked, and
+those after it are parked at once until that append returns."""
+MOST_PARKED = 8192
+"""Records that may wait for a write that hangs; further ones are refused, and counted."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,9 @@ class Counts:
     """What happened so far; changed with the lock held, and only ever upwards."""
 
     accepted: int = 0
+    adopted: int = 0
     settled: int = 0
-    """Records accepted here that need no more work, whatever became of them."""
+    """Records accepted or adopted that need no more work, whatever became of them."""
     delivered: int = 0
     replayed: int = 0
     dropped_full: int = 0
@@ -93,6 +97,7 @@ class Intake:
         self._memory_records = limits.memory_records
         self._batch_size = max(1, min(limits.batch_size, limits.memory_records))
         self._holder: int | None = None
+        self._hangs = False
         self._active: _Active | None = None
         self._trash: deque[Path] = deque()
 
@@ -107,8 +112,9 @@ class Intake:
         # A finaliser or a signal handler may get here while this very thread is at it: waiting would be in
         # vain.
         if not lock.acquire(False) and (  # noqa: FBT003 # a C function
-            self._holder == get_ident() or not lock.acquire(True, PATIENCE_S)  # noqa: FBT003
+            self._hangs or self._holder == get_ident() or not lock.acquire(True, PATIENCE_S)  # noqa: FBT003
         ):
+            self._hangs = self._holder != get_ident()
             return self._park(record, data)
         self._holder = get_ident()
         try:
@@ -120,13 +126,14 @@ class Intake:
             return 0
         finally:
             self._holder = None
+            self._hangs = False
             lock.release()
         if self._trash:
             self.empty_trash()
         return number
 
     def _park(self, record: Record, data: bytes) -> int:
-        if len(self.parked) < self._memory_records:
+        if len(self.parked) < MOST_PARKED:
             self.parked.append((record, data))
         else:
             self._refused.append(None)
@@ -178,22 +185,30 @@ class Intake:
         self.backlog.add(sealed)
         self.drop(self.backlog.cut_to_size(self.allowance))
 
-    def seal_if_idle(self) -> None:
-        """End the active segment if the consumer has nothing else to do."""
-        if not self.backlog and self._active is not None and self._active.records:
+    def seal_if_used(self) -> None:
+        """End the active segment if it has any records."""
+        if self._active is not None and self._active.records:
             self.seal()
+
+    def adopt(self, segments: list[Sealed]) -> None:
+        """Queue segments of dead processes, behind all that was accepted here before."""
+        if segments:
+            self.seal_if_used()
+            self.backlog.adopt(segments)
+            self.counts.adopted += sum(sealed.count for sealed in segments)
 
     def drop(self, segments: list[Sealed]) -> None:
         """Count segments that had to give way; their files are removed when the lock is free."""
         for sealed in segments:
-            self.counts.settled += sealed.accepted
-            if sealed.adopted_from is not None:
-                self.forsaken.append(sealed)
-            elif sealed.path is None:
-                self.counts.dropped_memory += sealed.accepted
-            else:
-                self.counts.dropped_full += sealed.accepted
+            self.counts.settled += sealed.count
+            if sealed.path is None:
+                self.counts.dropped_memory += sealed.count
+                continue
+            self.counts.dropped_full += sealed.count
+            if sealed.adopted_from is None:
                 self._trash.append(sealed.path)
+            else:
+                self.forsaken.append(sealed)
 
     def own_size(self) -> int:
         """Return the bytes of all our segments."""
@@ -210,7 +225,7 @@ class Intake:
             self._active = None
         self.seal()
         self.counts.dropped_memory += self.backlog.unsaved
-        self.counts.settled = self.counts.accepted
+        self.counts.settled = self.counts.accepted + self.counts.adopted
         self.backlog = Backlog(self._memory_records)
 
     # With the lock free

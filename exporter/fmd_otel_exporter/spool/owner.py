@@ -65,6 +65,8 @@ class Owner:
         Raises:
             OSError: The directory cannot be made, written or locked.
         """
+        if fcntl is None:
+            raise _no_locks()
         _ensure_private(directory)
         for _ in range(_ATTEMPTS):
             name = f"{os.getpid()}-{secrets.token_hex(8)}"
@@ -195,13 +197,15 @@ def _lock(fd: int) -> bool:
     Raises:
         OSError: This file system has no locks.
     """
-    if fcntl is None:
-        raise OSError(errno.ENOLCK, "this platform has no file locks")
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return os.fstat(fd).st_nlink > 0
+
+
+def _no_locks() -> OSError:
+    return OSError(errno.ENOLCK, "this platform has no file locks")
 
 
 def _ensure_private(directory: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from fmd_otel_exporter.records import RequestRecord
     from fmd_otel_exporter.spool.delivery import Batch
     from fmd_otel_exporter.spool.spool import Spool
@@ -21,10 +19,10 @@ class DiskSpool:
         self.put = spool.append
         self._batch: Batch | None = None
 
-    def take(self, most: int) -> Sequence[RequestRecord]:  # noqa: ARG002 # a segment is a batch, and is never split
+    def take(self, most: int) -> list[RequestRecord]:  # noqa: ARG002 # a segment is a batch, and is never split
         """Return the batch not yet done, or the oldest one, or nothing."""
         self._batch = self.spool.next_batch()
-        return self._batch.records if self._batch is not None else ()
+        return self._batch.records if self._batch is not None else []
 
     def done(self) -> None:
         """Forget the batch that was taken."""
@@ -32,20 +30,26 @@ class DiskSpool:
         if batch is not None:
             self.spool.done(batch)
 
+    def close(self) -> None:
+        """Leave what waits to the next process; call when nobody takes any more."""
+        self._batch = None
+        self.spool.close()
+
     def __len__(self) -> int:
         """Count the requests that wait, those taken but not done included."""
         return self.spool.counters().waiting
 
     @property
     def accepted(self) -> int:
-        """Requests ever accepted in this process."""
-        return self.spool.counters().accepted
+        """Requests ever accepted in this process, or inherited from one that died."""
+        counters = self.spool.counters()
+        return counters.accepted + counters.adopted
 
     @property
     def settled(self) -> int:
         """Of these, the ones done or dropped."""
         counters = self.spool.counters()
-        return counters.accepted - counters.waiting
+        return counters.accepted + counters.adopted - counters.waiting
 
     @property
     def dropped(self) -> int:

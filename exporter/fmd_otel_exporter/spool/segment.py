@@ -29,6 +29,7 @@ _FRAME = struct.Struct("<2sBII")
 FRAME_OVERHEAD = _FRAME.size
 MAX_PAYLOAD = 16 * 1024 * 1024
 """More than any record can sensibly be: a larger length in a file is damage, a larger record is refused."""
+_PROBE_SIZE = 65_536
 _KIND_SHIFT = 24  # above any length, so that kind and length share one seed of the checksum
 
 
@@ -196,7 +197,20 @@ class SegmentFile:
         An exception that another thread or a signal throws into the middle of an append leaves a frame in the
         file that its caller never heard about.
         """
-        return os.fstat(self.fd).st_size == self.size
+        with contextlib.suppress(OSError):
+            return os.fstat(self.fd).st_size == self.size
+        return False
+
+    def probe(self) -> None:
+        """Find out whether there is room for more than an empty file.
+
+        Raises:
+            OSError: There is not.
+        """
+        size = self.size
+        self.append(bytes(_PROBE_SIZE))
+        os.ftruncate(self.fd, size)
+        self.size = size
 
     def close(self) -> None:
         """Close the file, at most once."""

@@ -85,7 +85,7 @@ class Spool:
         values["rejected"] += intake.refused()
         return SpoolCounters(
             **values,
-            waiting=max(0, values["accepted"] - settled),
+            waiting=max(0, values["accepted"] + values["adopted"] - settled),
             waiting_bytes=intake.own_size(),
             in_memory=self.directory is not None and not life.disk.usable,
             last_error=life.disk.error,

@@ -18,19 +18,20 @@ if TYPE_CHECKING:
 class SpoolCounters:
     """What one process did since it started.
 
-    Every record accepted is delivered, waiting, dropped, or was left to the next process when the spool
-    closed.
+    Every record accepted or adopted is delivered, waiting, dropped or set aside, or was left to the next
+    process when the spool was closed.
     """
 
     accepted: int = 0
+    adopted: int = 0
+    """Records found in segments of dead processes."""
     delivered: int = 0
     """Records of batches reported as done, those of dead processes included."""
     replayed: int = 0
     """Of these, the ones of dead processes; the database may have had them already."""
     waiting: int = 0
-    """Records of this process that wait."""
     waiting_bytes: int = 0
-    """On disk, with those of dead processes that were adopted."""
+    """On disk."""
     dropped_full: int = 0
     """The oldest, because the spool had reached its size."""
     dropped_memory: int = 0

@@ -73,10 +73,8 @@ def child_outlives_parent(directory: Path) -> dict[str, object]:
         spool = Spool(directory, LIMITS)
         for n in range(6):
             spool.append(request(n))
-        child = os.fork()
-        if not child:
-            signal.pause()
-        os.write(write, str(child).encode())
+        if not os.fork():
+            os.write(write, str(os.getpid()).encode())
         signal.pause()
     child = int(os.read(read, 100))
     os.kill(parent, signal.SIGKILL)

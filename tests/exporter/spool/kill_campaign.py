@@ -1,6 +1,7 @@
 """Kill processes that append and deliver, at random moments, and see what is left of their requests.
 
-Usage: kill_campaign.py DIRECTORY KILLS SEED. Prints what happened as JSON.
+Usage: kill_campaign.py DIRECTORY KILLS SEED SINK. The sink is "toy", a table and a ledger, or "product", the
+writer that the product uses. Prints what happened as JSON.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from toy_sink import ToySink
+from sinks import ProductSink, ToySink
 
 from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.spool import Spool, SpoolLimits, delivery, segment
@@ -83,11 +84,11 @@ def request(number: int) -> RequestRecord:
     )
 
 
-def live(home: Path, number: int, killer: Killer) -> None:
+def live(home: Path, number: int, killer: Killer, sink_class: type) -> None:
     """Append from two threads and deliver from a third, until killed."""
     killer.arm()
     spool = Spool(home / "spool", LIMITS)
-    sink = ToySink(home / "sink.db", killer)
+    sink = sink_class(home / "sink.db", killer)
     told = os.open(home / "accepted", os.O_WRONLY | os.O_APPEND)
 
     def append(thread: int) -> None:
@@ -108,20 +109,21 @@ def live(home: Path, number: int, killer: Killer) -> None:
         time.sleep(0.001)
 
 
-def spawn(home: Path, number: int, killer: Killer) -> int:
+def spawn(home: Path, number: int, killer: Killer, sink_class: type) -> int:
     pid = os.fork()
     if pid:
         return pid
     random.seed(number)
     try:
-        live(home, number, killer)
+        live(home, number, killer, sink_class)
     finally:
         os._exit(1)  # a living process ends by being killed, and in no other way
 
 
-def main(home: Path, kills: int, seed: int) -> None:
+def main(home: Path, kills: int, seed: int, sink_name: str) -> None:
+    sink_class = {"toy": ToySink, "product": ProductSink}[sink_name]
     chance = random.Random(seed)  # noqa: S311 # to be repeatable
-    ToySink.create(home / "sink.db")
+    sink_class.create(home / "sink.db")
     (home / "accepted").touch()
     killed = 0
     unexpected = 0
@@ -131,7 +133,7 @@ def main(home: Path, kills: int, seed: int) -> None:
             by_itself = chance.random() < 0.6
             killer = Killer(chance.choice(POINTS) if by_itself else "", chance.randrange(1, 12))
             killed += 1
-            lives.append((spawn(home, killed, killer), by_itself))
+            lives.append((spawn(home, killed, killer, sink_class), by_itself))
         time.sleep(chance.random() * LONGEST_S)
         for pid, by_itself in lives:
             deadline = time.monotonic() + (0.2 if by_itself else 0.0)
@@ -145,7 +147,7 @@ def main(home: Path, kills: int, seed: int) -> None:
             unexpected += not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL)
 
     spool = Spool(home / "spool")
-    sink = ToySink(home / "sink.db")
+    sink = sink_class(home / "sink.db")
     while batch := spool.next_batch():
         sink.write(batch.records)
         spool.done(batch)
@@ -165,7 +167,7 @@ def main(home: Path, kills: int, seed: int) -> None:
                 "unacknowledged": len(set(rows) - accepted),
                 "rows": len(rows),
                 "sum": sink.total("requests"),
-                "replays": sink.total("replays"),
+                "replays": sink.total("replays") if sink_name == "toy" else sink.replays,
                 "damaged": counters.damaged,
                 "left": [path.name for path in (home / "spool").iterdir()],
             }
@@ -174,4 +176,4 @@ def main(home: Path, kills: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])

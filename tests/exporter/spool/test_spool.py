@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fmd_otel_exporter.spool import Spool, SpoolLimits
+from fmd_otel_exporter.spool import Progress, Spool, SpoolLimits, replay
 from fmd_otel_exporter.spool.codec import encode
 from fmd_otel_exporter.spool.owner import Owner, entries
 from fmd_otel_exporter.spool.segment import frame, write_segment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from fmd_otel_exporter.records import RequestRecord
 
 SMALL = SpoolLimits(batch_size=10, scan_interval_s=0)
 
@@ -127,7 +130,8 @@ def test_the_next_process_forms_the_same_batches(directory, record, die, deliver
     assert [len(batch.records) for batch in found] == [10, 10, 5]
     assert [one for batch in found for one in batch.records] == [record(n) for n in range(25)]
     counters = heir.counters()
-    assert (counters.accepted, counters.delivered, counters.replayed) == (0, 25, 25)
+    assert (counters.accepted, counters.adopted, counters.delivered, counters.replayed) == (0, 25, 25, 25)
+    assert counters.waiting == 0
     heir.close()
     assert names(directory) == []
 
@@ -231,10 +235,11 @@ def test_segments_of_dead_processes_count_against_the_bound_and_go_first(
     heir = Spool(directory, SpoolLimits(batch_size=10, max_bytes=5000, scan_interval_s=0))
     for n in range(100, 120):
         heir.append(record(n))
-    kept = drain(heir)
+    kept = sorted(drain(heir))
     assert kept == list(range(120 - len(kept), 120))
     assert 20 <= len(kept) < 50
     assert heir.counters().dropped_full == 120 - len(kept)
+    assert heir.counters().waiting == 0
     heir.close()
     assert names(directory) == []
 
@@ -449,3 +454,51 @@ def test_a_name_given_up_cannot_be_mistaken_for_another(directory) -> None:
     owner.release()
     assert Owner.adopt(directory, owner.name) is None
     assert names(directory) == []
+
+
+def test_a_replay_writes_what_the_dead_left_and_nothing_of_the_living(directory, record, die) -> None:
+    dead, living = Spool(directory, SMALL), Spool(directory, SMALL)
+    for n in range(25):
+        dead.append(record(n))
+    die(dead)
+    living.append(record(100))
+    written: list[int] = []
+    steps: list[Progress] = []
+    counters = replay(
+        directory,
+        lambda records: written.extend(r.duration_us - 1000 for r in records),
+        progress=steps.append,
+    )
+    assert written == list(range(25))
+    assert steps == [(10, 25), (20, 25), (25, 25)]
+    assert (counters.replayed, counters.waiting) == (25, 0)
+    assert living.status().records == 1
+    living.close()
+
+
+def test_a_replay_whose_database_fails_keeps_what_was_not_written(directory, record, die, drain) -> None:
+    dead = Spool(directory, SMALL)
+    for n in range(25):
+        dead.append(record(n))
+    die(dead)
+
+    def write(records: Sequence[RequestRecord]) -> None:
+        if records[0] != record(0):
+            raise TimeoutError("database is locked")
+
+    with pytest.raises(TimeoutError):
+        replay(directory, write)
+    assert drain(Spool(directory, SMALL)) == list(range(10, 25))
+
+
+def test_a_batch_is_on_the_disk_before_it_is_handed_out_where_that_is_asked_for(
+    directory, record, monkeypatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", lambda fd: synced.append(os.fstat(fd).st_ino))
+    spool = Spool(directory, SpoolLimits(sync=True))
+    spool.append(record(1))
+    batch = spool.next_batch()
+    assert batch is not None
+    assert synced == [(directory / batch.key).stat().st_ino]
+    spool.close()

@@ -16,6 +16,7 @@ import pytest
 
 from fmd_otel_exporter.spool import Spool, SpoolLimits
 from fmd_otel_exporter.spool.codec import encode
+from fmd_otel_exporter.spool.intake import MOST_PARKED
 from fmd_otel_exporter.spool.owner import entries
 from fmd_otel_exporter.spool.segment import frame
 
@@ -57,6 +58,19 @@ def test_a_directory_that_cannot_be_made_degrades_to_memory_with_one_warning(
     assert "Not a directory" in message
     assert "FMD_OTEL_SPOOL_DIR" in message
     assert "Not a directory" in str(spool.counters().last_error)
+    spool.close()
+
+
+def test_the_warning_comes_again_after_an_hour(under_a_file, record, drain, caplog, monkeypatch) -> None:
+    spool = Spool(under_a_file, SMALL)
+    spool.append(record(1))
+    assert drain(spool) == [1]
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 3601)
+    spool.next_batch()
+    spool.next_batch()
+    spool.next_batch()
+    assert len(warnings(caplog)) == 2
     spool.close()
 
 
@@ -258,22 +272,22 @@ def test_a_write_that_hangs_does_not_hold_up_the_other_threads(directory, record
     assert not any(other.is_alive() for other in others)
     assert hanging.is_alive()
     assert spool.counters().accepted == 3  # the two are accepted, and wait in memory
-    while hanging.is_alive():
-        os.read(reader, 65536)
+    os.read(reader, 65536)
     hanging.join()
     file.fd = real
     os.close(reader)
     os.close(writer)
-    assert sorted(drain(spool)) == [0, 2, 3] or sorted(drain(spool)) == [0, 1, 2, 3]
+    assert sorted(drain(spool)) == [0, 2, 3]  # 1 went into the pipe, and not into the file
+    assert spool.counters().dropped_lost == 1
     spool.close()
 
 
 def test_parked_records_are_bounded_too(directory, record) -> None:
     spool = Spool(directory, SMALL)
     with spool._life.intake.lock:
-        for n in range(60):
+        for n in range(MOST_PARKED + 10):
             spool._life.intake._park(record(n), b"")
-    assert len(spool._life.intake.parked) == 50
+    assert len(spool._life.intake.parked) == MOST_PARKED
     assert spool.counters().rejected == 10
 
 
@@ -324,9 +338,7 @@ def test_many_threads_and_one_consumer_lose_and_double_nothing(directory, record
         thread.join()
     finished.set()
     consumer.join()
+    assert spool.counters().rejected == 0
     assert sorted(found) == list(range(4000))
-    for part in range(4):  # and each thread's own order is kept
-        own = [n for n in found if n % 4 == part]
-        assert own == sorted(own)
     spool.close()
     assert names(directory) == []

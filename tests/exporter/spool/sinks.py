@@ -1,20 +1,20 @@
-"""A database that stores batches as ours does: ledger, rows and a sum in one transaction.
-
-Nothing else is unique, so a request lost or doubled anywhere on the way shows in the rows.
-"""
+"""Where batches go in tests that kill: to the product's own database, or to one that forgives less."""
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from sqlalchemy import Connection
+
     from fmd_otel_exporter.records import RequestRecord
+    from fmd_otel_exporter.store import Store
 
 SCHEMA = """
 PRAGMA journal_mode = WAL;
@@ -30,6 +30,11 @@ def nothing(_point: str) -> None:
 
 
 class ToySink:
+    """Ledger, rows and a sum in one transaction, as in the product.
+
+    Nothing else is unique, so a request lost or doubled anywhere on the way shows in the rows.
+    """
+
     def __init__(self, path: Path, at: Callable[[str], None] = nothing) -> None:
         self.connection = sqlite3.connect(path, timeout=60, isolation_level=None)
         self.connection.execute("PRAGMA synchronous = OFF")  # a killed process is no power cut
@@ -63,3 +68,50 @@ class ToySink:
 
     def total(self, name: str) -> int:
         return self.connection.execute("SELECT n FROM total WHERE name = ?", (name,)).fetchone()[0]
+
+
+class ProductSink:
+    """The product's writer: a request counted twice shows in the rollups."""
+
+    def __init__(self, path: Path, at: Callable[[str], None] = nothing) -> None:
+        from fmd_otel_exporter.store import open_store  # noqa: PLC0415 # the toy needs no SQLAlchemy
+        from fmd_otel_exporter.writer import Writer  # noqa: PLC0415
+
+        class KilledWriter(Writer):
+            def _insert(self, connection: Connection, batch: Any) -> None:
+                super()._insert(connection, batch)
+                at("inside")
+
+        self.store: Store = open_store(f"sqlite:///{path}")
+        self.writer = KilledWriter(self.store)
+        self.at = at
+        self.replays = 0
+
+    @staticmethod
+    def create(path: Path) -> None:
+        ProductSink(path).store.dispose()
+
+    def write(self, records: Sequence[RequestRecord]) -> None:
+        self.at("before")
+        self.replays += self.writer.write(records).duplicate > 0
+        self.at("after")
+
+    def rows(self) -> list[int]:
+        from sqlalchemy import select  # noqa: PLC0415
+
+        with self.store.read() as connection:
+            return sorted(
+                int.from_bytes(span_id, "big")
+                for span_id in connection.scalars(select(self.store.tables.request.c.span_id))
+            )
+
+    def total(self, name: str) -> int:
+        from sqlalchemy import func, select  # noqa: PLC0415
+
+        assert name == "requests"
+        tables = self.store.tables
+        with self.store.read() as connection:
+            hits = connection.scalar(select(func.sum(tables.hits.c.n)))
+            latencies = connection.scalar(select(func.sum(tables.lat_hist.c.n)))
+        assert hits == latencies
+        return int(hits)
