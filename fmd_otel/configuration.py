@@ -76,6 +76,8 @@ class Config:
         # Composed at once, so that the error comes from the line that names the file.
         settings = load_settings(file=found, environ={})
         object.__setattr__(self, "_file", found)
+        if len(self._followers):
+            self._warn_too_late("init_from()")
         if log_verbose:
             for key, value, origin in settings.shown():
                 if key.name in settings.origins:
@@ -122,11 +124,14 @@ class Config:
             for follower in followers:
                 follower.setting_changed(key.keyword, value)
         elif followers:
-            logger.warning(
-                "fmd_otel.config.%s was set after an application was instrumented, which does not see it: "
-                "set it before instrument()",
-                name,
-            )
+            self._warn_too_late(name)
+
+    def _warn_too_late(self, what: str) -> None:
+        logger.warning(
+            "fmd_otel.config.%s came after an application was instrumented, which does not see it: "
+            "put it before instrument()",
+            what,
+        )
 
     def __getattr__(self, name: str) -> Any:
         """Return the value in force."""

@@ -12,11 +12,13 @@ from flask.app import Flask
 from opentelemetry import trace
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 import fmd_otel
 from fmd_otel import distro, launcher
 from fmd_otel.distro import FmdConfigurator, FmdDistro
+from fmd_otel.otel_internals import sdk_configurator
 from fmd_otel.sampler import KeepEntrySpans
 from fmd_otel_exporter.span_processor import FmdSpanProcessor
 
@@ -87,6 +89,19 @@ def test_wrong_settings_leave_the_rest_of_opentelemetry_working(monkeypatch, cap
     assert "Traceback" not in caplog.text
     assert not any(isinstance(processor, FmdSpanProcessor) for processor in processors())
     assert not isinstance(trace.get_tracer_provider().sampler, KeepEntrySpans)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_declarative_configuration_gets_our_processor_afterwards(monkeypatch):
+    def from_file(_self, **kwargs):
+        assert not {"sampler", "export_span_processor"} & set(kwargs)
+        trace.set_tracer_provider(TracerProvider())
+
+    monkeypatch.setattr(sdk_configurator(), "_configure", from_file)
+    monkeypatch.setenv("OTEL_CONFIG_FILE", "otel.yaml")
+    monkeypatch.setenv("FMD_OTEL_DATABASE", "sqlite://")
+    FmdConfigurator().configure()
+    assert [type(processor) for processor in processors()] == [FmdSpanProcessor]
 
 
 @pytest.mark.usefixtures("quiet")

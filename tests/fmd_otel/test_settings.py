@@ -321,7 +321,7 @@ def test_a_keyword_is_stronger_than_an_attribute(config):
     assert config.settings({"monitor_level": 3}).monitor_level == 3
 
 
-def test_a_late_assignment_is_told(config, caplog):
+def test_a_late_assignment_is_told(config, caplog, tmp_path):
     class Follower:
         def setting_changed(self, name, value):
             self.seen = (name, value)
@@ -331,7 +331,10 @@ def test_a_late_assignment_is_told(config, caplog):
     config.group_by = 3
     assert follower.seen == ("group_by", 3)
     config.monitor_level = 3
-    assert "set it before instrument()" in caplog.text
+    assert "config.monitor_level came after" in caplog.text
+    (tmp_path / "config.cfg").write_text("[dashboard]\n")
+    config.init_from(file=tmp_path / "config.cfg")
+    assert "config.init_from() came after" in caplog.text
 
 
 def test_the_one_of_the_package():

@@ -24,8 +24,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 APPS = Path(__file__).parent / "apps"
 BIN = Path(sys.executable).parent
-PATHS = ("/", "/shop/item/1", "/shop/item/2", "/fail", "/nope")
-STATUS = {"/": 200, "/shop/item/1": 200, "/shop/item/2": 200, "/fail": 503, "/nope": 404}
+PATHS = ("/", "/shop/item/1", "/shop/item/2", "/fail", "/nope", "/file")
+STATUS = {"/": 200, "/shop/item/1": 200, "/shop/item/2": 200, "/fail": 503, "/nope": 404, "/file": 200}
 DEADLINE_S = 40
 
 DOORS = {
