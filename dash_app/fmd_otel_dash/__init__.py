@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
+    from _typeshed.wsgi import WSGIApplication
 
     from fmd_otel_dash.settings import DashboardSettings
 
@@ -18,7 +18,8 @@ __all__ = ["create_wsgi", "setup_path"]
 def create_wsgi(settings: DashboardSettings) -> WSGIApplication:
     """Build the dashboard as a WSGI application; this imports Dash, but opens no database yet.
 
-    It serves ``settings.url_prefix`` whether or not the server has moved that prefix to ``SCRIPT_NAME`` already.
+    It serves ``settings.url_prefix`` whether or not the server has moved that prefix to ``SCRIPT_NAME``
+    already.
     """
     from fmd_otel_dash.factory import build  # noqa: PLC0415 # Dash costs a second and 80 MB
 

@@ -18,7 +18,7 @@ _MAX_ENTRIES = 200
 
 
 class StaticCache:
-    """Compressed bodies of static files by algorithm and address; forgets nothing, takes in a bounded number."""
+    """Compressed bodies of static files by algorithm and address: a bounded number, and none is forgotten."""
 
     def __init__(self) -> None:
         self._bodies: dict[str, bytes] = {}

@@ -1,4 +1,4 @@
-"""Tables as CSV: all rows, the range and filters of the address, and nothing that a spreadsheet would execute."""
+"""Tables as CSV: all rows, range and filters of the address, and nothing that a spreadsheet would execute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts the dashboard together: an isolated Dash app on a Flask of its own, the gate before it, headers after it."""
+"""Puts the dashboard together: an isolated Dash app on a Flask of its own, a gate before, headers after."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from fmd_otel_dash.surroundings import FlaskSurroundings, add_timing
 from fmd_otel_exporter.errors import FmdOtelError
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
+    from _typeshed.wsgi import WSGIApplication
 
     from fmd_otel_dash.settings import DashboardSettings
 
@@ -120,7 +120,7 @@ def _dash(settings: DashboardSettings) -> IsolatedDash:
         # Any process may set DASH_MCP_ENABLED, which would offer every callback as a tool.
         enable_mcp=False,
         title=escape(settings.title_name),
-        update_title=None,
+        update_title="",
         add_log_handler=False,
         compress=False,
         include_assets_files=True,
@@ -160,5 +160,5 @@ def _unknown_error(error: Exception) -> Response:
 
 
 def _public(_error: FmdOtelError) -> str:
-    """Return what a visitor who may not even be signed in is told of a storage problem: not where the data is."""
+    """Return what is told of a storage problem to visitors who are not signed in: not where the data is."""
     return "Its database cannot be used at the moment; the log says why. The monitored app is not affected."

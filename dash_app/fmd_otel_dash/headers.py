@@ -16,7 +16,7 @@ _KEPT = ("/assets/", "/_dash-component-suites/")
 
 
 def content_security_policy(script_hashes: Sequence[str]) -> str:
-    """Return the policy: everything from here, no inline script but Dash's one, no ``eval``, no frame around us.
+    """Return the policy: all from here, no inline script but Dash's one, no ``eval``, no frame around us.
 
     Inline styles stay allowed: the component libraries set them, and cannot be told not to.
     """

@@ -44,7 +44,7 @@ def retry(card_id: str) -> str:
 
 
 def url_filter(param: Any) -> dict[str, Any]:
-    """Return the id of a control whose value is a parameter of the address; Dash's ``ALL`` for all of them."""
+    """Return the id of a control whose value is a parameter of the address; ``ALL`` for all of them."""
     return {"type": "url-filter", "param": param}
 
 

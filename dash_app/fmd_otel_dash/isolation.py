@@ -1,8 +1,8 @@
 """A Dash app that leaves no trace in Dash.
 
-Dash supports one app per process: what callbacks, paths and hooks there are is kept in module globals, which the
-monitored app, if it is a Dash app itself, is using. The only module that knows Dash's private names; a test fails
-when one of them moves.
+Dash supports one app per process: what callbacks, paths and hooks there are is kept in module globals, which
+the monitored app, if it is a Dash app itself, is using. The only module that knows Dash's private names; a
+test fails when one of them moves.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class PlainFlaskBackend(FlaskDashServer):
 
 
 class _NoHooks(_hooks.HooksManager):
-    """Hooks of our own, of which there are none: any installed package may add some for all apps of a process."""
+    """Hooks of our own, and there are none: any installed package may add some for all apps of a process."""
 
     hooks = _hooks._Hooks()  # noqa: SLF001 # this module knows the private names
     _registered = True
@@ -65,8 +65,8 @@ class IsolatedDash(Dash):
         self._hooks = _NoHooks
 
     def _config(self) -> dict[str, Any]:
-        """Return what the browser needs to know: neither which Python this is, nor where to ask for updates."""
-        config: dict[str, Any] = super()._config()
+        """Return what the browser needs to know: not which Python this is, nor where to ask for updates."""
+        config: dict[str, Any] = super()._config()  # type: ignore[no-untyped-call] # Dash is half typed
         return config | {"python_version": "", "dash_version_url": "", "disable_version_check": True}
 
     def freeze(self) -> str:
@@ -75,13 +75,15 @@ class IsolatedDash(Dash):
         Returns:
             The index page. It holds no data: layouts do not go into it (``suppress_callback_exceptions``).
         """
-        self._setup_server()
-        self._index_page = super().index()
-        return self._index_page
+        self._setup_server()  # type: ignore[no-untyped-call] # Dash is half typed
+        index: str = super().index()  # type: ignore[no-untyped-call] # the same
+        self._index_page = index
+        return index
 
     def index(self, *_args: Any, **_kwargs: Any) -> str:
         """Return the page that :meth:`freeze` made: rendering it again would read the globals again."""
-        return self._index_page
+        page: str = self._index_page
+        return page
 
 
 @contextmanager

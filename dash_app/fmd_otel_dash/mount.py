@@ -1,7 +1,7 @@
-"""The dashboard inside the monitored app: one more path of its WSGI callable, built when somebody asks for it.
+"""The dashboard inside the monitored app: one more path of its WSGI callable, built when first asked for.
 
-At the WSGI level, because a Dash app registered on the host's Flask adds its error handlers, hooks and routes to the
-host, and breaks under the host's own CSRF protection. Light: nothing here imports Dash.
+At the WSGI level, because a Dash app registered on the host's Flask adds its error handlers, hooks and routes
+to the host, and breaks under the host's own CSRF protection. Light: nothing here imports Dash.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 10
 _LONGEST_WAIT_S = 15.0
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>Dashboard unavailable</title>
-<body style="font-family:system-ui,sans-serif;max-width:36rem;margin:12vh auto;padding:0 1.5rem;line-height:1.5">
-<h1 style="font-size:1.25rem">The dashboard is not available</h1><p>%s</p>
-<p>The monitored application itself is not affected.</p></body></html>"""
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light
+dark"> <meta name="viewport" content="width=device-width, initial-scale=1"><title>Dashboard
+unavailable</title> <body style="font-family:system-ui,sans-serif;max-width:36rem;margin:12vh auto;padding:0
+1.5rem;line-height:1.5"> <h1 style="font-size:1.25rem">The dashboard is not available</h1><p>%s</p> <p>The
+monitored application itself is not affected.</p></body></html>"""
 _NOT_INSTALLED = (
     "It is not installed here. Install it with <code>pip install 'fmd-otel[dashboard]'</code> and restart."
 )
@@ -55,8 +56,8 @@ class LazyMount:
             factory: builds the dashboard; called on the first visit, and again some time after it failed.
             clock: tells when that is.
 
-        A process that has imported Dash already gets its dashboard at once: Dash keeps what apps are made of in
-        globals, and building a second app beside one that is serving would mix the two up.
+        A process that has imported Dash already gets its dashboard at once: Dash keeps what apps are made of
+        in globals, and building a second app beside one that is serving would mix the two up.
         """
         self._app_wsgi = app_wsgi
         self._prefix = "/" + prefix.strip("/")
@@ -106,7 +107,7 @@ class LazyMount:
         try:
             with suppress_instrumentation():
                 self._dashboard = self._factory()
-        except Exception as error:  # noqa: BLE001 # whatever it is, it must not reach the monitored app
+        except Exception as error:  # whatever it is, it must not reach the monitored app
             missing = isinstance(error, ModuleNotFoundError)
             self._problem = _NOT_INSTALLED if missing else _FAILED
             self._retry_at = self._clock() + RETRY_AFTER_S
@@ -126,7 +127,7 @@ class LazyMount:
 
 
 class Standalone:
-    """The dashboard as the only application of its server: answers below its prefix, and points there from ``/``."""
+    """The dashboard as all that its server serves: answers below its prefix, and points there from ``/``."""
 
     def __init__(self, dashboard: WSGIApplication, prefix: str) -> None:
         """Wrap a dashboard that expects its prefix in ``SCRIPT_NAME``; an empty prefix means the root."""

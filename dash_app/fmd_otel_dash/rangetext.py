@@ -1,9 +1,9 @@
 """Times as people write them: ``now-3h``, ``yesterday``, ``2026-11-01 to 2026-11-03``, ``since 1.7.0``.
 
 Two languages. *Moments* are what a URL holds (``now-1d/d``, ``2026-11-01T13:00``, ``version:1.7.0``) and stay
-relative until somebody asks which instant they mean. *Free text* is what a person types; it is turned into two
-moments. Hours and shorter are elapsed time; days, weeks, months and years follow the calendar of the zone, so that
-"yesterday" is 23 hours long where the clocks went forward.
+relative until somebody asks which instant they mean. *Free text* is what a person types; it is turned into
+two moments. Hours and shorter are elapsed time; days, weeks, months and years follow the calendar of the
+zone, so that "yesterday" is 23 hours long where the clocks went forward.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Every callback goes through here, with a role, an error boundary and a stopwatch.
 
-A page says what it shows; that only somebody with the role gets to see it, that a failure stays within its card
-and never shows a traceback, and that the time it took is known, is said once, here.
+A page says what it shows; that only somebody with the role gets to see it, that a failure stays within its
+card and never shows a traceback, and that the time it took is known, is said once, here.
 """
 
 from __future__ import annotations
@@ -143,14 +143,14 @@ class Registry:
         """Register a function of the assets' ``dash_clientside.fmd``; it runs in the browser."""
         outputs = [each for each in dependencies if isinstance(each, Output)]
         inputs = [each for each in dependencies if not isinstance(each, Output)]
-        self._app.clientside_callback(
+        self._app.clientside_callback(  # type: ignore[no-untyped-call] # Dash is half typed
             ClientsideFunction("fmd", function),
             outputs[0] if len(outputs) == 1 else outputs,
             *inputs,
             prevent_initial_call=prevent_initial_call,
         )
 
-    def _register(
+    def _register(  # noqa: PLR0913 - what cards and other callbacks differ in
         self,
         outputs: Output | Sequence[Output],
         dependencies: list[Input | State],
@@ -187,7 +187,7 @@ class Registry:
 
 
 def _asked(values: tuple[Any, ...], asks: list[bool]) -> bool:
-    """Tell whether somebody did something: Dash calls when an input appears, too, if its outputs stand already."""
+    """Tell whether somebody did something: Dash calls, too, when an input appears after its outputs."""
     return any(value is not None for value, is_input in zip(values, asks, strict=True) if is_input)
 
 

@@ -1,7 +1,8 @@
 """The address of a page is its whole state: range, zone, comparison, filters.
 
-``?from=now-24h&to=now&tz=Europe/Amsterdam&cmp=prev&v=1.7.0&svc=shop``. Pure: text in, frozen values out, so that
-a link, a reload and the back button all show the same thing. What equals the default is left out of the address.
+``?from=now-24h&to=now&tz=Europe/Amsterdam&cmp=prev&v=1.7.0&svc=shop``. Pure: text in, frozen values out, so
+that a link, a reload and the back button all show the same thing. What equals the default is left out of the
+address.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class UrlState:
         return replace(self, extra=kept + tuple((name, value) for value in values))
 
     def with_range(self, start: str, end: str, zone: str = "") -> UrlState:
-        """Return the state with another range; wall-clock times take their zone along, so that a link keeps meaning."""
+        """Return the state with another range; wall-clock times take along the zone they were read in."""
         civil = is_civil(start) or is_civil(end)
         return replace(self, start=start, end=end, tz=(self.tz or zone) if civil else self.tz)
 
@@ -213,7 +214,7 @@ def with_text(
 
 
 def shifted(state: UrlState, window: Window, direction: int) -> UrlState:
-    """Return the state moved by its own length, ``-1`` back or ``1`` forward; its range becomes a fixed one."""
+    """Return the state moved by its own length, ``-1`` back or ``1`` forward; the range is fixed then."""
     step = direction * (window.end_us - window.start_us)
     return state.with_range(
         utc_moment(max(0, window.start_us + step)), utc_moment(max(0, window.end_us + step))

@@ -1,14 +1,17 @@
-"""A dashboard on made-up traffic, served from a thread, and a Chromium that listens for everything that goes wrong."""
+"""A dashboard on made-up traffic, served from a thread, and a Chromium that hears all that goes wrong."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from werkzeug.security import generate_password_hash
+from werkzeug.serving import WSGIRequestHandler, make_server
+
 from fmd_otel_dash.auth import sessions, users
 from fmd_otel_dash.auth.gate import COOKIE
 from fmd_otel_dash.factory import Dashboard
@@ -17,9 +20,9 @@ from fmd_otel_dash.settings import DashboardSettings
 from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.store import Store, open_store
 from fmd_otel_exporter.writer import Writer
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
-from werkzeug.security import generate_password_hash
-from werkzeug.serving import WSGIRequestHandler, make_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 PASSWORD = "correct horse battery"
 FLAGS = (
@@ -31,9 +34,14 @@ _CHEAP = generate_password_hash(PASSWORD, method="scrypt:1024:8:1")
 
 # Endpoint, requests, median in milliseconds, share of failures.
 ENDPOINTS = (
-    ("shop.home", 240, 18, 0), ("shop.search", 160, 64, 0), ("cart.show", 90, 22, 0), ("cart.add", 60, 41, 0.05),
-    ("checkout.pay", 40, 240, 0.1), ("account.orders", 25, 95, 0), ("api.a_rather_long_name_for_an_endpoint", 10, 6, 0),
-)  # fmt: skip
+    ("shop.home", 240, 18, 0),
+    ("shop.search", 160, 64, 0),
+    ("cart.show", 90, 22, 0),
+    ("cart.add", 60, 41, 0.05),
+    ("checkout.pay", 40, 240, 0.1),
+    ("account.orders", 25, 95, 0),
+    ("api.a_rather_long_name_for_an_endpoint", 10, 6, 0),
+)
 TOTAL = sum(endpoint[1] for endpoint in ENDPOINTS)
 
 
@@ -142,8 +150,8 @@ class Watched:
         """Wait until a page is there and all of its cards have arrived."""
         self.page.wait_for_selector("#page .fmd-page")
         self.page.wait_for_function(
-            """() => !document.querySelector('#page [data-dash-is-loading=true], #page .fmd-card-body > [role=status]')
-                && document.querySelector('#range-label').textContent"""
+            """() => document.querySelector('#range-label').textContent && !document.querySelector(
+                '#page [data-dash-is-loading=true], #page .fmd-card-body > [role=status]')"""
         )
 
     def quiet(self) -> None:
@@ -152,7 +160,7 @@ class Watched:
 
 
 class Stage:
-    """One server for all tests, so that files stay in the browser's cache; what it serves changes with each test."""
+    """One server for all tests, so that files stay in the cache; what it serves changes with each test."""
 
     def __init__(self) -> None:
         self.wsgi: Any = None

@@ -3,9 +3,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from playwright.sync_api import expect
+
 from fmd_otel_dash.queries.look import look as read
 from fmd_otel_dash.queries.scope import Scope
-from playwright.sync_api import expect
 
 NARROW = (390, 844)
 TOTAL = 625
@@ -134,7 +135,9 @@ def test_dragging_over_a_time_axis_zooms_the_page(window):
     page.mouse.move(box["x"] + box["width"] * 0.5, middle, steps=6)
     page.mouse.move(box["x"] + box["width"] * 0.6, middle, steps=6)
     page.mouse.up()
-    expect(page).to_have_url(re.compile(r"\?from=20\d\d-\d\d-\d\dT[\d:]+&to=20\d\d-\d\d-\d\dT[\d:]+&tz=Europe/Amsterdam$"))
+    expect(page).to_have_url(
+        re.compile(r"\?from=20\d\d-\d\d-\d\dT[\d:]+&to=20\d\d-\d\d-\d\dT[\d:]+&tz=Europe/Amsterdam$")
+    )
     expect(page.locator(".fmd-kpi-value").first).not_to_have_text(str(TOTAL))
 
 
@@ -194,20 +197,31 @@ def test_on_a_telephone_the_table_keeps_what_matters(filled, look):
     heads = page.locator(".ag-header-cell")
     expect(heads).to_have_count(3)
     assert heads.all_inner_texts() == ["Endpoint", "Monitor", "p95"]
-    tops = page.locator(".fmd-kpi").evaluate_all("all => all.map(e => Math.round(e.getBoundingClientRect().top))")
+    tops = page.locator(".fmd-kpi").evaluate_all(
+        "all => all.map(e => Math.round(e.getBoundingClientRect().top))"
+    )
     assert len(set(tops)) == 2  # two by two
 
 
 def test_hostile_names_are_text(running, look):
-    from fmd_otel_exporter.writer import Writer  # noqa: PLC0415
     from time import time_ns  # noqa: PLC0415
-    from fmd_otel_exporter.records import RequestRecord  # noqa: PLC0415
 
-    names = ("<img src=x onerror=alert(1)>", "a" * 250, "名前.エンドポイント", "\u202eevil", "'; DROP TABLE x; --", "{{7*7}}")
+    from fmd_otel_exporter.records import RequestRecord  # noqa: PLC0415
+    from fmd_otel_exporter.writer import Writer  # noqa: PLC0415
+
+    names = (
+        "<img src=x onerror=alert(1)>",
+        "a" * 250,
+        "名前.エンドポイント",
+        "\u202eevil",
+        "'; DROP TABLE x; --",
+        "{{7*7}}",
+    )
     Writer(running.store).write(
         [
             RequestRecord(
-                "<b>shop</b>", name, time_ns() // 1000 - 1_000_000, i.to_bytes(8, "big"), bytes(16), 1000, 200, "GET",
+                "<b>shop</b>", name, time_ns() // 1000 - 10**6, i.to_bytes(8, "big"), bytes(16), 1000, 200,
+                "GET",
                 "<script>alert(1)</script>", route="</script>", group_by="<i>", ip="::1",
             )
             for i, name in enumerate(names, 1)

@@ -1,7 +1,8 @@
-"""The frame around the pages: signing in, the address as the state, keyboard, light and dark, narrow windows."""
+"""The frame around the pages: signing in, the address as the state, keyboard, light, dark and narrow."""
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -68,7 +69,11 @@ def test_a_session_that_ends_meanwhile_leads_to_the_sign_in_page_and_back(window
     [
         ("3h", r"\?from=now-3h&to=now$", "Last 3 hours"),
         ("yesterday", r"\?from=now-1d/d&to=now/d$", "Yesterday"),
-        ("2026-11-01 to 2026-11-03", r"\?from=2026-11-01&to=2026-11-03&tz=Europe/Amsterdam$", "1 Nov – 3 Nov 2026"),
+        (
+            "2026-11-01 to 2026-11-03",
+            r"\?from=2026-11-01&to=2026-11-03&tz=Europe/Amsterdam$",
+            "1 Nov – 3 Nov 2026",
+        ),
         ("since 1.7.0", r"\?from=version:1.7.0&to=now$", "Since 1.7.0"),
     ],
 )
@@ -174,7 +179,8 @@ def test_refreshing_keeps_the_data_on_the_page_until_newer_ones_are_there(window
     expect(rows).to_have_count(7)
     page.evaluate(
         """() => { window.least = 99; new MutationObserver(() => {
-            window.least = Math.min(window.least, document.querySelectorAll('.ag-center-cols-container .ag-row').length)
+            window.least = Math.min(window.least,
+                document.querySelectorAll('.ag-center-cols-container .ag-row').length)
         }).observe(document.querySelector('#page'), {childList: true, subtree: true}) }"""
     )
     running.fill(first=10_000)
@@ -233,7 +239,7 @@ def test_header_controls_do_not_overlap(running, look):
                 .map(e => e.getBoundingClientRect()).filter(r => r.width > 0)
                 .map(r => [Math.round(r.left), Math.round(r.right)])"""
         )
-        for (_, right), (left, _) in zip(boxes, boxes[1:], strict=False):
+        for (_, right), (left, _) in itertools.pairwise(boxes):
             assert right <= left + 1, (size, boxes)
         assert boxes[-1][1] <= size[0]
 
@@ -250,7 +256,9 @@ def test_a_first_visit_stays_within_its_budget(running, look):
     # What the other tests have left in the cache would not be counted.
     opened.page.context.new_cdp_session(opened.page).send("Network.clearBrowserCache")
     sizes = []
-    opened.page.on("response", lambda answer: sizes.append((answer.url, int(answer.headers.get("content-length", 0)))))
+    opened.page.on(
+        "response", lambda answer: sizes.append((answer.url, int(answer.headers.get("content-length", 0))))
+    )
     opened.sign_in()
     opened.settled()
     opened.quiet()

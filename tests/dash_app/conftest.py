@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from werkzeug.security import generate_password_hash
+from werkzeug.test import Client
+
 from fmd_otel_dash.auth import sessions, users
 from fmd_otel_dash.auth.gate import COOKIE
 from fmd_otel_dash.factory import Dashboard
 from fmd_otel_dash.services import Services
 from fmd_otel_dash.settings import DashboardSettings
 from fmd_otel_exporter.store import open_store
-from werkzeug.security import generate_password_hash
-from werkzeug.test import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ CHEAP = generate_password_hash(PASSWORD, method="scrypt:1024:8:1")
 
 
 class Visitor(Client):
-    """A browser's view of the dashboard: whole addresses, its cookies, and callbacks by the id of an output."""
+    """A browser's view of the dashboard: whole addresses, its cookies, and callbacks by their output."""
 
     def __init__(self, dashboard: Dashboard) -> None:
         super().__init__(dashboard.wsgi)

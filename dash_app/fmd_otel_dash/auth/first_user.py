@@ -29,9 +29,9 @@ _US = 1_000_000
 def ensure(store: Store, settings: DashboardSettings) -> str | None:
     """Make sure that somebody can sign in.
 
-    Where there is no user yet and the settings name a password, creates that user as an admin. Where they do not,
-    returns the path of a set-up page with a fresh token; earlier ones stay good until the first user is there, since
-    every worker process hands out its own.
+    Where there is no user yet and the settings name a password, creates that user as an admin. Where they do
+    not, returns the path of a set-up page with a fresh token; earlier ones stay good until the first user is
+    there, since every worker process hands out its own.
     """
     tables = store.tables
     with store.read() as connection:

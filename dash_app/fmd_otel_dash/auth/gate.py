@@ -1,6 +1,7 @@
 """The gate: every request passes here first, and all but a handful need a session.
 
-What is open is listed; everything else, known or not, is closed. What changes something must come from our own pages.
+What is open is listed; everything else, known or not, is closed. What changes something must come from our
+own pages.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def require(role: Role) -> None:
 def refuse_foreign() -> None:
     """Refuse what another site makes a browser send.
 
-    ``Sec-Fetch-Site`` where the browser sends it; over plain http it does not, so ``Origin`` then has to name us.
+    ``Sec-Fetch-Site`` where the browser sends it; over plain http it does not, so ``Origin`` then has to name
+    us.
     """
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:

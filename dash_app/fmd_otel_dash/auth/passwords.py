@@ -11,7 +11,7 @@ MIN_LENGTH = 8
 MAX_LENGTH = 1024
 """Beyond this a password is refused before it is hashed: hashing costs memory and time."""
 _WAIT_S = 5.0
-# One at a time: a check takes 32 MB and a good part of a second, in a process that may serve the monitored app too.
+# One at a time: a check takes 32 MB and part of a second, in a process that may serve the monitored app, too.
 _turn = BoundedSemaphore(1)
 
 

@@ -1,7 +1,7 @@
 """Guessing passwords is slow: after a few failures a client, and a user name, have to wait.
 
-Counted in the database, so that it holds across worker processes. An attempt is written down before the password is
-checked, so that a hundred at the same moment cannot all slip through.
+Counted in the database, so that it holds across worker processes. An attempt is written down before the
+password is checked, so that a hundred at the same moment cannot all slip through.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def client_key(address: str | None, forwarded_for: str | None = None) -> str:
 
 
 def user_key(name: str) -> str:
-    """Return the name under which a user's failures are counted; a digest, since people type passwords here."""
+    """Return the name under which a user's failures are counted: a digest, as people type passwords here."""
     return "user:" + hashlib.sha256(name.strip().casefold().encode()).hexdigest()
 
 

@@ -73,7 +73,9 @@ def add(connection: Connection, tables: Tables, name: str, password_hash: str, r
             username=name, password_hash=password_hash, role=role, created_ts=time.time_ns() // 1000
         )
     )
-    return User(int(made.inserted_primary_key[0]), name, role)
+    # An INSERT into a table with a key of one column always returns it.
+    (user_id,) = made.inserted_primary_key or (0,)
+    return User(int(user_id), name, role)
 
 
 def create(store: Store, name: str, password: str, role: Role) -> User:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def columns(*, compare: bool, may_set_level: bool) -> list[dict[str, Any]]:
     """Return the columns; those with ``narrow`` are what a telephone shows."""
-    found = [
+    return [
         column(
             "name",
             "Endpoint",
@@ -62,7 +62,6 @@ def columns(*, compare: bool, may_set_level: bool) -> list[dict[str, Any]]:
                headerTooltip="Requests per hour over the range"),
         number("last", "Last request", shown="lastText", width=98),
     ]  # fmt: skip
-    return found
 
 
 def filter_field(field_id: str, text: str) -> Any:

@@ -55,7 +55,7 @@ def graph(
     }
     if zoom:
         layout["yaxis"] = {**layout.get("yaxis", {}), "fixedrange": True}
-    config = {**_CONFIG, "toImageButtonOptions": {"format": "svg", "filename": name}}
+    config: Any = {**_CONFIG, "toImageButtonOptions": {"format": "svg", "filename": name}}
     element = dcc.Graph(
         id=ids.time_graph(name),
         figure={"data": figure.get("data", []), "layout": layout},

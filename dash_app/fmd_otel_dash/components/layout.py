@@ -35,7 +35,7 @@ def grid(*children: Any) -> Any:
     return html.Div(list(children), className="fmd-grid")
 
 
-def card(
+def card(  # noqa: PLR0913 - each keyword answers a question of its own
     card_id: str,
     title: str = "",
     *,

@@ -1,6 +1,7 @@
 """The range picker: quick ranges, free text, a calendar, versions, the zone, and what to compare with.
 
-Choosing something only changes the address; ``assets/60-url.js`` does that for all but what has to be understood first.
+Choosing something only changes the address; ``assets/60-url.js`` does that for all but what has to be
+understood first.
 """
 
 from __future__ import annotations

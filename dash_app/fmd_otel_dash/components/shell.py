@@ -30,17 +30,18 @@ THEME = {
     "autoContrast": True,
 }
 _REFRESH_LABELS = {"": "Off", "10s": "Every 10 s", "1m": "Every minute", "5m": "Every 5 minutes"}
-_KEYS = (
-    ("g then a letter", "Go to the page that shows that letter in the menu"),
-    ("/", "Filter the table"),
-    ("t", "Choose a range of time"),
-    ("z", "Zoom out"),
-    ("Shift ← →", "Move the range back or forward"),
-    ("r", "Refresh now"),
-    ("d", "Light or dark"),
-    (".", "Copy the link to this view"),
-    ("?", "This list"),
-    ("Esc", "Close"),
+# Keys to press, or what to do where that is more than keys, and what comes of it.
+_KEYS: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    ((), "g, then a letter", "Go to the page that shows that letter in the menu"),
+    (("/",), "", "Filter the table"),
+    (("t",), "", "Choose a range of time"),
+    (("z",), "", "Zoom out"),
+    (("Shift", "←", "→"), "", "Move the range back or forward"),
+    (("r",), "", "Refresh now"),
+    (("d",), "", "Light or dark"),
+    ((".",), "", "Copy the link to this view"),
+    (("?",), "", "This list"),
+    (("Esc",), "", "Close"),
 )
 
 
@@ -190,7 +191,9 @@ def _user_menu(settings: DashboardSettings, user: User | None, csrf: str) -> Any
                         [
                             dcc.Input(type="hidden", name="csrf", value=csrf, id="csrf"),
                             html.Button(
-                                [icon("logout", size=16), "Sign out"], className="fmd-menu-button", type="submit"
+                                [icon("logout", size=16), "Sign out"],
+                                className="fmd-menu-button",
+                                type="submit",
                             ),
                         ],
                         method="post",
@@ -218,10 +221,8 @@ def _users_link(settings: DashboardSettings, user: User | None) -> Any:
 
 def _help() -> Any:
     rows = [
-        html.Tr(
-            [html.Th([html.Kbd(part) for part in key.split(" ")] if len(key) < 12 else key), html.Td(text)]
-        )  # noqa: PLR2004
-        for key, text in _KEYS
+        html.Tr([html.Th([html.Kbd(key) for key in keys] or hint), html.Td(text)])
+        for keys, hint, text in _KEYS
     ]
     return dmc.Modal(
         html.Table(html.Tbody(rows), className="fmd-keys"),

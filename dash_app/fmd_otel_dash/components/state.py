@@ -1,4 +1,4 @@
-"""What a card shows when it has no data: not yet, none, too little, or a failure. Always with what to do next."""
+"""What a card shows without data: not yet, none, too little, a failure. Always with what to do next."""
 
 from __future__ import annotations
 

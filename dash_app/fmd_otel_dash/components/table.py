@@ -61,7 +61,7 @@ def link(field: str, title: str, *, href: str = "href", **options: Any) -> dict[
     }
 
 
-def data_grid(
+def data_grid(  # noqa: PLR0913 - each keyword answers a question of its own
     grid_id: Any,
     columns: Sequence[Mapping[str, Any]],
     rows: Sequence[Mapping[str, Any]],

@@ -5,9 +5,9 @@
     PAGE             route, title and place in the menu; goes into the table of ``pages/__init__.py``
 
 ``view.scope`` is the range and the filters of the address, ``view.compare`` what to compare with, or None,
-``view.endpoint_id`` the endpoint of an endpoint page, ``view.state.get("name")`` a parameter of the page's own.
-``view.query(ask, scope)`` calls ``ask(store, scope)`` once, however many cards want it.
-Errors need no handling here: the registry turns them into a card that offers to try again.
+``view.endpoint_id`` the endpoint of an endpoint page, ``view.state.get("name")`` a parameter of the page's
+own. ``view.query(ask, scope)`` calls ``ask(store, scope)`` once, however many cards want it. Errors need no
+handling here: the registry turns them into a card that offers to try again.
 """
 
 from __future__ import annotations

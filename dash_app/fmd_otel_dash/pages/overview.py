@@ -113,6 +113,10 @@ def register(registry: Registry) -> None:
     def durations(view: View) -> Any:
         return _chart(view, DURATIONS, lines.durations, "Percentiles of durations over time")
 
+    _register_levels(registry)
+
+
+def _register_levels(registry: Registry) -> None:
     @registry.callback(
         Output(LEVEL_SET, "data"),
         Output("notice", "children", allow_duplicate=True),
@@ -129,11 +133,13 @@ def register(registry: Registry) -> None:
 
 def _change_level(view: View, change: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     """Set a level, and tell what it is now; where it could not be set, what it still is."""
-    endpoint_id, level, before, name = (change.get(key) for key in ("id", "level", "before", "name"))
+    endpoint_id: Any = change.get("id")
+    level: Any = change.get("level")
+    before, name = change.get("before"), change.get("name")
+    if not isinstance(endpoint_id, int):
+        return {"id": None, "level": before}, "Not changed: there is no such endpoint."
     try:
-        if not isinstance(endpoint_id, int):
-            raise FmdOtelError(f"There is no endpoint {endpoint_id!r}.")  # noqa: TRY301 # said like the others
-        set_level(view.store, endpoint_id, level)  # type: ignore[arg-type] # checks what it is given
+        set_level(view.store, endpoint_id, level)
     except FmdOtelError as error:
         return {"id": endpoint_id, "level": before}, f"Not changed: {error}"
     view.services.cache.clear()

@@ -85,7 +85,7 @@ def _change(view: View, wanted: dict[str, Any]) -> str:
         if wanted.get("remove") is True:
             users.remove(view.store, user.id)
             return f"{user.name} can no longer sign in."
-        role = wanted.get("role")
+        role: Any = wanted.get("role")
         users.set_role(view.store, user.id, role)
     except users.UserError as error:
         return f"Not changed: {error}"
@@ -94,7 +94,7 @@ def _change(view: View, wanted: dict[str, Any]) -> str:
 
 def _row(view: View, user: User) -> tuple[Any, ...]:
     other = GUEST if user.role == ADMIN else ADMIN
-    name = [user.name, html.Span(" (you)", className="fmd-faint")] if user.id == view.user.id else user.name
+    you = html.Span(" (you)", className="fmd-faint") if user.id == view.user.id else ""
     buttons = html.Div(
         [
             _button("user", f"Make {other}", {"id": user.id, "role": other}),
@@ -102,7 +102,7 @@ def _row(view: View, user: User) -> tuple[Any, ...]:
         ],
         className="fmd-row-actions",
     )
-    return html.Span(name), user.role, buttons
+    return html.Span([user.name, you]), user.role, buttons
 
 
 def _button(symbol: str, text: str, wanted: dict[str, Any], *, confirm: str = "") -> Any:

@@ -4,11 +4,12 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from sqlalchemy import func, select
+
 from fmd_otel_dash import setup_path
 from fmd_otel_dash.auth import first_user, users
 from fmd_otel_dash.services import Services
 from fmd_otel_dash.settings import DashboardSettings
-from sqlalchemy import func, select
 
 
 def token_of(path):

@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-PAGES = ("/", "/overview", "/hourly_load", "/endpoint/1/hourly_load", "/no/such/page", "/export/endpoints.csv")
+PAGES = (
+    "/",
+    "/overview",
+    "/hourly_load",
+    "/endpoint/1/hourly_load",
+    "/no/such/page",
+    "/export/endpoints.csv",
+)
 DATA = ("/_dash-layout", "/_dash-dependencies", "/_reload-hash", "/_favicon.ico")
 
 
@@ -45,7 +52,9 @@ def test_what_the_sign_in_page_needs_is_open(visitor, path):
     assert visitor.follow(path).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/assets/../factory.py", "/assets/%2e%2e/factory.py", "/assets/..%2f..%2fsettings.py"])
+@pytest.mark.parametrize(
+    "path", ["/assets/../factory.py", "/assets/%2e%2e/factory.py", "/assets/..%2f..%2fsettings.py"]
+)
 def test_assets_serve_no_file_from_elsewhere(visitor, path):
     answer = visitor.follow(path)
     assert answer.status_code in {302, 401, 404}

@@ -4,8 +4,9 @@ import re
 import threading
 
 import pytest
-from fmd_otel_dash.auth import gate, passwords, throttle, users
 from sqlalchemy import func, select
+
+from fmd_otel_dash.auth import gate, passwords, throttle, users
 
 
 def form_token(page):
@@ -31,14 +32,18 @@ def test_the_right_password_opens_the_page_that_was_asked_for(visitor, password)
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_other_sites_and_the_rest_of_the_app(visitor, password):
-    cookie = next(c for c in send(visitor, "ada", password).headers.getlist("Set-Cookie") if "fmd_session" in c)
+    cookie = next(
+        c for c in send(visitor, "ada", password).headers.getlist("Set-Cookie") if "fmd_session" in c
+    )
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
     assert "Path=/dashboard" in cookie
     assert "Secure" not in cookie
 
 
-@pytest.mark.parametrize("how", [{"base_url": "https://localhost"}, {"headers": {"X-Forwarded-Proto": "https"}}])
+@pytest.mark.parametrize(
+    "how", [{"base_url": "https://localhost"}, {"headers": {"X-Forwarded-Proto": "https"}}]
+)
 def test_over_tls_the_cookie_stays_on_tls(visitor, password, how):
     answer = send(visitor, "ada", password, **how)
     cookies = answer.headers.getlist("Set-Cookie")
@@ -47,7 +52,9 @@ def test_over_tls_the_cookie_stays_on_tls(visitor, password, how):
     assert all("Secure" in cookie for cookie in cookies if "fmd_session" in cookie)
 
 
-@pytest.mark.parametrize(("name", "secret"), [("ada", "wrong"), ("nobody", "wrong"), ("ada", ""), ("", ""), ("ada", "x" * 5000)])
+@pytest.mark.parametrize(
+    ("name", "secret"), [("ada", "wrong"), ("nobody", "wrong"), ("ada", ""), ("", ""), ("ada", "x" * 5000)]
+)
 def test_a_failure_says_so_and_not_why(visitor, name, secret):
     answer = send(visitor, name, secret)
     assert answer.status_code == 401
@@ -166,7 +173,20 @@ def test_names_that_were_tried_are_not_kept_readable(store, visitor):
 
 @pytest.mark.parametrize(
     "wanted",
-    ["https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil", "javascript:alert(1)", "/\tx", "/x\n", "/login", "/logout", "x" * 3000, "", None],
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "\\\\evil",
+        "javascript:alert(1)",
+        "/\tx",
+        "/x\n",
+        "/login",
+        "/logout",
+        "x" * 3000,
+        "",
+        None,
+    ],
 )
 def test_nobody_is_sent_elsewhere_after_signing_in(wanted):
     assert gate.safe_next(wanted) == "/"
@@ -189,7 +209,11 @@ def test_signing_out_needs_the_sessions_own_form(admin, csrf):
 
 def test_switches_shape_the_page(make_dashboard, add_user, visitor):
     made = make_dashboard(
-        brand_name="Acme <APM>", title_name="Acme & Co", description="Ours", show_login_banner=True, show_login_footer=False
+        brand_name="Acme <APM>",
+        title_name="Acme & Co",
+        description="Ours",
+        show_login_banner=True,
+        show_login_footer=False,
     )
     page = type(visitor)(made).follow("/login").text
     assert "Acme &lt;APM&gt;" in page
@@ -201,7 +225,11 @@ def test_switches_shape_the_page(make_dashboard, add_user, visitor):
 
 
 def test_a_password_that_cannot_be_used_is_told_in_words(store):
-    for secret, words in (("short", "at least 8"), ("x" * 2000, "longer than"), ("adalovelace", "must differ")):
+    for secret, words in (
+        ("short", "at least 8"),
+        ("x" * 2000, "longer than"),
+        ("adalovelace", "must differ"),
+    ):
         with pytest.raises(users.UserError, match=words):
             users.create(store, "adalovelace", secret, "guest")
 

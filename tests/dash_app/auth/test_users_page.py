@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fmd_otel_dash.auth import users
 
 VIEW = {"view.data": {"path": "/dashboard/users", "search": ""}}
@@ -13,8 +14,11 @@ def everyone(store):
 
 def new(name, password="a decent password", role="guest"):
     return VIEW | {
-        "user-add.n_clicks": 1, "user-name.value": name, "user-password.value": password, "user-role.value": role,
-    }  # fmt: skip
+        "user-add.n_clicks": 1,
+        "user-name.value": name,
+        "user-password.value": password,
+        "user-role.value": role,
+    }
 
 
 def test_an_admin_adds_a_guest(dashboard, admin, store, find_output):
@@ -57,7 +61,9 @@ def test_what_cannot_be_added_is_told(dashboard, admin, store, find_output, valu
 def test_an_admin_changes_users(dashboard, admin, store, find_output, wanted, words, after):
     ids = {user.name: user.id for user in users.everyone(store)}
     data = {"id": ids.get(wanted.get("name")), **wanted}
-    output = next(each for each in dashboard.dash.callback_map if "users-list-retry" in each and "user-" not in each)
+    output = next(
+        each for each in dashboard.dash.callback_map if "users-list-retry" in each and "user-" not in each
+    )
     answer = admin.call(output, VIEW | {"user-wanted.data": data})
     assert words in answer.text
     assert everyone(store) == after

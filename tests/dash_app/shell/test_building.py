@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from werkzeug.test import Client
+
 from fmd_otel_dash.factory import build
 from fmd_otel_dash.services import Services
 from fmd_otel_dash.settings import DashboardSettings
-from werkzeug.test import Client
 
 
 def test_building_opens_no_database(tmp_path):
@@ -33,4 +34,8 @@ def test_any_prefix_works_for_pages_and_files(make_dashboard, prefix):
     base = made.services.settings.prefix
     assert client.get(f"{base}/login").status_code == 200
     assert f'href="{base}/assets/login.css' in client.get(f"{base}/login").text
-    assert client.get(f"{base}/overview", headers={"Accept": "text/html"}).headers["Location"].startswith(f"{base}/login")
+    assert (
+        client.get(f"{base}/overview", headers={"Accept": "text/html"})
+        .headers["Location"]
+        .startswith(f"{base}/login")
+    )

@@ -5,18 +5,19 @@ import io
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from fmd_otel_dash.exports import safe
 from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.writer import Writer
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def record(endpoint, i, **values):
     now_us = time.time_ns() // 1000
     return RequestRecord(
-        "shop", endpoint, now_us - 60_000_000 + i, i.to_bytes(8, "big"), i.to_bytes(16, "big"), 20_000, 200, "GET", "1.0",
-        **values,
+        "shop", endpoint, now_us - 60_000_000 + i, i.to_bytes(8, "big"), i.to_bytes(16, "big"), 20_000, 200,
+        "GET", "1.0", **values,
     )  # fmt: skip
 
 
@@ -27,7 +28,7 @@ def rows(answer):
 @pytest.fixture
 def filled(store):
     records = [record("cart.show", i, route="/cart") for i in range(1, 31)]
-    records += [record("=HYPERLINK(\"http://evil\",\"x\")", i) for i in range(31, 36)]
+    records += [record('=HYPERLINK("http://evil","x")', i) for i in range(31, 36)]
     Writer(store).write(records)
 
 
@@ -51,11 +52,15 @@ def test_the_file_has_the_range_and_the_filter_of_the_page(filled, guest):
     assert [row["endpoint"] for row in only] == ["cart.show"]
     before = rows(guest.follow("/export/endpoints.csv?from=2026-01-01&to=2026-01-02"))
     assert {row["hits"] for row in before} == {"0"}
-    name = guest.follow("/export/endpoints.csv?from=2026-01-01&to=2026-01-02&tz=UTC").headers["Content-Disposition"]
+    name = guest.follow("/export/endpoints.csv?from=2026-01-01&to=2026-01-02&tz=UTC").headers[
+        "Content-Disposition"
+    ]
     assert 'filename="endpoints_20260101T0000Z_20260103T0000Z.csv"' in name
 
 
-@pytest.mark.parametrize("path", ["/export/none.csv", "/export/endpoint/x/requests.csv", "/export/../overview.csv"])
+@pytest.mark.parametrize(
+    "path", ["/export/none.csv", "/export/endpoint/x/requests.csv", "/export/../overview.csv"]
+)
 def test_a_table_that_does_not_exist(guest, path):
     assert guest.follow(path).status_code in {200, 404}
     assert "text/csv" not in guest.follow(path).mimetype

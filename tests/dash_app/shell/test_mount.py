@@ -8,9 +8,10 @@ import textwrap
 import threading
 
 import pytest
-from fmd_otel_dash.mount import RETRY_AFTER_S, LazyMount, Standalone
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from werkzeug.test import Client
+
+from fmd_otel_dash.mount import RETRY_AFTER_S, LazyMount, Standalone
 
 
 def app(environ, start_response):
@@ -31,7 +32,9 @@ def without_dash(monkeypatch):
 
 
 def run(code):
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -94,7 +97,8 @@ def test_visitors_at_the_same_moment_get_one_dashboard():
 
     mount = LazyMount(app, "/dashboard", factory)
     threads = [
-        threading.Thread(target=lambda: answers.append(Client(mount).get("/dashboard/").status_code)) for _ in range(6)
+        threading.Thread(target=lambda: answers.append(Client(mount).get("/dashboard/").status_code))
+        for _ in range(6)
     ]
     for thread in threads:
         thread.start()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import fmd_otel_dash
 import pytest
 from plotly.offline import get_plotlyjs_version
+
+import fmd_otel_dash
 
 ASSETS = Path(fmd_otel_dash.__file__).parent / "assets"
 BUNDLE = ASSETS / "10-plotly-cartesian.min.js"
@@ -34,7 +35,9 @@ def test_no_asset_of_ours_names_another_host(asset):
 
 def test_every_icon_that_is_used_is_drawn():
     sources = "\n".join(path.read_text(encoding="utf-8") for path in ASSETS.parent.rglob("*.py"))
-    used = set(re.findall(r'\bicon\("([\w-]+)"', sources)) | set(re.findall(r'\b(?:icon|symbol)="([\w-]+)"', sources))
+    used = set(re.findall(r'\bicon\("([\w-]+)"', sources)) | set(
+        re.findall(r'\b(?:icon|symbol)="([\w-]+)"', sources)
+    )
     drawn = set(re.findall(r"\.i-([\w-]+)\{", (ASSETS / "icons.css").read_text(encoding="utf-8")))
     assert used <= drawn
 
@@ -92,7 +95,9 @@ def test_files_are_compressed_once_and_answers_each_time(admin, dashboard, encod
 
 
 def test_one_persons_answer_is_never_another_persons(admin, guest):
-    layouts = [each.follow("/_dash-layout", headers={"Accept-Encoding": "gzip"}).data for each in (admin, guest)]
+    layouts = [
+        each.follow("/_dash-layout", headers={"Accept-Encoding": "gzip"}).data for each in (admin, guest)
+    ]
     assert layouts[0] != layouts[1]
 
 

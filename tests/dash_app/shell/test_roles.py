@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+
 from fmd_otel_dash import ids
 from fmd_otel_dash.queries.look import look
 from fmd_otel_dash.queries.scope import Scope
@@ -43,6 +44,7 @@ def in_layouts(dashboard):
     """Return the ids that the frame and the pages have before any data comes."""
     with dashboard.server.test_request_context("/"):
         from flask import g  # noqa: PLC0415 - the request's own
+
         from fmd_otel_dash.roles import User  # noqa: PLC0415
 
         g.user = User(1, "ada", "admin")
@@ -114,7 +116,9 @@ def endpoint_id(store):
 
 
 def wanted(endpoint_id, level, before=1):
-    return VIEW | {"level-wanted.data": {"id": endpoint_id, "level": level, "before": before, "name": "cart.show"}}
+    return VIEW | {
+        "level-wanted.data": {"id": endpoint_id, "level": level, "before": before, "name": "cart.show"}
+    }
 
 
 def test_an_admin_changes_a_level_and_is_told(dashboard, admin, store, endpoint_id, find_output):
@@ -135,7 +139,9 @@ def test_a_guest_changes_nothing(dashboard, guest, store, endpoint_id, find_outp
 
 
 @pytest.mark.parametrize("level", [4, -1, "1", None, True, 1.5])
-def test_a_level_that_does_not_exist_changes_nothing(dashboard, admin, store, endpoint_id, find_output, level):
+def test_a_level_that_does_not_exist_changes_nothing(
+    dashboard, admin, store, endpoint_id, find_output, level
+):
     answer = admin.call(find_output(dashboard, "level-set.data"), wanted(endpoint_id, level))
     assert answer.json["response"]["level-set"]["data"]["level"] == 1
     assert "Not changed" in answer.text
@@ -189,7 +195,9 @@ def test_the_browser_is_told_how_long_it_took(dashboard, guest, find_output):
     assert re.search(r'cb;desc="overview.kpis";dur=\d', answer.headers["Server-Timing"])
 
 
-@pytest.mark.parametrize("data", [None, 3, "x", [], {}, {"path": 5, "search": [], "tz": {}, "serial": "x"}, {"path": "../../etc"}])
+@pytest.mark.parametrize(
+    "data", [None, 3, "x", [], {}, {"path": 5, "search": [], "tz": {}, "serial": "x"}, {"path": "../../etc"}]
+)
 def test_whatever_a_browser_claims_to_look_at_gets_an_answer(dashboard, guest, find_output, data):
     answer = guest.call(find_output(dashboard, "overview-kpis-body.children"), {"view.data": data})
     assert answer.status_code == 200

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fmd_otel_dash.router import Page, Router
 
 NOTHING = Page("/<path>", "Not found", lambda _view: None)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from fmd_otel_dash import formatting
 from fmd_otel_dash.cache import TtlCache
 from fmd_otel_dash.colors import PALETTE, endpoint_color
 from fmd_otel_dash.formatting import Delta
 from fmd_otel_dash.stats.percentiles import Change
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def test_a_question_is_asked_once_per_lifetime():
@@ -77,7 +78,15 @@ def test_durations_have_three_digits_and_a_unit_that_fits(us, text):
 
 @pytest.mark.parametrize(
     ("n", "text"),
-    [(0, "0"), (999, "999"), (3677, "3,677"), (9999, "9,999"), (36_600, "36.6 k"), (1_240_000, "1.24 M"), (5e9, "5.00 G")],
+    [
+        (0, "0"),
+        (999, "999"),
+        (3677, "3,677"),
+        (9999, "9,999"),
+        (36_600, "36.6 k"),
+        (1_240_000, "1.24 M"),
+        (5e9, "5.00 G"),
+    ],
 )
 def test_counts_are_exact_as_long_as_they_are_short(n, text):
     assert formatting.count(n) == text
@@ -85,7 +94,15 @@ def test_counts_are_exact_as_long_as_they_are_short(n, text):
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(None, "–"), (0, "0 %"), (0.0042, "0.42 %"), (0.123, "12.3 %"), (1, "100 %"), (0.000001, "< 0.01 %"), (0.99999, "> 99.99 %")],
+    [
+        (None, "–"),
+        (0, "0 %"),
+        (0.0042, "0.42 %"),
+        (0.123, "12.3 %"),
+        (1, "100 %"),
+        (0.000001, "< 0.01 %"),
+        (0.99999, "> 99.99 %"),
+    ],
 )
 def test_a_share_never_rounds_to_all_or_nothing(share, text):
     assert formatting.percent(share) == text
@@ -98,7 +115,15 @@ def test_any_duration_is_short(us):
 
 @pytest.mark.parametrize(
     ("ts_s", "text"),
-    [(None, "never"), (100, "just now"), (105, "just now"), (70, "30 s ago"), (-200, "5 min ago"), (-7100, "2 h ago"), (-999_999, "11 d ago")],
+    [
+        (None, "never"),
+        (100, "just now"),
+        (105, "just now"),
+        (70, "30 s ago"),
+        (-200, "5 min ago"),
+        (-7100, "2 h ago"),
+        (-999_999, "11 d ago"),
+    ],
 )
 def test_how_long_ago(ts_s, text):
     assert formatting.ago(None if ts_s is None else ts_s * 1_000_000, 100 * 1_000_000) == text
@@ -128,7 +153,9 @@ def change(before, after, n=1000, *, significant=True):
         (formatting.score_change(0.90, 0.97, n_now=500, n_before=500), Delta("0.07", "bad", "▼")),
     ],
 )
-def test_a_change_has_an_arrow_only_where_enough_requests_tell_and_a_colour_only_where_it_matters(delta, expected):
+def test_a_change_has_an_arrow_only_where_enough_requests_tell_and_a_colour_only_where_it_matters(
+    delta, expected
+):
     assert delta == expected
 
 
@@ -140,7 +167,9 @@ def test_a_colour_from_the_settings_is_used(setting, color):
     assert endpoint_color("a", {"a": setting}) == color
 
 
-@pytest.mark.parametrize("setting", ["", "red;background:url(x)", "#12345", "[1,2]", "[300,0,0]", "expression(1)"])
+@pytest.mark.parametrize(
+    "setting", ["", "red;background:url(x)", "#12345", "[1,2]", "[300,0,0]", "expression(1)"]
+)
 def test_what_is_no_colour_counts_as_none(setting):
     assert endpoint_color("a", {"a": setting}) == endpoint_color("a", {})
 

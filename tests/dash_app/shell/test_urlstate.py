@@ -4,12 +4,22 @@ from datetime import datetime, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from fmd_otel_dash import urlstate
 from fmd_otel_dash.queries.scope import US_PER_S
 from fmd_otel_dash.rangetext import RangeError, moment_us, parse_text, utc_moment
-from fmd_otel_dash.urlstate import UrlState, format_search, label, parse, resolve, shifted, with_text, zoomed_out
-from hypothesis import given
-from hypothesis import strategies as st
+from fmd_otel_dash.urlstate import (
+    UrlState,
+    format_search,
+    label,
+    parse,
+    resolve,
+    shifted,
+    with_text,
+    zoomed_out,
+)
 
 NOW_US = 1_795_330_800 * US_PER_S  # Sunday 2026-11-22 07:00 UTC
 AMSTERDAM = "Europe/Amsterdam"
@@ -29,7 +39,9 @@ states = st.builds(
     services=st.lists(texts, max_size=4, unique=True).map(tuple),
     extra=st.lists(st.tuples(names, texts), max_size=4).map(tuple),
 )
-zones = st.sampled_from(["UTC", AMSTERDAM, "America/Santiago", "Asia/Kathmandu", "Australia/Lord_Howe", "Asia/Beirut"])
+zones = st.sampled_from(
+    ["UTC", AMSTERDAM, "America/Santiago", "Asia/Kathmandu", "Australia/Lord_Howe", "Asia/Beirut"]
+)
 moments = st.integers(min_value=0, max_value=4_000_000_000 * US_PER_S)
 clocks = st.integers(min_value=1_000_000_000 * US_PER_S, max_value=4_000_000_000 * US_PER_S)
 
@@ -181,9 +193,7 @@ def test_the_zone_comes_from_the_address_then_the_setting_then_the_browser_then_
     assert zone() == "UTC"
 
 
-@pytest.mark.parametrize(
-    ("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-11-22", 24)]
-)
+@pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-11-22", 24)])
 def test_a_day_is_as_long_as_the_clocks_make_it(day, hours):
     state = UrlState(start=day, end=day, tz=AMSTERDAM)
     window = resolve(state, now_us=NOW_US)
@@ -220,7 +230,14 @@ def test_moving_forth_and_back_leads_where_it_started(direction, minutes):
     assert (back.start_us, back.end_us) == (first.start_us, first.end_us)
 
 
-@pytest.mark.parametrize(("search", "length"), [("", 2 * DAY_US), ("?from=now-3h&to=now", 6 * HOUR_US), ("?from=2026-11-01T10:00Z&to=2026-11-01T11:00Z", 2 * HOUR_US)])
+@pytest.mark.parametrize(
+    ("search", "length"),
+    [
+        ("", 2 * DAY_US),
+        ("?from=now-3h&to=now", 6 * HOUR_US),
+        ("?from=2026-11-01T10:00Z&to=2026-11-01T11:00Z", 2 * HOUR_US),
+    ],
+)
 def test_zooming_out_doubles_the_range_and_stays_relative_where_it_was(search, length):
     state = parse(search)
     window = resolve(state, now_us=NOW_US)
