@@ -103,7 +103,7 @@ def sink():
 def watch(sink):
     """Put an application under observation, with a provider of its own and without a database."""
 
-    def put(  # noqa: PLR0913 # what a test may want to choose
+    def put(  # what a test may want to choose
         app, *, provider=None, sampler=None, service="shop", version="1.0", settings=None, **described
     ):
         spans = InMemorySpanExporter()
@@ -159,7 +159,7 @@ def serve(environ):
     def exchange(app, path="/", method="GET", **more):
         started = []
 
-        def start_response(status, headers, exc_info=None):  # noqa: ARG001 # WSGI's signature
+        def start_response(status, headers, exc_info=None):  # WSGI's signature
             started.append((status, headers))
 
         body = app(environ(path, method, **more), start_response)

@@ -316,7 +316,7 @@ def test_a_teardown_function_that_raises_does_not_lose_the_request(app, watch):
 
 
 def test_the_session_stays_as_the_application_wrote_it(app, watch):
-    app.secret_key = "secret"  # noqa: S105 # nothing to hide in a test
+    app.secret_key = "secret"  # nothing to hide in a test
 
     @app.route("/count")
     def count():

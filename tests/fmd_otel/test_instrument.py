@@ -33,7 +33,7 @@ def sinks(monkeypatch, sink):
 
 
 @pytest.fixture
-def instrument(sinks, monkeypatch):  # noqa: ARG001 # it writes there
+def instrument(sinks, monkeypatch):  # it writes there
     handles = []
 
     def put(app, **settings):

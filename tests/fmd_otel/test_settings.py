@@ -310,7 +310,7 @@ def test_a_wrong_attribute_is_told_where_it_is_assigned(config):
     with pytest.raises(SettingsError, match="expected a whole number"):
         config.monitor_level = 9
     with pytest.raises(SettingsError) as caught:
-        config.passwrd = "hunter2"  # noqa: S105 # made up
+        config.passwrd = "hunter2"  # made up
     assert "hunter2" not in str(caught.value)
     with pytest.raises(AttributeError):
         _ = config.nonsense
