@@ -85,10 +85,9 @@ class Delivery:
         segments = self._disk.inherit(without_lock_file=without_lock_file)
         with intake.lock:
             intake.adopt(segments)
-        size, owners = self._disk.usage()
+        of_others, owners = self._disk.others()
         most = self._limits.max_bytes
         with intake.lock:
-            of_others = max(0, size - intake.own_size())
             intake.allowance = max(most // owners, most - of_others)
             intake.drop(intake.backlog.cut_to_size(intake.allowance))
         intake.empty_trash()

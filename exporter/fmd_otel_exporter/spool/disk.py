@@ -188,7 +188,7 @@ class Disk:
         """Take the locks of dead processes and return their segments, oldest first."""
         if self.directory is None:
             return []
-        known = {self._owner.name if self._owner else "", *self._heirlooms, *self._left_alone}
+        known = self._names() | self._left_alone
         adopted: dict[str, Owner] = {}
         with contextlib.suppress(OSError):
             for name in dict.fromkeys(entry.owner for entry in entries(self.directory)):
@@ -218,18 +218,23 @@ class Disk:
             self._left_alone.add(owner.name)
             owner.release()
 
-    def usage(self) -> tuple[int, int]:
-        """Return the bytes of all segments in the directory, and the number of owners."""
+    def others(self) -> tuple[int, int]:
+        """Return the bytes of segments that belong to other processes, and the number of all owners."""
         size = 0
-        owners = set()
+        ours = self._names()
+        owners = set(ours)
         if self.directory is not None:
             with contextlib.suppress(OSError):
                 for entry in entries(self.directory):
                     owners.add(entry.owner)
-                    if entry.kind:
+                    if entry.kind and entry.owner not in ours:
                         with contextlib.suppress(OSError):
                             size += entry.path.stat().st_size
         return size, max(1, len(owners))
+
+    def _names(self) -> set[str]:
+        """Return the owners whose segments are in our backlog."""
+        return {*self._heirlooms} | ({self._owner.name} if self._owner is not None else set())
 
     def _new_segment(self) -> SegmentFile:
         if self.directory is None:

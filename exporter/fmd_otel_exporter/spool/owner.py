@@ -18,7 +18,7 @@ import secrets
 import socket
 import stat
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 try:
     import fcntl
@@ -143,16 +143,19 @@ class Owner:
                 os.close(fd)
 
 
-class Entry:
+class Entry(NamedTuple):
     """A file in a spool directory."""
 
-    __slots__ = ("kind", "owner", "path")
+    directory: Path
+    name: str
+    owner: str
+    kind: str
+    """Empty for a lock file."""
 
-    def __init__(self, path: Path, owner: str, kind: str) -> None:
-        """Keep what its name says; ``kind`` is empty for a lock file."""
-        self.path = path
-        self.owner = owner
-        self.kind = kind
+    @property
+    def path(self) -> Path:
+        """Where it is; made only when asked for, as a directory may hold thousands."""
+        return self.directory / self.name
 
 
 def entries(directory: Path) -> list[Entry]:
@@ -161,9 +164,9 @@ def entries(directory: Path) -> list[Entry]:
     Raises:
         OSError: The directory cannot be read.
     """
-    names = sorted(os.listdir(directory))  # noqa: PTH208 # names are enough, and there may be thousands
+    names = sorted(os.listdir(directory))  # noqa: PTH208 # names are enough
     matches = [match for name in names if (match := _NAME.fullmatch(name))]
-    return [Entry(directory / match[0], match["owner"], match["kind"] or "") for match in matches]
+    return [Entry(directory, match[0], match["owner"], match["kind"] or "") for match in matches]
 
 
 def describe(directory: Path, name: str) -> dict[str, Any]:
