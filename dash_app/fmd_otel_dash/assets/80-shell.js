@@ -191,10 +191,11 @@
   if (document.body) { gridScheme(); } else { document.addEventListener("DOMContentLoaded", gridScheme); }
 
   /* A session that has ended: to the sign-in page, and back here afterwards. */
-  var fetchAnything = window.fetch;
+  var fetchAnything = window.fetch, leaving = false;
   window.fetch = function () {
     return fetchAnything.apply(this, arguments).then(function (answer) {
-      if (answer.status === 401 && answer.url.indexOf("/_dash-") > 0) {
+      if (answer.status === 401 && !leaving && answer.url.indexOf("/_dash-") > 0) {
+        leaving = true; // once: each card hears the same
         var here = window.location.pathname.slice(fmd.prefix().length - 1) + window.location.search;
         window.location.assign(fmd.prefix() + "login?next=" + encodeURIComponent(here));
       }
