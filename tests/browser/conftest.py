@@ -136,7 +136,7 @@ class Watched:
             found = users.find(connection, store.tables, name)
             assert found
             token = sessions.start(connection, store.tables, found.user.id)
-        cookie = {"name": COOKIE, "value": token, "url": f"{self.base}/dashboard/", "httpOnly": True}
+        cookie = {"name": COOKIE, "value": token, "domain": "127.0.0.1", "path": "/dashboard"}
         self.page.context.add_cookies([cookie])
         self.open("/overview")
 
