@@ -104,7 +104,7 @@ def register(registry: Registry) -> None:
 
     @registry.card(TRAFFIC)
     def traffic(view: View) -> Any:
-        found, before = _lines(view)
+        found, before = _lines(view, MAX_POINTS, durations=False)
         if not found.counts.n:
             return absent(view, read(view).last_recorded_us)
         return [
@@ -143,7 +143,7 @@ def register(registry: Registry) -> None:
 
 def clicked_step(view: View, point: dict[str, Any]) -> str | None:
     """Return the requests of a step of the bars."""
-    return _clicked(view, view.query(timeline, view.scope, MAX_POINTS), point)
+    return _clicked(view, view.query(timeline, view.scope, MAX_POINTS, durations=False), point)
 
 
 def clicked_duration(view: View, point: dict[str, Any]) -> str | None:
@@ -182,9 +182,9 @@ def duration_points(n: int) -> int:
     return max(_FEWEST_POINTS, min(MAX_POINTS, n // _REQUESTS_PER_POINT))
 
 
-def _lines(view: View, points: int = MAX_POINTS) -> tuple[Timeline, Timeline | None]:
-    before = view.query(timeline, view.compare, points) if view.compare else None
-    return view.query(timeline, view.scope, points), before
+def _lines(view: View, points: int, *, durations: bool = True) -> tuple[Timeline, Timeline | None]:
+    before = view.query(timeline, view.compare, points, durations=durations) if view.compare else None
+    return view.query(timeline, view.scope, points, durations=durations), before
 
 
 def _over_time(view: View, figure: dict[str, Any], name: str, text: str) -> Any:

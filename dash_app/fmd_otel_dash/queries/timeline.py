@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, select
 
 from fmd_otel_dash.queries.counts import NOTHING, Counts, summed, together
-from fmd_otel_dash.queries.latency import grouped
+from fmd_otel_dash.queries.latency import Grouped, grouped
 from fmd_otel_dash.queries.look import Look, look, total
 from fmd_otel_dash.queries.scope import US_PER_S
 from fmd_otel_dash.queries.slots import Slots, slots
 from fmd_otel_dash.stats.percentiles import merge, percentiles
-from fmd_otel_exporter.schema import DAY_S, LATENCY_BUCKET_S
+from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S, LATENCY_BUCKET_S
 
 if TYPE_CHECKING:
     from fmd_otel_dash.queries.scope import Scope
@@ -23,8 +23,11 @@ MAX_POINTS = 120
 _FINE_US = 6 * 3600 * US_PER_S
 _FINE_REQUESTS = 200_000
 """Up to six hours of up to this many requests are read from raw rows, in steps finer than a bucket."""
-_MOST_ENDPOINT_HOURS = 10_000
-"""Beyond this, such as 40 endpoints over more than ten days, steps are days, which day rollups answer."""
+_MOST_ENDPOINT_HOURS = {True: 4_000, False: 20_000}
+"""With durations, and without: beyond so many, steps are days, which day rollups answer.
+
+Of 40 endpoints together that is four days, or twenty; of a single one, half a year.
+"""
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,24 @@ class Timeline:
         return together(point.counts for point in self.points)
 
 
-def timeline(store: Store, scope: Scope, max_points: int = MAX_POINTS) -> Timeline:
-    """Read the scope in at most ``max_points`` steps."""
+def timeline(store: Store, scope: Scope, max_points: int = MAX_POINTS, *, durations: bool = True) -> Timeline:
+    """Read the scope in at most ``max_points`` steps.
+
+    Args:
+        store: where the requests are.
+        scope: range, endpoints and versions.
+        max_points: how many steps at most.
+        durations: whether percentiles and latency buckets are wanted; without them steps may be a quarter of
+            an hour instead of a full one, and are read in a fraction of the time.
+    """
     with look(store, scope) as view:
         fine = scope.length_us <= _FINE_US and _n(view, scope) <= _FINE_REQUESTS
-        coarse = len(view.endpoints) * scope.length_us > _MOST_ENDPOINT_HOURS * LATENCY_BUCKET_S * US_PER_S
-        at_least_s = 1 if fine else DAY_S if coarse else LATENCY_BUCKET_S
-        steps = slots(scope, max_points, at_least_s=at_least_s)
-        counted, latency = _raw(view, scope, steps) if fine else _rolled(view, scope, steps)
+        width_s = LATENCY_BUCKET_S if durations else HITS_BUCKET_S
+        if len(view.endpoints) * scope.length_us > _MOST_ENDPOINT_HOURS[durations] * 3600 * US_PER_S:
+            width_s = DAY_S
+        steps = slots(scope, max_points, at_least_s=1 if fine else width_s)
+        counted = _counts(view, scope, steps, raw=fine)
+        latency = _latency(view, scope, steps, raw=fine) if durations else {}
     points = []
     for start_s in steps.starts_s:
         sample = latency.get(start_s, {})
@@ -91,39 +104,28 @@ def _n(view: Look, scope: Scope) -> int:
     return view.conn.scalar(select(total(view.hits(scope).c.n))) or 0
 
 
-def _rolled(view: Look, scope: Scope, steps: Slots) -> tuple[dict[int, Counts], dict[int, dict[int, int]]]:
-    hits, latency = view.hits(scope, days=steps.of_days), view.latency(scope, days=steps.of_days)
-    step = _step(hits.c.bucket, steps.base_s, steps.width_s)
-    counted = select(step, *summed(hits.c)).group_by(step)
+def _counts(view: Look, scope: Scope, steps: Slots, *, raw: bool) -> dict[int, Counts]:
+    source, unit = (view.raw(scope), US_PER_S) if raw else (view.hits(scope, days=steps.of_days), 1)
+    step = _offset(source.c.ts if raw else source.c.bucket, steps, unit)
     found: dict[int, Counts] = {}
-    for start_s, *counts in view.conn.execute(counted).all():
-        home = steps.home(int(start_s))
+    for offset, *counts in view.conn.execute(select(step, *summed(source.c)).group_by(step)).all():
+        home = steps.home(steps.base_s + int(offset) // unit)
         found[home] = found.get(home, NOTHING) + Counts(*counts)
-    samples: dict[int, dict[int, int]] = {}
-    for start_s, sample in grouped(
-        view, latency, _step(latency.c.bucket, steps.base_s, steps.width_s)
-    ).items():
-        home = steps.home(start_s)
-        samples[home] = merge((samples.get(home, {}), sample))
-    return found, samples
+    return found
 
 
-def _raw(view: Look, scope: Scope, steps: Slots) -> tuple[dict[int, Counts], dict[int, dict[int, int]]]:
-    rows = view.raw(scope)
-    step = _step(rows.c.ts, steps.base_s * US_PER_S, steps.width_s * US_PER_S)
-    counted = select(step, *summed(rows.c)).group_by(step)
-    by_step = select(step, rows.c.bkt, func.count()).group_by(step, rows.c.bkt)
-    latency: dict[int, dict[int, int]] = {}
-    for start_us, bkt, n in view.conn.execute(by_step).all():
-        sample = latency.setdefault(steps.home(int(start_us) // US_PER_S), {})
-        sample[bkt] = sample.get(bkt, 0) + n
-    found: dict[int, Counts] = {}
-    for start_us, *counts in view.conn.execute(counted).all():
-        home = steps.home(int(start_us) // US_PER_S)
-        found[home] = found.get(home, NOTHING) + Counts(*counts)
-    return found, latency
+def _latency(view: Look, scope: Scope, steps: Slots, *, raw: bool) -> Grouped:
+    source, unit = (view.raw(scope), US_PER_S) if raw else (view.latency(scope, days=steps.of_days), 1)
+    step = _offset(source.c.ts if raw else source.c.bucket, steps, unit)
+    found: Grouped = {}
+    for offset, sample in grouped(view, source, step).items():
+        home = steps.home(steps.base_s + offset // unit)
+        found[home] = merge((found[home], sample)) if home in found else sample
+    return found
 
 
-def _step(time: ColumnElement[int], base: int, width: int) -> ColumnElement[int]:
+def _offset(time: ColumnElement[int], steps: Slots, unit: int) -> ColumnElement[int]:
+    """Return where a step begins, counted from the first: microseconds since 1970 would be too large a group."""
+    since = time - steps.base_s * unit
     # By remainder rather than by quotient: "/" on integers differs between databases, "%" does not.
-    return time - (time - base) % width
+    return since - since % (steps.width_s * unit)

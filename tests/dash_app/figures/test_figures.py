@@ -167,7 +167,7 @@ def test_nothing_at_all_is_still_a_figure(checked, hourly_of, daily_of, timeline
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_names_are_shown_and_do_nothing(  # noqa: PLR0913, PLR0917 - a fixture for each figure
+def test_names_are_shown_and_do_nothing(
     checked, name, daily_of, performance_of, utilization_of, deployments_of
 ):
     for figure in (

@@ -18,7 +18,7 @@ HOUR = 3600 * US
         ("Australia/Lord_Howe", (2026, 4, 5, 13), 24.5),
     ],
 )
-def test_a_day_of_the_zone_is_counted_whole(zone, moment, hours, clock, write, card):  # noqa: PLR0913, PLR0917
+def test_a_day_of_the_zone_is_counted_whole(zone, moment, hours, clock, write, card):
     now = clock(*moment)
     quarter = HOUR // 4
     write([now - i * quarter - US for i in range(4 * 60)])
