@@ -107,7 +107,7 @@ def register(registry: Registry) -> None:
 
     @registry.card(TRAFFIC)
     def over_time(view: View) -> Any:
-        return _chart(view, TRAFFIC, lines.traffic, "Requests over time, by outcome")
+        return _chart(view, TRAFFIC, lines.traffic, "Requests over time, by outcome", durations=False)
 
     @registry.card(DURATIONS)
     def durations(view: View) -> Any:
@@ -149,11 +149,11 @@ def _change_level(view: View, change: dict[str, Any]) -> tuple[dict[str, Any], A
     )
 
 
-def _chart(view: View, name: str, draw: Callable[..., Any], label: str) -> Any:
-    found = view.query(timeline, view.scope)
+def _chart(view: View, name: str, draw: Callable[..., Any], label: str, *, durations: bool = True) -> Any:
+    found = view.query(timeline, view.scope, durations=durations)
     if not found.counts.n:
         return empty("No requests in this range", symbol="chart")
-    before = view.query(timeline, view.compare) if view.compare else None
+    before = view.query(timeline, view.compare, durations=durations) if view.compare else None
     figure = with_deploys(draw(found, before), deploys(view), view.scope.tz)
     return graph(figure, name=name, height=_CHART_HEIGHT, zoom=True, label=label)
 
