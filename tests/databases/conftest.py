@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +23,7 @@ from tests.exporter.conftest import (  # fixtures
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 __all__ = ["eventually", "noon_us", "record", "rows", "run", "see", "start", "sums"]
@@ -54,13 +55,23 @@ def server(kind: str, request: pytest.FixtureRequest) -> Server | None:
 
 
 @pytest.fixture
-def url(server: Server | None, tmp_path: Path) -> Iterator[str]:
+def new_url(server: Server | None, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Make an empty database."""
+    numbers = count(1)
+    with ExitStack() as stack:
+
+        def make() -> str:
+            if server is None:
+                return f"sqlite:///{tmp_path / f'new{next(numbers)}.db'}"
+            return stack.enter_context(server.scratch())
+
+        yield make
+
+
+@pytest.fixture
+def url(new_url: Callable[[], str]) -> str:
     """An empty database."""
-    if server is None:
-        yield f"sqlite:///{tmp_path / 'fmd.db'}"
-        return
-    with server.scratch() as made:
-        yield made
+    return new_url()
 
 
 class Shared:
