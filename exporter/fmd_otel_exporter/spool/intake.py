@@ -35,8 +35,8 @@ class SpoolLimits:
     batch_size: int = 512
     """Records after which a segment is sealed."""
     max_bytes: int = 64 * 1024 * 1024
-    """Most bytes of all segments in the directory, those of other processes included. Each process drops its
-    own oldest batches for it, but is never pushed below an equal share."""
+    """Most bytes of all sealed segments in the directory, those of other processes included. Each process
+    drops its own oldest batches for it, but is never pushed below an equal share."""
     memory_records: int = 8192
     """Most records kept in memory while the directory cannot be used."""
     sync: bool = False
@@ -93,7 +93,7 @@ class Intake:
         """Adopted segments dropped for space; the consumer removes them."""
         self.parked: deque[tuple[Record, bytes]] = deque()
         """Records whose thread could not wait for the lock; the consumer stores them. Deques need no lock."""
-        self._refused: deque[None] = deque()  # one for each record rejected and not counted yet
+        self._refused: deque[None] = deque(maxlen=100_000)  # one for each record rejected and not counted yet
         self._memory_records = limits.memory_records
         self._batch_size = max(1, min(limits.batch_size, limits.memory_records))
         self._holder: int | None = None
