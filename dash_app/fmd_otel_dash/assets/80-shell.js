@@ -194,12 +194,13 @@
   var fetchAnything = window.fetch, leaving = false;
   window.fetch = function () {
     return fetchAnything.apply(this, arguments).then(function (answer) {
-      if (answer.status === 401 && !leaving && answer.url.indexOf("/_dash-") > 0) {
-        leaving = true; // once: each card hears the same
+      if (answer.status !== 401 || answer.url.indexOf("/_dash-") < 0) { return answer; }
+      if (!leaving) { // once: each card hears the same
+        leaving = true;
         var here = window.location.pathname.slice(fmd.prefix().length - 1) + window.location.search;
         window.location.assign(fmd.prefix() + "login?next=" + encodeURIComponent(here));
       }
-      return answer;
+      return new Promise(function () { /* the page is on its way out: nobody needs an answer */ });
     });
   };
 })();

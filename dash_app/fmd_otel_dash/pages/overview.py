@@ -11,7 +11,6 @@ from fmd_otel_dash import formatting
 from fmd_otel_dash.components import (
     card,
     data_grid,
-    empty,
     first_request_hint,
     graph,
     kpi,
@@ -152,7 +151,7 @@ def _change_level(view: View, change: dict[str, Any]) -> tuple[dict[str, Any], A
 def _chart(view: View, name: str, draw: Callable[..., Any], label: str, *, durations: bool = True) -> Any:
     found = view.query(timeline, view.scope, durations=durations)
     if not found.counts.n:
-        return empty("No requests in this range", symbol="chart")
+        return None  # the table above says so already; an empty card is not shown
     before = view.query(timeline, view.compare, durations=durations) if view.compare else None
     figure = with_deploys(draw(found, before), deploys(view), view.scope.tz)
     return graph(figure, name=name, height=_CHART_HEIGHT, zoom=True, label=label)
