@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete
 
 from fmd_otel_exporter.store import Store, open_store
-from tests.databases.servers import MARIADB, POSTGRESQL, Server, find
+from tests.databases.servers import MARIADB, ODD, POSTGRESQL, OwnServer, Server, find, own
 from tests.exporter.conftest import (  # fixtures
     eventually,
     noon_us,
@@ -40,6 +40,20 @@ def postgresql() -> Iterator[Server]:
 def mariadb() -> Iterator[Server]:
     """A MariaDB server."""
     yield from find(MARIADB)
+
+
+@pytest.fixture(scope="session")
+def odd_postgresql() -> Iterator[OwnServer]:
+    """A PostgreSQL server of our own, set up as strangely as can be."""
+    with own(POSTGRESQL, zone="America/New_York", options=ODD[POSTGRESQL]) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def odd_mariadb() -> Iterator[OwnServer]:
+    """A MariaDB server of our own, set up as strangely as can be."""
+    with own(MARIADB, zone="America/New_York", options=ODD[MARIADB]) as server:
+        yield server
 
 
 @pytest.fixture(params=[SQLITE, POSTGRESQL, MARIADB])
@@ -74,36 +88,15 @@ def url(new_url: Callable[[], str]) -> str:
     return new_url()
 
 
-class Shared:
-    """Stores that tests use one after the other, since making one takes a second."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-        self._stores: dict[str, Store] = {}
-
-    def on(self, server: Server) -> Store:
-        if server.kind not in self._stores:
-            store = open_store(self._stack.enter_context(server.scratch()))
-            self._stack.callback(store.dispose)
-            self._stores[server.kind] = store
-        return self._stores[server.kind]
-
-
-@pytest.fixture(scope="session")
-def shared() -> Iterator[Shared]:
-    with ExitStack() as stack:
-        yield Shared(stack)
-
-
 @pytest.fixture
-def store(server: Server | None, tmp_path: Path, shared: Shared) -> Iterator[Store]:
+def store(server: Server | None, tmp_path: Path) -> Iterator[Store]:
     """An empty database with our tables."""
     if server is None:
         opened = open_store(f"sqlite:///{tmp_path / 'fmd.db'}")
         yield opened
         opened.dispose()
         return
-    opened = shared.on(server)
+    opened = server.store()
     yield opened
     empty(opened)
 

@@ -26,8 +26,12 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from fmd_otel_exporter.store import open_store
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from fmd_otel_exporter.store import Store
 
 POSTGRESQL, MARIADB = "postgresql", "mariadb"
 _VARIABLES = {POSTGRESQL: "FMD_OTEL_TEST_POSTGRESQL_URL", MARIADB: "FMD_OTEL_TEST_MYSQL_URL"}
@@ -46,6 +50,23 @@ _PROGRAMS = {POSTGRESQL: ("initdb", "postgres"), MARIADB: ("mariadb-install-db",
 _PACKAGES = {POSTGRESQL: "postgresql", MARIADB: "mariadb-server"}
 _ELSEWHERE = ("/usr/lib/postgresql/*/bin", "/usr/sbin", "/usr/bin", "/usr/local/bin")
 _START_S = 60.0
+GUARDED = "guarded"
+"""A user whom our own servers ask for a password."""
+ODD = {
+    POSTGRESQL: (
+        "-c", "timezone=America/New_York", "-c", "default_transaction_isolation=serializable",
+        "-c", "bytea_output=escape", "-c", "standard_conforming_strings=off", "-c", "datestyle=german",
+        "-c", "escape_string_warning=off", "-c", "jit_above_cost=0", "-c", "deadlock_timeout=100ms",
+        "-c", "max_connections=40",
+    ),
+    MARIADB: (
+        "--sql-mode=ANSI,ONLY_FULL_GROUP_BY,NO_BACKSLASH_ESCAPES,NO_UNSIGNED_SUBTRACTION",
+        "--transaction-isolation=SERIALIZABLE", "--innodb-snapshot-isolation=ON",
+        "--character-set-server=latin1", "--collation-server=latin1_swedish_ci",
+        "--default-storage-engine=MyISAM", "--max-allowed-packet=16384", "--max-connections=40",
+    ),
+}  # fmt: skip
+"""What an administrator may have set."""
 
 
 class Server:
@@ -54,6 +75,9 @@ class Server:
     def __init__(self, kind: str, url: str) -> None:
         self.kind = kind
         self.url = make_url(url).set(drivername=_DRIVERS[kind])
+        self.finally_ = contextlib.ExitStack()
+        """What has to be done before it is given up."""
+        self._store: Store | None = None
 
     def run(self, *statements: str, database: str | None = None) -> list[Any]:
         """Run statements as the server's administrator; return the rows of the last."""
@@ -89,6 +113,13 @@ class Server:
         """Return the URL of a database as a user would write it."""
         url = self.url.set(drivername=self.kind, database=database, **changes)
         return url.render_as_string(hide_password=False)
+
+    def store(self) -> Store:
+        """Return a store that tests use one after the other, since making one takes a second."""
+        if self._store is None:
+            self._store = open_store(self.finally_.enter_context(self.scratch()))
+            self.finally_.callback(self._store.dispose)
+        return self._store
 
     def kill(self, database: str) -> int:
         """End all connections to a database; return how many there were."""
@@ -169,13 +200,11 @@ class OwnServer(Server):
 def find(kind: str) -> Iterator[Server]:
     """Yield a server of a kind; skip, and say what to do, where there is none."""
     url = os.environ.get(_VARIABLES[kind])
-    if url:
-        yield Server(kind, url)
-        return
-    for local in _LOCAL[kind]:
-        server = Server(kind, local)
-        if server.answers():
-            yield server
+    for place in [url] if url else _LOCAL[kind]:
+        server = Server(kind, place)
+        if url or server.answers():
+            with server.finally_:
+                yield server
             return
     with own(kind) as server:
         yield server
@@ -204,10 +233,14 @@ def own(kind: str, *, zone: str = "UTC", options: tuple[str, ...] = ()) -> Itera
         )
         if done.returncode:
             raise RuntimeError(f"{first} fails:\n{done.stdout}{done.stderr}")
+        if kind == POSTGRESQL:
+            rules = data / "pg_hba.conf"
+            rules.write_text(f"host all {GUARDED} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
         server = OwnServer(kind, [*command.split(), *options], port=port, folder=folder, zone=zone)
         server.start()
         try:
-            yield server
+            with server.finally_:
+                yield server
         finally:
             server.stop(at_once=True)
     finally:

@@ -1,0 +1,59 @@
+"""What is particular to MariaDB and MySQL."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import insert
+
+from fmd_otel_exporter.dialects.mysql_rows import chunks
+from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.store import Store, open_store
+
+
+@pytest.fixture
+def kind() -> str:
+    return "odd_mariadb"
+
+
+def test_tables_are_of_the_engine_and_encoding_they_need(store: Store, server):
+    found = server.run(
+        "SELECT table_name, engine, table_collation FROM information_schema.tables "
+        "WHERE table_schema LIKE 'fmd_test_%' AND table_name LIKE 'fmd_%' AND table_name NOT LIKE '%version'"
+    )
+    assert {row[0] for row in found} >= set(store.tables.metadata.tables) - {"fmd_version"}
+    assert {(row[1], row[2]) for row in found} == {("InnoDB", "utf8mb4_bin")}
+
+
+def test_an_error_shows_no_values(store: Store):
+    user = store.tables.user
+    with pytest.raises(Exception, match="Data too long") as caught, store.write() as connection:
+        connection.execute(
+            insert(user).values(username="x" * 300, password_hash="s3cret", role="admin", created_ts=1)
+        )
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "room", "expected"),
+    [
+        ([], 10, []),
+        ([3, 3, 3], 12, [3]),
+        ([3, 3, 3], 8, [2, 1]),
+        ([3, 3, 3], 7, [1, 1, 1]),
+        ([50, 1, 50], 8, [1, 1, 1]),
+    ],
+)
+def test_rows_are_cut_so_that_a_statement_fits(lengths: list[int], room: int, expected: list[int]):
+    texts = ["x" * length for length in lengths]
+    cut = list(chunks(texts, room))
+    assert [len(part) for part in cut] == expected
+    assert [text for part in cut for text in part] == texts
+
+
+def test_letters_of_several_bytes_count_as_several():
+    assert [len(part) for part in chunks(["üü", "üü"], 9)] == [1, 1]
+
+
+def test_a_url_has_to_name_the_database():
+    with pytest.raises(StorageError, match="which database of the server"):
+        open_store("mysql://root@127.0.0.1")
