@@ -11,12 +11,12 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format bench clean browser
+.PHONY: help setup demo test lint format bench clean system-packages
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.for-development browser ## Make .venv with all that developing needs, Chromium included where possible
+setup: $(VENV)/.for-development system-packages ## Make .venv with all that developing needs; as root also Chromium and databases
 
 demo: $(VENV)/.for-demo ## Run the example shop under load with its dashboard (options: make demo ARGS="--help")
 	@cd examples && exec ../$(BIN)/python -m demo $(ARGS)
@@ -56,16 +56,8 @@ $(VENV)/.for-development: $(VENV)/.for-demo
 	@$(PIP) install --quiet --group test --group lint
 	@touch $@
 
-# Browser tests drive Debian's own Chromium. Without it they are skipped, and say so.
-browser:
-	@if command -v chromium >/dev/null; then :; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing Chromium for the browser tests."; \
-		apt-get update -qq \
-			&& DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-liberation; \
-	else \
-		echo "No Chromium: browser tests will be skipped. The remedy, as root: apt-get install chromium fonts-liberation" >&2; \
-	fi
+system-packages:
+	@.ci/system-packages
 
 # Flask-MonitoringDashboard pins what it needs, hence an environment of its own. Without it the comparison is left out.
 $(FMD_VENV)/.installed:
