@@ -6,6 +6,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from fmd_otel_exporter.buckets import bucket_of
+from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S, LATENCY_BUCKET_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -13,9 +14,7 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.records import RequestRecord
 
 SECOND_US = 1_000_000
-QUARTER_US = 900 * SECOND_US
-HOUR_US = 3600 * SECOND_US
-DAY_S = 86_400
+DAY_US = DAY_S * SECOND_US
 
 LAST_TS_US = 253_402_300_799 * SECOND_US
 """The end of the year 9999, the last that Python's own dates know."""
@@ -54,6 +53,11 @@ class Ids:
         self.methods: dict[str, str] = {}
         self.first_ts: dict[int, int] = {}
         """When each version was first seen."""
+
+    def forget_subjects(self) -> None:
+        """Forget users and addresses."""
+        self.users = {None: None}
+        self.ips = {None: None}
 
     def bound(self, most: int) -> None:
         """Forget everything of a kind that has grown beyond a bound."""
@@ -165,15 +169,16 @@ def touches_of(records: Iterable[RequestRecord], ids: Ids) -> tuple[dict[int, To
     return touches, earlier
 
 
-def hits_of(rows: Iterable[Row]) -> list[tuple[int, ...]]:
-    """Return the rows to add to the hits table, in the order of its key.
+def hits_of(rows: Iterable[Row], bucket_s: int = HITS_BUCKET_S) -> list[tuple[int, ...]]:
+    """Return the rows to add to the hits table, or to that of days, in the order of its key.
 
     All writers touch shared rows in that order, so no two of them wait for each other in a circle.
     """
     sums: dict[HitsKey, list[int]] = {}
+    width_us = bucket_s * SECOND_US
     for row in rows:
         us = row[3]
-        key = (row[0], row[1] // QUARTER_US, row[5], row[8])
+        key = (row[0], row[1] // width_us, row[5], row[8])
         found = sums.get(key)
         if found is None:
             sums[key] = [1, us, us, us]
@@ -185,23 +190,30 @@ def hits_of(rows: Iterable[Row]) -> list[tuple[int, ...]]:
         elif us > found[3]:
             found[3] = us
     return [
-        (e, quarter * 900, v, status, *sums[e, quarter, v, status]) for e, quarter, v, status in sorted(sums)
+        (e, bucket * bucket_s, v, status, *sums[e, bucket, v, status])
+        for e, bucket, v, status in sorted(sums)
     ]
 
 
-def latencies_of(rows: Iterable[Row]) -> list[tuple[int, ...]]:
-    """Return the rows to add to the latency histogram, in the order of its key."""
+def latencies_of(rows: Iterable[Row], bucket_s: int = LATENCY_BUCKET_S) -> list[tuple[int, ...]]:
+    """Return the rows to add to the latency histogram, or to that of days, in the order of its key."""
     counts: dict[LatencyKey, int] = {}
+    width_us = bucket_s * SECOND_US
     get = counts.get
     for row in rows:
-        key = (row[0], row[1] // HOUR_US, row[5], row[4])
+        key = (row[0], row[1] // width_us, row[5], row[4])
         counts[key] = get(key, 0) + 1
-    return [(e, hour * 3600, v, bkt, counts[e, hour, v, bkt]) for e, hour, v, bkt in sorted(counts)]
+    return [(e, bucket * bucket_s, v, bkt, counts[e, bucket, v, bkt]) for e, bucket, v, bkt in sorted(counts)]
 
 
 def days_of(rows: Iterable[Row]) -> list[int]:
     """Return the starts of the UTC days these rows fall on, in seconds."""
-    return sorted({row[1] // (DAY_S * SECOND_US) * DAY_S for row in rows})
+    return sorted({day_of(row) for row in rows})
+
+
+def day_of(row: Row) -> int:
+    """Return the start of the UTC day a row falls on, in seconds."""
+    return row[1] // DAY_US * DAY_S
 
 
 def distinct(rows: Sequence[Row], known: set[Key]) -> list[Row]:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, select, update
 
 from fmd_otel_exporter.batch import METHOD_LENGTH, Ids, timestamp
 from fmd_otel_exporter.errors import StorageError
 from fmd_otel_exporter.names import storable
-from fmd_otel_exporter.schema import NAME_LENGTH, SUBJECT_IP, SUBJECT_LENGTH, SUBJECT_USER
+from fmd_otel_exporter.schema import DAY_S, NAME_LENGTH, SUBJECT_IP, SUBJECT_LENGTH, SUBJECT_USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Table
+    from sqlalchemy import Table, Update
 
     from fmd_otel_exporter.records import RequestRecord
     from fmd_otel_exporter.store import Store
 
 _MOST_NAMES = 20_000
 """Names of one kind remembered; beyond it all are forgotten and asked for again, at about 1 µs each."""
+_ATTEMPTS = 5
 _CHUNK = 500
 """Most values in one ``IN (…)``: every database takes that many."""
 
@@ -40,6 +42,18 @@ class Dimensions:
         self._default_level = default_level
         self.ids = Ids()
         """All ids known so far, to look up in; ``KeyError`` there means that a name has to be learnt here."""
+        self._day = 0
+
+    def begin_day(self) -> None:
+        """Ask for users and addresses again once a day, which notes that they are still in use.
+
+        Retention deletes those that nobody has asked for since the oldest request was written, and a day
+        more: an id that is remembered for less than a day stands for the same name as long as it is.
+        """
+        today = int(time.time()) // DAY_S * DAY_S
+        if today != self._day:
+            self._day = today
+            self.ids.forget_subjects()
 
     def forget(self) -> None:
         """Drop what is remembered, when the database is no longer the one it came from."""
@@ -107,12 +121,40 @@ class Dimensions:
         self, kind: int, known: dict[str | None, int | None], values: set[str | None]
     ) -> None:
         rows = {
-            (kind, value): {"kind": kind, "value": storable(value, SUBJECT_LENGTH)}
+            (kind, value): {
+                "kind": kind,
+                "value": storable(value, SUBJECT_LENGTH),
+                "seen_day": self._day,
+            }
             for value in values
             if value is not None and value not in known
         }
-        found = self._find_or_make(self._store.tables.subject, ("kind", "value"), rows)
-        known.update((pair[1], number) for pair, number in found.items())
+        for _ in range(_ATTEMPTS):
+            found = self._find_or_make(self._store.tables.subject, ("kind", "value"), rows)
+            if self._note_use(sorted(set(found.values()))):
+                known.update((pair[1], number) for pair, number in found.items())
+                return
+        raise StorageError("retention deletes users and addresses as fast as they are written", busy=True)
+
+    def _note_use(self, ids: Sequence[int]) -> bool:
+        """Note that these subjects are used today; ``False`` when one of them has just been deleted."""
+        table = self._store.tables.subject
+        for chunk in _chunks(ids):
+            query = select(table.c.id, table.c.seen_day).where(table.c.id.in_(chunk))
+            with self._store.read() as connection:
+                seen = {row[0]: row[1] for row in connection.execute(query)}
+            if len(seen) < len(chunk):
+                return False
+            stale = [number for number, day in seen.items() if day is None or day < self._day]
+            if not stale:
+                continue
+            note = update(table).where(table.c.id.in_(stale)).values(seen_day=self._day)
+            if self._changed(note) < len(stale):
+                return False
+        return True
+
+    def _changed(self, change: Update) -> int:
+        return self._store.run(lambda connection: connection.execute(change).rowcount)
 
     # What they share
 

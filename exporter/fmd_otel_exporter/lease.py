@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, or_, update
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from fmd_otel_exporter.store import Store
+
+
+_LONGEST_US = 86_400 * 1_000_000
+"""Whoever claims more than a day has a clock at fault, and might keep everybody else away for years."""
+
+
+def this_process() -> str:
+    """Return a name that no other process has just now."""
+    return f"{socket.gethostname()[:100]}:{os.getpid()}"
 
 
 def acquire(store: Store, name: str, owner: str, *, now_ts_us: int, for_us: int) -> bool:
@@ -20,12 +31,16 @@ def acquire(store: Store, name: str, owner: str, *, now_ts_us: int, for_us: int)
     """
     lease = store.tables.lease
     expires = now_ts_us + for_us
+    free = or_(
+        lease.c.expires <= now_ts_us, lease.c.expires > now_ts_us + _LONGEST_US, lease.c.owner == owner
+    )
+    with store.read() as connection:  # whoever only asks holds up nobody
+        if connection.execute(select(lease.c.name).where(lease.c.name == name, ~free)).first() is not None:
+            return False
 
     def take(connection: Connection) -> None:
         taken = connection.execute(
-            update(lease)
-            .where(lease.c.name == name, or_(lease.c.expires <= now_ts_us, lease.c.owner == owner))
-            .values(owner=owner, expires=expires)
+            update(lease).where(lease.c.name == name, free).values(owner=owner, expires=expires)
         )
         if taken.rowcount == 0:
             connection.execute(insert(lease).values(name=name, owner=owner, expires=expires))

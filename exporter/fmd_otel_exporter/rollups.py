@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +38,7 @@ def compact_days(store: Store, *, now_ts_us: int, most_days: int = MOST_DAYS) ->
     """
     if not _has_open_day(store, now_ts_us):
         return 0
-    owner = f"{socket.gethostname()[:100]}:{os.getpid()}"
+    owner = lease.this_process()
     if not lease.acquire(store, _LEASE, owner, now_ts_us=now_ts_us, for_us=_LEASE_US):
         return 0
     days = 0

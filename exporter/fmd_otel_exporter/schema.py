@@ -147,6 +147,9 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
             _id(),
             Column("kind", SmallInteger, nullable=False),
             Column("value", String(SUBJECT_LENGTH), nullable=False),
+            # Start (epoch seconds) of the last UTC day on which a writer asked for its id. Unlike rows that
+            # refer to it, it can be found without reading them all, once nobody needs it any more.
+            Column("seen_day", BigInteger),
             UniqueConstraint("kind", "value", name=f"{prefix}_subject_identity"),
         ),
         request=table(
@@ -169,8 +172,15 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
         lat_hist=lat_hist("lat_hist"),
         hits_day=hits("hits_day"),
         lat_hist_day=lat_hist("lat_hist_day"),
-        # The days (start, epoch seconds) whose *_day rows are complete. A late row takes its day out again.
-        rollup_day=table("rollup_day", _key("day", BigInteger), clustered=True),
+        # The days (start, epoch seconds) whose *_day rows are complete. A late row takes its day out again,
+        # to be summed up anew; but a day that is sealed has lost its finer sums to retention, so there the
+        # row is added to the day's sums at once.
+        rollup_day=table(
+            "rollup_day",
+            _key("day", BigInteger),
+            Column("sealed", SmallInteger, nullable=False, server_default="0"),
+            clustered=True,
+        ),
         # The ledger: a batch whose id stands here is in the database, whoever sends it again.
         batch=table("batch", _key("id", _bytes(16)), _count("ts"), clustered=True),
         lease=table(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, case, delete, insert, update
+from sqlalchemy import bindparam, case, delete, insert, select, update
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +34,12 @@ class Compiled:
             rows = [tuple([row[pick] for pick in self._picks]) for row in rows]
         if rows:
             connection.exec_driver_sql(self.sql, rows)
+
+    def fetch(self, connection: Connection, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """Run once, and return what was found."""
+        if self._picks is not None:
+            values = tuple([values[pick] for pick in self._picks])
+        return [tuple(row) for row in connection.exec_driver_sql(self.sql, values)]
 
 
 def update_one_by_one(
@@ -73,11 +79,23 @@ class Statements:
             connection, tables.hits, add=("n", "sum_us"), least=("min_us",), greatest=("max_us",)
         )
         self.latencies = dialect.row_adder(connection, tables.lat_hist, add=("n",))
+        # What became of the days of a batch is asked after its sums were added: from then on, nobody sums up
+        # or seals a day before this transaction ends.
+        days = tables.rollup_day.c
+        self.closed_days = Compiled(
+            select(days.day, days.sealed).where(days.day.between(bindparam("first"), bindparam("last"))),
+            connection,
+            ("first", "last"),
+        )
         self.reopen_day = Compiled(
-            delete(tables.rollup_day).where(tables.rollup_day.c.day == bindparam("day_start")),
+            delete(tables.rollup_day).where(days.day == bindparam("day_start")),
             connection,
             ("day_start",),
         )
+        self.hits_day = dialect.row_adder(
+            connection, tables.hits_day, add=("n", "sum_us"), least=("min_us",), greatest=("max_us",)
+        )
+        self.latencies_day = dialect.row_adder(connection, tables.lat_hist_day, add=("n",))
         self.touch = dialect.row_updater(
             connection, tables.endpoint, least=("first_ts",), greatest=("last_ts",), add=("level0_n",)
         )

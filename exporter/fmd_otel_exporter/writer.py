@@ -12,6 +12,7 @@ from fmd_otel_exporter.batch import (
     Key,
     Row,
     batch_id,
+    day_of,
     days_of,
     distinct,
     hits_of,
@@ -20,6 +21,7 @@ from fmd_otel_exporter.batch import (
     touches_of,
 )
 from fmd_otel_exporter.dimensions import Dimensions
+from fmd_otel_exporter.schema import DAY_S
 from fmd_otel_exporter.statements import Statements
 
 if TYPE_CHECKING:
@@ -95,6 +97,7 @@ class Writer:
         self._dimensions.forget()
 
     def _batch(self, records: Sequence[RequestRecord]) -> _Batch:
+        self._dimensions.begin_day()
         try:
             rows = rows_of(records, self._dimensions.ids)
             touches, earlier = touches_of(records, self._dimensions.ids)
@@ -134,11 +137,24 @@ class Writer:
             do.request.run(connection, batch.rows)
             do.hits.run(connection, hits_of(batch.rows))
             do.latencies.run(connection, latencies_of(batch.rows))
-            # These days have just got another row: their sums of the day, if there are any, are no longer
-            # complete.
-            do.reopen_day.run(connection, [(day,) for day in days_of(batch.rows)])
+            self._keep_days_right(connection, do, batch.rows)
         do.touch.run(connection, [(endpoint, *batch.touches[endpoint]) for endpoint in sorted(batch.touches)])
         do.first_seen.run(connection, sorted(batch.earlier.items()))
+
+    def _keep_days_right(self, connection: Connection, do: Statements, rows: list[Row]) -> None:
+        """See to days that were summed up before these rows came: they are no longer complete.
+
+        They are summed up anew, from finer sums. Where retention has deleted those, what is late goes into
+        the sums of its day as well as into the finer ones, where it stands until retention comes by again.
+        """
+        days = days_of(rows)
+        sealed = dict(do.closed_days.fetch(connection, (days[0], days[-1])))
+        if not sealed:
+            return  # nearly always: the day of most requests is today
+        do.reopen_day.run(connection, [(day,) for day in days if sealed.get(day) == 0])
+        late = [row for row in rows if sealed.get(day_of(row))]
+        do.hits_day.run(connection, hits_of(late, DAY_S))
+        do.latencies_day.run(connection, latencies_of(late, DAY_S))
 
     def _stored(self, connection: Connection, rows: list[Row]) -> set[Key]:
         """Return which of these rows are in the database."""

@@ -3,11 +3,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
+from fmd_otel_exporter.dialects import dialect_for
 from fmd_otel_exporter.errors import StorageError
 from fmd_otel_exporter.migrations import HEAD, REVISIONS, version_table
 from fmd_otel_exporter.migrations.run import alembic_config
@@ -84,7 +86,7 @@ def test_a_newer_schema_is_left_alone_and_says_what_to_do(store: Store):
         connection.execute(text("UPDATE fmd_schema_version SET version_num = '9999'"))
     for migrate in (True, False):
         with pytest.raises(
-            StorageError, match=r"'9999', newer than this fmd-otel knows \('0001'\); upgrade fmd"
+            StorageError, match=r"'9999', newer than this fmd-otel knows \('0002'\); upgrade fmd"
         ):
             open_store(store.url, migrate=migrate)
 
@@ -98,6 +100,20 @@ def test_an_upgrade_that_was_interrupted_is_taken_up_again(store: Store):
     with again.read() as connection:
         assert connection.execute(text("SELECT * FROM fmd_lease")).all() == []
     again.dispose()
+
+
+def test_an_older_database_is_upgraded_and_keeps_what_it_holds(url: str, rows):
+    old = Store(url, "fmd", dialect_for(url))
+    old.dialect.prepare(create=True)
+    with old.write() as connection:
+        command.upgrade(alembic_config("fmd", connection), "0001")
+        connection.execute(text("INSERT INTO fmd_rollup_day (day) VALUES (86400)"))
+        connection.execute(text("INSERT INTO fmd_subject (kind, value) VALUES (1, 'me')"))
+    old.dispose()
+    store = open_store(url)
+    assert rows(store, "rollup_day") == [{"day": 86400, "sealed": 0}]
+    assert rows(store, "subject") == [{"id": 1, "kind": 1, "value": "me", "seen_day": None}]
+    store.dispose()
 
 
 def test_racing_starts_on_an_empty_database_all_succeed(tmp_path, start):

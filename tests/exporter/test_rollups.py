@@ -54,7 +54,7 @@ def test_a_day_that_is_over_is_summed_up_and_registered(
     )
     assert compact_days(store, now_ts_us=tomorrow_us - 1) == 0
     assert compact_days(store, now_ts_us=tomorrow_us) == 1
-    assert see.rows("rollup_day") == [{"day": noon_us // DAY_US * 86_400}]
+    assert see.rows("rollup_day") == [{"day": noon_us // DAY_US * 86_400, "sealed": 0}]
     assert _by_day(see.rows("hits_day")) == _by_day(see.rows("hits"))
     assert _by_day(see.rows("lat_hist_day")) == _by_day(see.rows("lat_hist"))
     assert len(see.rows("hits_day")) == 4

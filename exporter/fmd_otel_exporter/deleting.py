@@ -1,0 +1,127 @@
+"""Deletes many rows a few at a time, along the key by which their table is stored.
+
+Each chunk is a short transaction of its own: whoever wants to write waits for a few milliseconds at most.
+Chunks are found by reading, which holds up nobody, and each begins where the last one ended: PostgreSQL steps
+over the remains of deleted rows, one by one, until it has tidied up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, literal, select, tuple_
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Column, ColumnElement, Connection, Delete, Table, Update
+
+    from fmd_otel_exporter.store import Store
+
+CHUNK = 1000
+"""Most rows changed in one transaction."""
+_WINDOW = 20_000
+"""Rows looked through at a time, where nothing tells beforehand which of them are old."""
+
+Range = tuple[int, int]
+"""Of times, in the unit of the table; the second is the first that no longer belongs."""
+
+
+def delete_times(store: Store, table: Table, ranges: Sequence[Range]) -> Iterator[int]:
+    """Delete all rows of some ranges of time, of a table whose key is endpoint, time and whatever follows.
+
+    Args:
+        store: Where.
+        table: Of what.
+        ranges: In their order, apart from each other.
+
+    Yields:
+        How many rows each chunk had.
+    """
+    if not ranges:
+        return
+    for endpoint, first in _endpoints(store, table, ranges[-1][1]):
+        for start, end in ranges:
+            if first < end:
+                yield from _delete_range(store, table, endpoint, max(start, first), end)
+
+
+def count_times(store: Store, table: Table, end: int) -> int:
+    """Count the rows of all times before ``end``."""
+    endpoint_column, time = list(table.primary_key)[:2]
+    count = 0
+    for endpoint, _ in _endpoints(store, table, end):
+        old = select(func.count()).select_from(table).where(endpoint_column == endpoint, time < end)
+        with store.read() as connection:
+            count += connection.scalar(old) or 0
+    return count
+
+
+def sweep(
+    store: Store, table: Table, old: ColumnElement[bool], change: Delete | Update | None = None
+) -> Iterator[int]:
+    """Delete, or change, the rows that meet a condition of a table with a key of one column; look at each.
+
+    Args:
+        store: Where.
+        table: Of what.
+        old: The condition. It is asked again when a row is about to go.
+        change: Instead of deleting.
+
+    Yields:
+        How many rows were changed; often none, so that a caller with little time may stop anywhere.
+    """
+    key = next(iter(table.primary_key))
+    change = delete(table) if change is None else change
+    window: list[ColumnElement[bool]] = []
+    while True:
+        last = select(key).where(*window).order_by(key).limit(1).offset(_WINDOW - 1)
+        with store.read() as connection:
+            bound = connection.scalar(last)
+            here = window if bound is None else [*window, key <= bound]
+            found = list(connection.scalars(select(key).where(*here, old).order_by(key)))
+        yield 0
+        for start in range(0, len(found), CHUNK):
+            some = found[start : start + CHUNK]
+            yield _run(store, change.where(key >= some[0], key <= some[-1], old))
+        if bound is None:
+            return
+        window = [key > bound]
+
+
+def _endpoints(store: Store, table: Table, end: int) -> list[tuple[int, int]]:
+    """Return each endpoint that has rows before ``end``, and the time of its first row."""
+    endpoint, (of, time) = store.tables.endpoint.c, list(table.primary_key)[:2]
+    # One look-up an endpoint. The first row in order, and not the least time of all rows: for that, MySQL
+    # would read all of them.
+    first = select(time).where(of == endpoint.id).order_by(time).limit(1).scalar_subquery()
+    with store.read() as connection:
+        rows = connection.execute(select(endpoint.id, first).order_by(endpoint.id))
+        return [(row[0], row[1]) for row in rows if row[1] is not None and row[1] < end]
+
+
+def _delete_range(store: Store, table: Table, endpoint: int, start: int, end: int) -> Iterator[int]:
+    of, *key = list(table.primary_key)
+    time: Column[Any] = key[0]
+    while True:
+        here = [of == endpoint, time >= start, time < end]
+        ordered = select(*key).where(*here).order_by(*key).limit(1)
+        with store.read() as connection:
+            bound = connection.execute(ordered.offset(CHUNK - 1)).first()
+            if bound is None and connection.execute(ordered).first() is None:
+                return
+        if bound is not None:
+            # The first condition says less than the second, but every database finds its way by it.
+            values = [literal(value, column.type) for value, column in zip(bound, key, strict=True)]
+            here += [time <= bound[0], tuple_(*key) <= tuple_(*values)]
+        yield _run(store, delete(table).where(*here))
+        if bound is None:
+            return
+        start = bound[0]
+
+
+def _run(store: Store, change: Delete | Update) -> int:
+    def work(connection: Connection) -> int:
+        return connection.execute(change).rowcount
+
+    return store.run(work)

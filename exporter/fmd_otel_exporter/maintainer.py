@@ -1,0 +1,132 @@
+"""Runs retention now and then, in one process of all that write to a database, between its batches."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from fmd_otel_exporter import lease
+from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.retention import prune
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fmd_otel_exporter.retention import Deleted, Retention
+    from fmd_otel_exporter.store import Store
+
+_log = logging.getLogger("fmd_otel")
+
+LEASE = "retention"
+LEASE_S = 120
+"""After this long without a sign of life another process goes on."""
+LOOK_EVERY_S = 30.0
+"""How often the others see whether it is time for that."""
+EVERY_S = 3600
+"""From the end of one run to the beginning of the next."""
+_US = 1_000_000
+
+
+class Maintainer:
+    """One process's part in it: asks whether it is its turn, and if so, does a little whenever it is called.
+
+    Whoever has finished a run keeps the lease until the next one is due, so that the others leave it alone as
+    well; if that process is gone by then, one of them does it.
+    """
+
+    def __init__(
+        self,
+        retention: Retention,
+        *,
+        owner: str | None = None,
+        clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
+        rest: Callable[[float], object] = time.sleep,
+    ) -> None:
+        """Prepare; nothing is asked or done.
+
+        Args:
+            retention: What is kept for how long.
+            owner: Who this is; by default this process.
+            clock: Tells the time, in seconds since the epoch.
+            timer: Counts seconds.
+            rest: Lets seconds pass.
+        """
+        self.deleted: Counter[str] = Counter()
+        """Rows of each table deleted here so far."""
+        self._retention = retention
+        self._owner = owner
+        self._clock = clock
+        self._timer = timer
+        self._rest = rest
+        self._store: Store | None = None
+        self._steps: Iterator[Deleted] | None = None
+        self._next_look = 0.0
+        self._renew_at = 0.0
+        self._incident: str | None = None
+
+    def work(self, store: Store, budget_s: float) -> bool:
+        """Do what is due, for about so long; never raises.
+
+        Returns:
+            Whether there is more to do.
+        """
+        try:
+            return self._work(store, budget_s)
+        except Exception as exc:  # noqa: BLE001 # that old rows stay is no reason not to write new ones
+            self._steps = None
+            self._next_look = self._timer() + EVERY_S
+            self._complain(exc)
+            return False
+
+    def _work(self, store: Store, budget_s: float) -> bool:
+        began = self._timer()
+        if store is not self._store:  # the database was closed, and perhaps replaced
+            self._store, self._steps = store, None
+        if self._steps is None:
+            if began < self._next_look:
+                return False
+            self._next_look = began + LOOK_EVERY_S
+            if not self._hold(store, LEASE_S):
+                return False
+            self._steps = prune(store, self._retention.cutoffs(self._now_us()))
+        elif began >= self._renew_at and not self._hold(store, LEASE_S):
+            self._steps = None  # asleep for too long: another process has taken over
+            return False
+        return self._go_on(store, self._steps, began + budget_s)
+
+    def _go_on(self, store: Store, steps: Iterator[Deleted], until: float) -> bool:
+        at = self._timer()
+        while at < until:
+            step = next(steps, None)
+            if step is None:
+                self._steps = self._incident = None
+                self._hold(store, EVERY_S)
+                self._next_look = self._timer() + EVERY_S
+                return False
+            self.deleted[step.table] += step.rows
+            done = self._timer()
+            # Others get at least as much of the database as this does.
+            self._rest(max(min(done - at, until - done), 0.0))
+            at = self._timer()
+        return True
+
+    def _hold(self, store: Store, for_s: int) -> bool:
+        self._renew_at = self._timer() + for_s / 2
+        owner = self._owner or lease.this_process()
+        return lease.acquire(store, LEASE, owner, now_ts_us=self._now_us(), for_us=for_s * _US)
+
+    def _now_us(self) -> int:
+        return int(self._clock() * _US)
+
+    def _complain(self, exc: Exception) -> None:
+        text = str(exc) if isinstance(exc, StorageError) else f"{type(exc).__name__}: {exc}"
+        if text != self._incident:
+            self._incident = text
+            _log.warning(
+                "fmd-otel cannot delete what is older than the settings RETENTION_*_DAYS say: %s. "
+                "It tries again in an hour.",
+                text,
+            )

@@ -1,0 +1,213 @@
+"""What is kept for how long, and how the rest goes.
+
+Raw rows go by their time. Finer sums go by whole UTC days, and only of days whose sums are complete: such a
+day is *sealed* first, in a transaction that no batch is in the middle of. From then on a request that comes
+late for it is added to the sums of the day itself, so that they stay right without what they were made of.
+
+Endpoints and versions stay for ever: the sums of days refer to them, people have set levels on endpoints, and
+there are no more of them than routes and releases. Users and addresses are many, and personal: they go with
+the last raw row that may refer to them. Who that is would take reading all raw rows; instead each is dated by
+the last day on which a writer asked for its id (see :meth:`.Dimensions.begin_day`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import delete, func, select, update
+
+from fmd_otel_exporter.deleting import count_times, delete_times, sweep
+from fmd_otel_exporter.schema import DAY_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import ColumnElement, Connection, Table
+
+    from fmd_otel_exporter.deleting import Range
+    from fmd_otel_exporter.schema import Tables
+    from fmd_otel_exporter.store import Store
+
+LEDGER_DAYS = 7
+"""How long a batch is remembered, in case it comes again: as long as anybody may hold on to one."""
+SUBJECT_DAYS = 2
+"""How much longer than raw rows users and addresses stay: writers remember an id for a day, and clocks differ
+by less than another."""
+_ATTEMPTS_S = DAY_S
+_US = 1_000_000
+
+
+class Deleted(NamedTuple):
+    """Some rows are gone."""
+
+    table: str
+    """Which, by its name in :class:`.Tables`."""
+    rows: int
+
+
+@dataclass(frozen=True)
+class Cutoffs:
+    """What is older than these goes; ``None`` where everything stays."""
+
+    now_us: int
+    raw_us: int | None
+    hourly_s: int | None
+    """Start of a UTC day, as the next."""
+    daily_s: int | None
+
+    @property
+    def seen_day(self) -> int | None:
+        """Users and addresses last seen before this day are in no raw row."""
+        if self.raw_us is None:
+            return None
+        return self.raw_us // _US // DAY_S * DAY_S - SUBJECT_DAYS * DAY_S
+
+    @property
+    def ledger_us(self) -> int:
+        """Batches written before this are forgotten."""
+        return self.now_us - LEDGER_DAYS * DAY_S * _US
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How many days what is kept; 0 is for ever."""
+
+    raw_days: int = 30
+    hourly_days: int = 90
+    daily_days: int = 0
+
+    def cutoffs(self, now_us: int) -> Cutoffs:
+        """Return what that means at a moment."""
+        today_s = now_us // _US // DAY_S * DAY_S
+        return Cutoffs(
+            now_us=now_us,
+            raw_us=now_us - self.raw_days * DAY_S * _US if self.raw_days else None,
+            hourly_s=today_s - self.hourly_days * DAY_S if self.hourly_days else None,
+            daily_s=today_s - self.daily_days * DAY_S if self.daily_days else None,
+        )
+
+
+def prune(store: Store, cutoffs: Cutoffs) -> Iterator[Deleted]:
+    """Delete what is older than the cutoffs; every step is a short transaction, and may be the last.
+
+    Days that are not summed up yet keep their finer sums: run :func:`.compact_days` first. Several processes
+    may do this at once; they only get in each other's way.
+
+    Yields:
+        What each step deleted.
+
+    Raises:
+        StorageError: The database cannot be used now.
+    """
+    tables = store.tables
+    if cutoffs.hourly_s is not None:
+        _seal(store, cutoffs.hourly_s)
+        ranges = _sealed(store, cutoffs.hourly_s)
+        for table in (tables.hits, tables.lat_hist):
+            yield from _told(store, table, delete_times(store, table, ranges))
+    if cutoffs.raw_us is not None:
+        yield from _told(store, tables.request, delete_times(store, tables.request, [(0, cutoffs.raw_us)]))
+    if cutoffs.daily_s is not None:
+        yield from _prune_days(store, cutoffs.daily_s)
+    if cutoffs.seen_day is not None:
+        yield from _prune_subjects(store, cutoffs.seen_day, cutoffs.now_us // _US // DAY_S * DAY_S)
+    yield from _told(store, tables.batch, sweep(store, tables.batch, tables.batch.c.ts < cutoffs.ledger_us))
+    for table, old in _expiring(tables, cutoffs.now_us):
+        yield Deleted(_name(store, table), _delete(store, table, old))
+
+
+def count_old(store: Store, cutoffs: Cutoffs) -> dict[str, int]:
+    """Return how many rows of each table :func:`prune` would delete, once all days are summed up."""
+    tables = store.tables
+    found: dict[str, int] = {}
+    for cutoff, by_time in (
+        (cutoffs.raw_us, (tables.request,)),
+        (cutoffs.hourly_s, (tables.hits, tables.lat_hist)),
+        (cutoffs.daily_s, (tables.hits_day, tables.lat_hist_day)),
+    ):
+        for table in by_time if cutoff is not None else ():
+            found[_name(store, table)] = count_times(store, table, cutoff or 0)
+    conditions: list[tuple[Table, ColumnElement[bool]]] = [
+        (tables.batch, tables.batch.c.ts < cutoffs.ledger_us),
+        *_expiring(tables, cutoffs.now_us),
+    ]
+    if cutoffs.seen_day is not None:
+        conditions.append((tables.subject, tables.subject.c.seen_day < cutoffs.seen_day))
+    with store.read() as connection:
+        for table, old in conditions:
+            query = select(func.count()).select_from(table).where(old)
+            found[_name(store, table)] = connection.scalar(query) or 0
+    return found
+
+
+def _seal(store: Store, end: int) -> None:
+    """Let nothing more be added to the finer sums of days that are summed up without its being noticed."""
+    day = store.tables.rollup_day.c
+    ripe = (day.day < end, day.sealed == 0)
+    with store.read() as connection:
+        if connection.scalar(select(func.count()).where(*ripe)) == 0:
+            return
+
+    def work(connection: Connection) -> None:
+        # A batch under way may have found a day open, and is about to take it out of the register.
+        store.dialect.hold_batches(connection, store.prefix)
+        connection.execute(update(store.tables.rollup_day).where(*ripe).values(sealed=1))
+
+    store.run(work)
+
+
+def _sealed(store: Store, end: int) -> list[Range]:
+    """Return sealed days, those that follow each other as one range. A day once sealed stays so."""
+    day = store.tables.rollup_day.c
+    ranges: list[Range] = []
+    with store.read() as connection:
+        days = select(day.day).where(day.day < end, day.sealed != 0).order_by(day.day)
+        for start in connection.scalars(days):
+            begin = ranges.pop()[0] if ranges and ranges[-1][1] == start else start
+            ranges.append((begin, start + DAY_S))
+    return ranges
+
+
+def _prune_days(store: Store, end: int) -> Iterator[Deleted]:
+    tables = store.tables
+    register = tables.rollup_day
+    # From the register first, so that nobody takes what is left of a day for the whole of it.
+    _delete(store, register, (register.c.day < end) & (register.c.sealed != 0))
+    for table in (tables.hits_day, tables.lat_hist_day):
+        yield from _told(store, table, delete_times(store, table, [(0, end)]))
+
+
+def _prune_subjects(store: Store, end: int, today: int) -> Iterator[Deleted]:
+    table = store.tables.subject
+    seen = table.c.seen_day
+    # Those that were there before anybody noted it begin to age now.
+    undated = sweep(store, table, seen.is_(None), update(table).values(seen_day=today))
+    yield from (Deleted("subject", 0) for _ in undated)
+    yield from _told(store, table, sweep(store, table, seen < end))
+
+
+def _expiring(tables: Tables, now_us: int) -> list[tuple[Table, ColumnElement[bool]]]:
+    """Return the small tables, and which of their rows nobody looks at any more."""
+    return [
+        (tables.session, tables.session.c.expires_ts <= now_us),
+        (tables.setup_token, tables.setup_token.c.expires_ts <= now_us),
+        (tables.login_attempt, tables.login_attempt.c.ts <= now_us - _ATTEMPTS_S * _US),
+    ]
+
+
+def _delete(store: Store, table: Table, old: ColumnElement[bool]) -> int:
+    """Delete some of a small table's rows; nothing is written where there are none."""
+    with store.read() as connection:
+        if not connection.scalar(select(func.count()).select_from(table).where(old)):
+            return 0
+    return store.run(lambda connection: connection.execute(delete(table).where(old)).rowcount)
+
+
+def _told(store: Store, table: Table, counts: Iterator[int]) -> Iterator[Deleted]:
+    name = _name(store, table)
+    return (Deleted(name, rows) for rows in counts)
+
+
+def _name(store: Store, table: Table) -> str:
+    return table.name.removeprefix(f"{store.prefix}_")

@@ -1,0 +1,604 @@
+"""What is old goes, what is not stays, and the sums of days are right whatever comes late."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import event, func, select, update
+
+from fmd_otel_exporter import lease
+from fmd_otel_exporter.maintainer import EVERY_S, LEASE, LEASE_S, LOOK_EVERY_S, Maintainer
+from fmd_otel_exporter.retention import Cutoffs, Deleted, Retention, count_old, prune
+from fmd_otel_exporter.rollups import compact_days
+from fmd_otel_exporter.writer import Writer, WriteResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fmd_otel_exporter.store import Store
+
+S_US = 1_000_000
+HOUR_US = 3_600 * S_US
+DAY_S = 86_400
+DAY_US = DAY_S * S_US
+WEEK = Retention(raw_days=7, hourly_days=14)
+
+
+@pytest.fixture
+def writer(store: Store) -> Writer:
+    return Writer(store)
+
+
+@pytest.fixture
+def today_us(noon_us: int) -> int:
+    """A moment on which old things are old: noon, long after the requests that tests write by default."""
+    return noon_us + 100 * DAY_US
+
+
+@pytest.fixture(autouse=True)
+def at(monkeypatch, today_us: int) -> Callable[[int], None]:
+    """Set the writers' clock."""
+
+    def set_clock(now_us: int) -> None:
+        clock = SimpleNamespace(time=lambda: now_us / S_US, time_ns=lambda: now_us * 1000)
+        for module in ("dimensions", "writer"):
+            monkeypatch.setattr(f"fmd_otel_exporter.{module}.time", clock)
+
+    set_clock(today_us)
+    return set_clock
+
+
+@pytest.fixture
+def keep(store: Store, today_us: int) -> Callable[..., dict[str, int]]:
+    """Sum days up, apply a policy at a moment, and return what was deleted."""
+
+    def apply(policy: Retention = WEEK, now_us: int = today_us) -> dict[str, int]:
+        compact_days(store, now_ts_us=now_us)
+        deleted: dict[str, int] = {}
+        for step in prune(store, policy.cutoffs(now_us)):
+            deleted[step.table] = deleted.get(step.table, 0) + step.rows
+        return {table: rows for table, rows in deleted.items() if rows}
+
+    return apply
+
+
+def day_of(ts_us: int) -> int:
+    return ts_us // DAY_US * DAY_S
+
+
+def test_by_default_rows_stay_30_days_hours_90_and_days_for_ever(noon_us: int):
+    today = noon_us // DAY_US * DAY_S
+    assert Retention().cutoffs(noon_us) == Cutoffs(
+        now_us=noon_us, raw_us=noon_us - 30 * DAY_US, hourly_s=today - 90 * DAY_S, daily_s=None
+    )
+
+
+def test_0_days_keep_for_ever(writer: Writer, record, today_us: int, keep, see):
+    writer.write([record(ts_us=0, group_by="me")])
+    assert keep(Retention(0, 0, 0)) == {}
+    assert see.sums() == {"requests": 1, "hits": 1, "latencies": 1}
+
+
+def test_rows_go_by_their_age_and_sums_by_that_of_their_day(writer: Writer, record, today_us: int, keep, see):
+    for age_us in (
+        0,
+        7 * DAY_US - 1,
+        7 * DAY_US + 1,
+        14 * DAY_US + 11 * HOUR_US,
+        14 * DAY_US + 13 * HOUR_US,
+    ):
+        for endpoint in ("a", "b"):
+            writer.write([record(ts_us=today_us - age_us, endpoint=endpoint)])
+    assert keep() == {"request": 6, "hits": 2, "lat_hist": 2}
+    assert {row["ts"] for row in see.rows("request")} == {today_us, today_us - 7 * DAY_US + 1}
+    # The day on which the horizon lies is kept whole.
+    assert {row["bucket"] for row in see.rows("hits")} >= {day_of(today_us - 14 * DAY_US) + 3600}
+    assert see.sums() == {"requests": 4, "hits": 8, "latencies": 8}
+    assert sum(row["n"] for row in see.rows("hits_day")) == 8 - 2 + 2
+    assert keep() == {}
+
+
+def test_nothing_is_written_when_nothing_is_old(store: Store, writer: Writer, record, today_us: int):
+    writer.write([record(ts_us=today_us)])
+    begun: list[str] = []
+    with store.write() as connection:
+        event.listen(connection.engine, "begin", lambda _: begun.append("write"))
+    assert not any(step.rows for step in prune(store, WEEK.cutoffs(today_us)))
+    assert begun == []
+
+
+def test_each_step_is_small_and_a_transaction_of_its_own(
+    store: Store, writer: Writer, record, today_us: int, monkeypatch, see
+):
+    monkeypatch.setattr("fmd_otel_exporter.deleting.CHUNK", 3)
+    # Many at the very same moment: time alone does not tell them apart.
+    old = [record(ts_us=5) for _ in range(10)] + [record(ts_us=6 + n // 2) for n in range(10)]
+    new = record(ts_us=today_us)
+    writer.write([*old, new])
+    left = 21
+    for step in prune(store, WEEK.cutoffs(today_us)):
+        if step.table == "request":
+            assert step.rows <= 3
+            left -= step.rows
+            assert see.sums()["requests"] == left
+    assert [row["ts"] for row in see.rows("request")] == [today_us]
+
+
+def test_a_request_that_comes_in_during_a_run_is_kept(
+    store: Store, writer: Writer, record, today_us: int, monkeypatch, see
+):
+    monkeypatch.setattr("fmd_otel_exporter.deleting.CHUNK", 2)
+    writer.write([record(ts_us=n, endpoint=f"e{n % 3}") for n in range(12)])
+    compact_days(store, now_ts_us=today_us)
+    sent = 12
+    for _ in prune(store, WEEK.cutoffs(today_us)):
+        writer.write([record(ts_us=today_us - sent), record(ts_us=sent % 5, endpoint="e1")])
+        sent += 2
+    assert sum(row["n"] for row in see.rows("hits_day")) == 12 + (sent - 12) // 2
+    assert len([row for row in see.rows("request") if row["ts"] > DAY_US]) == (sent - 12) // 2
+
+
+def test_days_that_are_not_summed_up_keep_their_finer_sums(
+    store: Store, writer: Writer, record, today_us: int, see
+):
+    days = [today_us - age * DAY_US for age in (40, 30, 20)]
+    writer.write([record(ts_us=ts) for ts in days])
+    compact_days(store, now_ts_us=today_us)
+    writer.write([record(ts_us=days[1])])  # which opens that day again
+    deleted = list(prune(store, WEEK.cutoffs(today_us)))
+    assert sum(step.rows for step in deleted if step.table == "hits") == 2
+    assert {day_of(row["bucket"] * S_US) for row in see.rows("hits")} == {day_of(days[1])}
+    compact_days(store, now_ts_us=today_us)
+    assert sum(row["n"] for row in see.rows("hits_day")) == 4
+
+
+def test_a_request_that_comes_after_its_days_finer_sums_have_gone_is_in_the_sums_of_the_day(
+    writer: Writer, record, today_us: int, keep, see
+):
+    then = today_us - 40 * DAY_US
+    writer.write([record(ts_us=then, duration_us=20, status=200), record(ts_us=then, duration_us=30)])
+    keep()
+    assert see.rows("hits") == []
+    writer.write(
+        [
+            record(ts_us=then + HOUR_US, duration_us=5),
+            record(ts_us=then - HOUR_US, duration_us=1_000),
+            record(ts_us=then, duration_us=7, status=500, version="2"),
+            record(ts_us=today_us),
+        ]
+    )
+    for _ in range(2):
+        days = {(row["status"], row["bucket"]): row for row in see.rows("hits_day")}
+        late = days[200, day_of(then)]
+        assert (late["n"], late["sum_us"], late["min_us"], late["max_us"]) == (4, 1055, 5, 1000)
+        assert days[500, day_of(then)]["n"] == 1
+        assert sum(row["n"] for row in see.rows("lat_hist_day") if row["bucket"] == day_of(then)) == 5
+        assert [row["sealed"] for row in see.rows("rollup_day") if row["day"] == day_of(then)] == [1]
+        keep()
+    assert {day_of(row["bucket"] * S_US) for row in see.rows("hits")} == {day_of(today_us)}
+
+
+def test_a_late_batch_that_is_sent_again_counts_once(writer: Writer, record, today_us: int, keep, see):
+    then = today_us - 40 * DAY_US
+    writer.write([record(ts_us=then)])
+    keep()
+    late = [record(ts_us=then), record(ts_us=then + 1)]
+    assert writer.write(late) == WriteResult(2, 0)
+    assert writer.write(late) == WriteResult(0, 2)
+    assert writer.write([*late, record(ts_us=then + 2)]) == WriteResult(1, 2)
+    assert sum(row["n"] for row in see.rows("hits_day")) == 4
+
+
+def test_a_late_request_for_a_day_that_had_none_is_summed_up_as_any_other(
+    writer: Writer, record, today_us: int, keep, see
+):
+    writer.write([record(ts_us=today_us - 40 * DAY_US)])
+    keep()
+    writer.write([record(ts_us=today_us - 41 * DAY_US), record(ts_us=today_us - 39 * DAY_US)])
+    keep()
+    assert see.rows("hits") == []
+    writer.write([record(ts_us=today_us - 41 * DAY_US)])
+    assert [row["n"] for row in see.rows("hits_day")] == [2, 1, 1]
+
+
+def test_a_writer_that_began_before_a_day_was_sealed_still_opens_it_again(
+    store: Store, writer: Writer, record, today_us: int, keep, see
+):
+    """The day is taken out of the register; so it is not sealed, and loses nothing."""
+    then = today_us - 40 * DAY_US
+    writer.write([record(ts_us=then)])
+    compact_days(store, now_ts_us=today_us)
+    writer.write([record(ts_us=then, duration_us=1)])
+    for _ in prune(store, WEEK.cutoffs(today_us)):
+        pass
+    assert len(see.rows("hits")) == 1
+    keep()
+    (day,) = see.rows("hits_day")
+    assert (day["n"], day["min_us"]) == (2, 1)
+
+
+def test_sums_of_days_go_where_they_have_an_end(writer: Writer, record, today_us: int, keep, see):
+    policy = Retention(raw_days=7, hourly_days=14, daily_days=60)
+    writer.write([record(ts_us=today_us - age * DAY_US) for age in (1, 30, 59, 61, 99)])
+    deleted = keep(policy)
+    assert (deleted["hits_day"], deleted["lat_hist_day"]) == (2, 2)
+    kept = [day_of(today_us - age * DAY_US) for age in (59, 30, 1)]
+    assert [row["bucket"] for row in see.rows("hits_day")] == kept
+    assert [row["day"] for row in see.rows("rollup_day")] == kept
+    # What comes so late goes like the rest of its day.
+    writer.write([record(ts_us=today_us - age * DAY_US) for age in (61, 75)])
+    keep(policy)
+    assert [row["bucket"] for row in see.rows("hits_day")] == kept
+    assert [row["bucket"] // DAY_S * DAY_S for row in see.rows("hits")] == kept[2:]
+
+
+def test_the_ledger_is_kept_for_a_week(store: Store, writer: Writer, record, today_us: int, keep, see):
+    batch = store.tables.batch
+    with store.write() as connection:
+        connection.execute(
+            batch.insert(),
+            [
+                {"id": number.to_bytes(16, "little"), "ts": today_us - age * DAY_US}
+                for number, age in enumerate([0, 6, 8, 700] * 700)
+            ],
+        )
+    assert keep(Retention(0, 0, 0)) == {"batch": 1400}
+    assert {today_us - row["ts"] for row in see.rows("batch")} == {0, 6 * DAY_US}
+
+
+def test_sign_ins_that_have_run_out_are_cleared_away(store: Store, today_us: int, keep, see):
+    t = store.tables
+    for age_us, name in ((-1, "new"), (1, "old")):
+        digest, at = name.encode() * 10, today_us - age_us
+        with store.write() as connection:
+            connection.execute(
+                t.session.insert(), {"token_hash": digest, "user_id": 1, "created_ts": 1, "expires_ts": at}
+            )
+            connection.execute(t.setup_token.insert(), {"token_hash": digest, "expires_ts": at})
+            connection.execute(t.login_attempt.insert(), {"client": name, "ts": at - DAY_US})
+    assert keep(Retention(0, 0, 0)) == {"session": 1, "setup_token": 1, "login_attempt": 1}
+    assert [row["client"] for row in see.rows("login_attempt")] == ["new"]
+
+
+# Users and addresses
+
+
+def _names(see: Any) -> set[str]:
+    return {row["value"] for row in see.rows("subject")}
+
+
+def test_users_and_addresses_go_with_their_last_row(writer: Writer, record, today_us: int, keep, see, at):
+    for age, user in ((20, "gone"), (20, "back"), (8, "on the edge"), (1, "back"), (0, "here")):
+        at(today_us - age * DAY_US)
+        writer.write([record(ts_us=today_us - age * DAY_US, group_by=user, ip=f"ip of {user}")])
+    assert keep()["subject"] == 2
+    users = {"back", "on the edge", "here"}
+    assert _names(see) == users | {f"ip of {user}" for user in users}
+    assert keep(Retention(0, 0, 0)) == {}
+
+
+def test_a_writer_never_uses_an_id_that_has_been_deleted(store: Store, record, today_us: int, keep, see, at):
+    idle, busy = Writer(store), Writer(store)
+    at(today_us - 20 * DAY_US)
+    for writer in (idle, busy):
+        writer.write([record(ts_us=today_us - 20 * DAY_US, group_by="me")])
+    at(today_us)
+    keep()
+    assert _names(see) == set()
+    for writer in (busy, idle):
+        writer.write([record(ts_us=today_us, group_by="me")])
+    (subject,) = see.rows("subject")
+    assert {row["group_id"] for row in see.rows("request")} == {subject["id"]}
+    assert subject["value"] == "me"
+
+
+def test_a_user_deleted_while_being_looked_up_is_made_again(
+    store: Store, record, today_us: int, keep, see, at, monkeypatch
+):
+    at(today_us - 20 * DAY_US)
+    Writer(store).write([record(ts_us=today_us - 20 * DAY_US, group_by="me", ip="10.0.0.1")])
+    at(today_us)
+    writer = Writer(store)
+    dimensions = writer._dimensions
+    original, meanwhile = dimensions._note_use, [keep]
+
+    def note_use(ids):
+        while meanwhile:
+            meanwhile.pop()()
+        return original(ids)
+
+    monkeypatch.setattr(dimensions, "_note_use", note_use)
+    writer.write([record(ts_us=today_us, group_by="me", ip="10.0.0.1")])
+    ids = {row["kind"]: row["id"] for row in see.rows("subject")}
+    (row,) = see.rows("request")
+    assert (row["group_id"], row["ip_id"]) == (ids[1], ids[2])
+
+
+def test_users_of_a_time_when_it_was_not_noted_begin_to_age(
+    store: Store, writer: Writer, record, today_us: int, keep, see
+):
+    writer.write([record(group_by="me")])
+    with store.write() as connection:
+        connection.execute(update(store.tables.subject).values(seen_day=None))
+    keep()
+    assert [row["seen_day"] for row in see.rows("subject")] == [day_of(today_us)]
+    keep(now_us=today_us + 9 * DAY_US)
+    assert _names(see) == {"me"}
+    keep(now_us=today_us + 11 * DAY_US)
+    assert _names(see) == set()
+
+
+def test_a_user_met_again_on_another_day_is_dated_anew(store: Store, record, today_us: int, see, at):
+    writer, other = Writer(store), Writer(store)
+    for day in range(3):
+        at(today_us + day * DAY_US)
+        writer.write([record(group_by="me"), record(group_by="me")])
+        other.write([record(group_by="me")])
+        assert [row["seen_day"] for row in see.rows("subject")] == [day_of(today_us + day * DAY_US)]
+
+
+# What would go
+
+
+def test_what_would_be_deleted_is_counted_without_deleting(
+    store: Store, writer: Writer, record, today_us: int, keep, see, at
+):
+    at(today_us - 99 * DAY_US)
+    writer.write(
+        [
+            record(ts_us=today_us - age * DAY_US, endpoint=endpoint, group_by="me")
+            for age in (0, 10, 30, 90)
+            for endpoint in "ab"
+        ]
+    )
+    policy = Retention(7, 14, 60)
+    compact_days(store, now_ts_us=today_us)
+    counted = count_old(store, policy.cutoffs(today_us))
+    before = see.sums()
+    assert counted == {
+        "request": 6,
+        "hits": 4,
+        "lat_hist": 4,
+        "hits_day": 2,
+        "lat_hist_day": 2,
+        "subject": 1,
+        "batch": 1,
+        "session": 0,
+        "setup_token": 0,
+        "login_attempt": 0,
+    }
+    assert see.sums() == before
+    assert keep(policy) == {table: rows for table, rows in counted.items() if rows}
+
+
+# Who does it
+
+
+class Clock:
+    """Stands still until it is told not to."""
+
+    def __init__(self, now_us: int) -> None:
+        self.now_s = now_us / S_US
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def rest(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+@pytest.fixture
+def clock(today_us: int) -> Clock:
+    return Clock(today_us)
+
+
+@pytest.fixture
+def process(clock: Clock) -> Callable[..., Maintainer]:
+    return lambda name, policy=WEEK: Maintainer(policy, owner=name, clock=clock, timer=clock, rest=clock.rest)
+
+
+def _old(writer: Writer, record: Any, today_us: int, n: int = 20) -> None:
+    writer.write([record(ts_us=today_us - 10 * DAY_US) for _ in range(n)])
+
+
+@pytest.fixture
+def slow(clock: Clock, monkeypatch) -> None:
+    """Steps of four rows, 20 ms each."""
+    monkeypatch.setattr("fmd_otel_exporter.deleting.CHUNK", 4)
+
+    def step_of(step: Deleted) -> Deleted:
+        clock.now_s += 0.02
+        return step
+
+    monkeypatch.setattr(
+        "fmd_otel_exporter.maintainer.prune", lambda *arguments: map(step_of, prune(*arguments))
+    )
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_run_is_done_in_as_many_calls_as_the_time_allows(
+    store: Store, writer: Writer, record, today_us: int, process, see
+):
+    _old(writer, record, today_us)
+    one = process("one")
+    left = []
+    while one.work(store, 0.05):
+        left.append(see.sums()["requests"])
+    # Two chunks a call: between them a rest that is as long, and after them what is left of the time.
+    assert left[:3] == [12, 4, 0]
+    assert one.deleted["request"] == 20
+
+
+def test_one_process_of_many_does_it_once_an_hour(
+    store: Store, writer: Writer, record, today_us: int, process, clock: Clock
+):
+    one, other = process("one"), process("other")
+    _old(writer, record, today_us)
+    while one.work(store, 1):
+        assert not other.work(store, 1)
+    _old(writer, record, today_us)
+    for _ in range(int(EVERY_S / LOOK_EVERY_S) - 1):
+        clock.now_s += LOOK_EVERY_S
+        assert not one.work(store, 1)
+        assert not other.work(store, 1)
+    assert (one.deleted["request"], other.deleted["request"]) == (20, 0)
+    clock.now_s += 2 * LOOK_EVERY_S
+    while other.work(store, 1) or one.work(store, 1):
+        pass
+    assert one.deleted["request"] + other.deleted["request"] == 40
+
+
+@pytest.mark.usefixtures("slow")
+def test_one_that_dies_in_the_middle_is_replaced_within_its_lease(
+    store: Store, writer: Writer, record, today_us: int, process, clock: Clock, see
+):
+    _old(writer, record, today_us)
+    one, other = process("one"), process("other")
+    assert one.work(store, 0.01)
+    assert see.sums()["requests"] == 16
+    died_s = clock.now_s
+    while not other.work(store, 0.01):
+        assert see.sums()["requests"] == 16
+        clock.now_s += 1
+    assert LEASE_S - 1 <= clock.now_s - died_s <= LEASE_S + LOOK_EVERY_S + 1
+    while other.work(store, 1):
+        pass
+    assert see.sums()["requests"] == 0
+
+
+@pytest.mark.usefixtures("slow")
+def test_one_that_works_keeps_its_lease_and_one_that_slept_loses_it(
+    store: Store, writer: Writer, record, today_us: int, process, clock: Clock
+):
+    _old(writer, record, today_us, n=100)
+    one, other = process("one"), process("other")
+    for _ in range(12):
+        assert one.work(store, 0.01)
+        clock.now_s += LEASE_S / 3
+        assert not other.work(store, 0.01)
+    clock.now_s += LEASE_S
+    assert other.work(store, 0.01)
+    assert not one.work(store, 0.01)
+    assert (one.deleted["request"], other.deleted["request"]) == (48, 4)
+
+
+def test_a_lease_from_the_far_future_binds_nobody(
+    store: Store, writer: Writer, record, today_us: int, process, see
+):
+    lease.acquire(store, LEASE, "wrong clock", now_ts_us=today_us + 9_000 * DAY_US, for_us=1)
+    _old(writer, record, today_us)
+    one = process("one")
+    while one.work(store, 1):
+        pass
+    assert see.sums()["requests"] == 0
+
+
+def test_trouble_is_told_once_and_tried_again_an_hour_later(
+    store: Store, writer: Writer, record, today_us: int, process, clock: Clock, monkeypatch, caplog
+):
+    _old(writer, record, today_us)
+    one = process("one")
+    with monkeypatch.context() as trouble:
+        trouble.setattr("fmd_otel_exporter.maintainer.prune", lambda *_: 1 / 0)
+        for _ in range(3):
+            assert not one.work(store, 1)
+            clock.now_s += EVERY_S + 1
+    assert [record.message for record in caplog.records] == [
+        (
+            "fmd-otel cannot delete what is older than the settings RETENTION_*_DAYS say: "
+            "ZeroDivisionError: division by zero. It tries again in an hour."
+        )
+    ]
+    while one.work(store, 1):
+        pass
+    assert one.deleted["request"] == 20
+
+
+# Others at work
+
+
+PRUNER = """
+import sys
+from fmd_otel_exporter import deleting
+from fmd_otel_exporter.retention import Retention, prune
+from fmd_otel_exporter.store import open_store
+deleting.CHUNK = 7
+store = open_store(sys.argv[1])
+print("ready", flush=True)
+for step in prune(store, Retention(7, 14).cutoffs(int(sys.argv[2]))):
+    print(step.table, step.rows, flush=True)
+"""
+
+
+def test_one_killed_in_the_middle_leaves_everything_right(
+    store: Store, writer: Writer, record, today_us: int, start, keep, see
+):
+    writer.write(
+        [
+            record(ts_us=today_us - age * DAY_US + n * HOUR_US, endpoint=f"e{n % 3}", duration_us=n)
+            for age in (8, 20, 21)
+            for n in range(1, 23)
+        ]
+    )
+    compact_days(store, now_ts_us=today_us)
+    days = see.rows("hits_day"), see.rows("lat_hist_day")
+    for table in ("hits 7", "lat_hist 7", "request 7"):
+        process = start(PRUNER, store.url, str(today_us))
+        while process.stdout.readline().strip() not in {table, ""}:
+            pass
+        process.kill()
+        process.wait()
+        assert (see.rows("hits_day"), see.rows("lat_hist_day")) == days
+    keep()
+    assert see.sums()["requests"] == 0
+    assert {day_of(row["bucket"] * S_US) for row in see.rows("hits")} == {
+        day_of(today_us - 8 * DAY_US + HOUR_US)
+    } | {day_of(today_us - 8 * DAY_US + 22 * HOUR_US)}
+    assert (see.rows("hits_day"), see.rows("lat_hist_day")) == days
+
+
+def test_writers_of_late_requests_meet_retention_and_all_is_counted(
+    store: Store, writer: Writer, record, today_us: int, start, see
+):
+    """Several processes write into days that are summed up, sealed and pruned at the same time."""
+    code = """
+import os, sys
+from fmd_otel_exporter.records import RequestRecord
+from fmd_otel_exporter.store import open_store
+from fmd_otel_exporter.writer import Writer
+writer = Writer(open_store(sys.argv[1]))
+now, me = int(sys.argv[2]), int(sys.argv[3])
+print("ready", flush=True)
+sys.stdin.readline()
+for turn in range(60):
+    writer.write([
+        RequestRecord("shop", f"e{n % 4}", now - (16 + (turn + n) % 5) * 86_400_000_000 + turn * 1000 + n,
+                      os.urandom(8), os.urandom(16), n + 1, 200, "GET", "1")
+        for n in range(20)
+    ])
+print("done", flush=True)
+"""
+    writer.write([record(ts_us=today_us - (16 + age) * DAY_US, endpoint="e0") for age in range(5)])
+    writers = [start(code, store.url, str(today_us), str(me)) for me in range(3)]
+    for process in writers:
+        assert process.stdout.readline() == "ready\n"
+    for process in writers:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    while any(process.poll() is None for process in writers):
+        compact_days(store, now_ts_us=today_us)
+        for _ in prune(store, WEEK.cutoffs(today_us)):
+            pass
+    for process in writers:
+        output, errors = process.communicate(timeout=60)
+        assert (output, errors) == ("done\n", "")
+    compact_days(store, now_ts_us=today_us)
+    for _ in prune(store, WEEK.cutoffs(today_us)):
+        pass
+    sent = 3 * 60 * 20 + 5
+    with store.read() as connection:
+        for table in (store.tables.hits_day, store.tables.lat_hist_day):
+            assert connection.scalar(select(func.sum(table.c.n))) == sent
+    assert see.sums() == {"requests": 0, "hits": 0, "latencies": 0}
