@@ -72,7 +72,6 @@ def register_shell(registry: Registry, surroundings: FlaskSurroundings, router: 
         Output(ids.URL, "search"),
         Output(ids.RANGE_PROBLEM, "children", allow_duplicate=True),
         Output(ids.RANGE_TEXT, "value"),
-        Output(ids.PICKER, "opened"),
         Input(ids.RANGE_TEXT, "n_submit"),
         Input(ids.RANGE_BACK, "n_clicks"),
         Input(ids.RANGE_FORWARD, "n_clicks"),
@@ -87,8 +86,8 @@ def register_shell(registry: Registry, surroundings: FlaskSurroundings, router: 
         try:
             moved = _moved(str(ctx.triggered_id), state, view, text or "")
         except RangeError as error:
-            return no_update, str(error), no_update, no_update
-        return urlstate.format_search(moved), "", "", False
+            return no_update, str(error), no_update
+        return urlstate.format_search(moved), "", ""
 
 
 def _in_the_browser(registry: Registry) -> None:

@@ -98,7 +98,6 @@
   document.addEventListener("click", function (event) {
     var button = event.target.closest ? event.target.closest("[data-start]") : null;
     if (!button) { return; }
-    window.dash_clientside.set_props("picker", { opened: false });
     fmd.go(fmd.range(button.dataset.start, button.dataset.end));
   });
 })();

@@ -41,6 +41,7 @@
     mirror: function (view) {
       if (!view) { return unchanged(5); }
       readAt = Date.now();
+      closeMenus(null);
       var refresh = param(view.search, "refresh", "off");
       var relative = param(view.search, "to", "now").indexOf("now") === 0;
       var every = REFRESH_MS[refresh];
@@ -79,7 +80,6 @@
     pickDays: function (days) {
       if (days && days[0] && days[1]) {
         clientside.set_props("calendar", { value: [null, null] });
-        clientside.set_props("picker", { opened: false });
         fmd.go(fmd.range(days[0].slice(0, 10), days[1].slice(0, 10)));
       }
       return undefined;
@@ -138,6 +138,32 @@
     if (send && (!send.dataset.confirm || window.confirm(send.dataset.confirm))) {
       var data = Object.assign({ at: Date.now() }, JSON.parse(send.dataset.send));
       clientside.set_props(send.dataset.store, { data: data });
+    }
+  });
+
+  /* What drops down from the header: one at a time, closed by Escape, by a click elsewhere and by another view. */
+  function closeMenus(except) {
+    document.querySelectorAll("details.fmd-menu[open]").forEach(function (menu) {
+      if (menu !== except) { menu.open = false; }
+    });
+  }
+
+  document.addEventListener("toggle", function (event) {
+    if (!event.target.matches || !event.target.matches("details.fmd-menu") || !event.target.open) { return; }
+    closeMenus(event.target);
+    var field = event.target.querySelector("#range-text");
+    if (field) { field.focus(); }
+  }, true);
+
+  document.addEventListener("pointerdown", function (event) {
+    closeMenus(event.target.closest ? event.target.closest("details.fmd-menu") : null);
+  });
+
+  document.addEventListener("keydown", function (event) {
+    var open = event.key === "Escape" && document.querySelector("details.fmd-menu[open]");
+    if (open) {
+      open.open = false;
+      open.querySelector("summary").focus();
     }
   });
 

@@ -118,4 +118,4 @@ def with_deploys(figure: dict[str, Any], deploys: Iterable[tuple[str, int]], tz:
 
 
 def _labelled(element: Any, label: str) -> Any:
-    return html.Div(element, role="img", **attributes(aria_label=label))
+    return html.Div(element, role="figure", **attributes(aria_label=label))

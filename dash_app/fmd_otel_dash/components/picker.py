@@ -33,25 +33,18 @@ def picker() -> Any:
                 icon("left"), id=ids.RANGE_BACK, className="fmd-icon-button fmd-wide",
                 title="Earlier (Shift ←)", **attributes(aria_label="Earlier"),
             ),
-            dmc.Popover(
+            html.Details(
                 [
-                    dmc.PopoverTarget(
-                        html.Button(
-                            [icon("clock", size=16), html.Span(id=ids.RANGE_LABEL), icon("down", size=14)],
-                            id="range-button",
-                            className="fmd-range-button",
-                            title="Range of time (t)",
-                        )
+                    html.Summary(
+                        [icon("clock", size=16), html.Span(id=ids.RANGE_LABEL), icon("down", size=14)],
+                        id="range-button",
+                        className="fmd-range-button",
+                        title="Range of time (t)",
                     ),
-                    dmc.PopoverDropdown(_panel(), className="fmd-picker"),
+                    html.Div(_panel(), className="fmd-drop fmd-picker"),
                 ],
                 id=ids.PICKER,
-                position="bottom-end",
-                shadow="lg",
-                trapFocus=True,
-                returnFocus=True,
-                keepMounted=True,
-                closeOnEscape=True,
+                className="fmd-menu",
             ),
             html.Button(
                 icon("right"), id=ids.RANGE_FORWARD, className="fmd-icon-button fmd-wide",
@@ -95,14 +88,24 @@ def _panel() -> Any:
                     dmc.TextInput(
                         id=ids.RANGE_TEXT,
                         label="Any range",
-                        placeholder="3h, yesterday, 2026-11-01 to 2026-11-03",
-                        description="Also: 7d, last week, 09:00 to 11:00, since 1.7.0. Press Enter.",
+                        placeholder="3h, yesterday, since 1.7.0",
+                        description="Or 2026-11-01 to 2026-11-03, 09:00 to 11:00",
                         size="xs",
                         debounce=True,
-                        **attributes(data_autofocus=True),
                     ),
                     html.Div(id=ids.RANGE_PROBLEM, className="fmd-problem", role="alert"),
-                    dmc.DatePicker(id=ids.CALENDAR, type="range", size="xs", allowSingleDateInRange=True),
+                    dmc.DatePicker(
+                        id=ids.CALENDAR,
+                        type="range",
+                        size="xs",
+                        allowSingleDateInRange=True,
+                        hideOutsideDates=True,
+                        ariaLabels={
+                            "nextMonth": "Next month",
+                            "previousMonth": "Previous month",
+                            "monthLevelControl": "Choose a month",
+                        },
+                    ),
                 ],
                 className="fmd-picker-main",
             ),
@@ -124,7 +127,7 @@ def _panel() -> Any:
                         id=ids.url_filter("tz"),
                         label="Time zone",
                         data=list(zones()),
-                        placeholder="As set, else the browser's",
+                        placeholder="Automatic",
                         searchable=True,
                         clearable=True,
                         limit=60,

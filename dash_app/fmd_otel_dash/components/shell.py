@@ -172,17 +172,17 @@ def _refresh() -> Any:
 
 def _user_menu(settings: DashboardSettings, user: User | None, csrf: str) -> Any:
     name, role = (user.name, user.role) if user else ("", "")
-    return dmc.Menu(
+    return html.Details(
         [
-            dmc.MenuTarget(
-                html.Button(
-                    name[:1].upper(), className="fmd-avatar", title=name,
-                    **attributes(aria_label=f"Signed in as {name}"),
-                )
+            html.Summary(
+                name[:1].upper(),
+                className="fmd-avatar",
+                title=name,
+                **attributes(aria_label=f"Signed in as {name}"),
             ),
-            dmc.MenuDropdown(
+            html.Div(
                 [
-                    dmc.MenuLabel([html.Strong(name), f" · {role}"]),
+                    html.Div([html.Strong(name), f" · {role}"], className="fmd-menu-label"),
                     _users_link(settings, user),
                     html.Button(
                         [icon("keyboard", size=16), "Keyboard"], className="fmd-menu-button", id="help-open"
@@ -199,13 +199,12 @@ def _user_menu(settings: DashboardSettings, user: User | None, csrf: str) -> Any
                         method="post",
                         action=settings.url("/logout"),
                     ),
-                ]
+                ],
+                className="fmd-drop fmd-user-menu",
             ),
         ],
-        position="bottom-end",
-        shadow="md",
-        width=190,
-    )  # fmt: skip
+        className="fmd-menu",
+    )
 
 
 def _users_link(settings: DashboardSettings, user: User | None) -> Any:
