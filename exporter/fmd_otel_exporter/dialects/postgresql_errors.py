@@ -39,13 +39,14 @@ _BY_STATE = {
 }
 # A refusal to connect comes as a text only.
 _BY_TEXT = (
+    ("too many", say.FULL),
+    ("connection slots", say.FULL),
+    ("permission denied", _NO_RIGHTS),
     ("authentication failed", say.WRONG_PASSWORD),
     ("no password supplied", say.WRONG_PASSWORD),
     ("pg_hba.conf", say.WRONG_PASSWORD),
-    ("role ", say.WRONG_PASSWORD),
-    ("database ", say.NO_DATABASE),
-    ("too many", say.FULL),
-    ("connection slots", say.FULL),
+    ('role "', say.WRONG_PASSWORD),
+    ('database "', say.NO_DATABASE),
     ("connection option", say.OTHER),
 )
 

@@ -1,0 +1,222 @@
+"""Servers that drop connections, go away or hang: nothing is lost or doubled, and nobody waits long."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import func, make_url, select, text, update
+
+from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.pipeline import Pipeline
+from fmd_otel_exporter.settings import ExporterSettings
+from fmd_otel_exporter.store import open_store
+from fmd_otel_exporter.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from sqlalchemy import Connection
+    from sqlalchemy.sql.expression import Executable
+
+    from fmd_otel_exporter.store import Store
+    from tests.databases.servers import OwnServer, Server
+
+BOTH = pytest.mark.parametrize("kind", ["postgresql", "mariadb"], indirect=True)
+OWN = pytest.mark.parametrize("kind", ["odd_postgresql", "odd_mariadb"], indirect=True)
+
+
+def database_of(store: Store) -> str:
+    return str(make_url(store.url).database)
+
+
+def trouble(
+    transaction: AbstractContextManager[Connection], setting: str, statement: Executable
+) -> StorageError:
+    """Return what a statement ends in."""
+    try:
+        with transaction as connection:
+            connection.exec_driver_sql(setting)
+            connection.execute(statement)
+    except StorageError as exc:
+        return exc
+    pytest.fail("there was no trouble")
+
+
+@pytest.fixture
+def pipeline(store: Store) -> Iterator[Pipeline]:
+    pipeline = Pipeline(ExporterSettings(database=store.url, delay_ms=10, batch_size=50))
+    yield pipeline
+    pipeline.shutdown(1000)
+
+
+@BOTH
+def test_connections_killed_while_idle_are_replaced_without_a_word(store: Store, server: Server, record):
+    writer = Writer(store)
+    writer.write([record()])
+    with store.read():
+        pass
+    assert server.kill(database_of(store)) >= 2
+    assert writer.write([record()]).written == 1
+    assert server.kill(database_of(store)) >= 1
+    with store.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(store.tables.request)) == 2
+
+
+@BOTH
+def test_a_connection_killed_within_a_batch_is_tried_again_at_once(store: Store, server: Server, record, see):
+    writer = Writer(store)
+    writer.write([record()])
+    killed: list[int] = []
+    insert = writer._insert
+
+    def kill_after(connection, batch) -> None:
+        insert(connection, batch)
+        if not killed:
+            killed.append(server.kill(database_of(store)))
+
+    writer._insert = kill_after
+    assert writer.write([record(), record()]).written == 2
+    assert killed
+    assert set(see.sums().values()) == {3}
+
+
+@BOTH
+def test_connections_killed_in_mid_traffic_lose_and_double_nothing(
+    store: Store, server: Server, pipeline: Pipeline, record, see
+):
+    ended = threading.Event()
+    killed = 0
+
+    def kill() -> None:
+        nonlocal killed
+        while not ended.wait(0.02):
+            killed += server.kill(database_of(store))
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        for number in range(4000):
+            pipeline.offer(record(endpoint=f"e{number % 7}"))
+            if number % 50 == 0:
+                time.sleep(0.005)
+    finally:
+        ended.set()
+        killer.join()
+    assert pipeline.force_flush(60_000)
+    counters = pipeline.counters()
+    assert killed > 0
+    assert (counters.dropped_queue_full, counters.dropped_failed) == (0, 0)
+    assert counters.written + counters.duplicate == 4000
+    assert set(see.sums().values()) == {4000}
+
+
+@OWN
+def test_a_server_stopped_and_started_in_mid_traffic_loses_and_doubles_nothing(
+    store: Store, server: OwnServer, pipeline: Pipeline, record, see, eventually
+):
+    for _ in range(200):
+        pipeline.offer(record())
+    assert pipeline.force_flush(20_000)
+    server.stop()
+    try:
+        for _ in range(300):
+            pipeline.offer(record())
+        eventually(lambda: pipeline.counters().retries > 1)
+        error = pipeline.counters().last_error or ""
+        assert "cannot be reached" in error or "was lost" in error
+    finally:
+        server.start()
+    eventually(lambda: pipeline.force_flush(20_000), 60)
+    assert pipeline.counters().written == 500
+    assert set(see.sums().values()) == {500}
+
+
+@OWN
+def test_a_server_killed_in_the_middle_of_batches_keeps_whole_ones(
+    store: Store, server: OwnServer, pipeline: Pipeline, record, see, eventually
+):
+    for number in range(2000):
+        pipeline.offer(record(endpoint=f"e{number % 5}"))
+        if number == 1000:
+            eventually(lambda: pipeline.counters().written > 0)
+            server.stop(at_once=True)
+    server.start()
+    eventually(lambda: pipeline.force_flush(20_000), 60)
+    assert set(see.sums().values()) == {2000}
+
+
+@OWN
+def test_a_server_that_hangs_is_given_up_and_taken_up_again(
+    store: Store, server: OwnServer, record, monkeypatch, see
+):
+    monkeypatch.setattr("fmd_otel_exporter.dialects.server.ANSWER_TIMEOUT_S", 1)
+    monkeypatch.setattr("fmd_otel_exporter.dialects.server.CONNECT_TIMEOUT_S", 2)
+    patient = open_store(store.url)
+    writer = Writer(patient)
+    writer.write([record()])
+    batch = [record()]
+    server.freeze()
+    try:
+        with pytest.raises(StorageError, match=r"has not answered for|cannot be reached|was lost"):
+            writer.write(batch)
+    finally:
+        server.thaw()
+    assert writer.write(batch).written + writer.write(batch).written <= 1
+    assert set(see.sums().values()) == {2}
+    patient.dispose()
+
+
+@BOTH
+def test_a_lock_held_by_somebody_else_ends_in_a_word_about_it(store: Store, record, kind: str):
+    Writer(store).write([record()])
+    impatient = open_store(store.url)
+    change = update(store.tables.endpoint).values(level=2)
+    shorten = "SET lock_timeout = '100ms'" if kind == "postgresql" else "SET innodb_lock_wait_timeout = 1"
+    with store.write() as holding:
+        holding.execute(change)
+        caught = trouble(impatient.write(), shorten, change)
+    assert "has held a lock" in str(caught)
+    assert caught.busy
+    impatient.dispose()
+
+
+@BOTH
+def test_a_statement_that_takes_for_ever_ends_in_a_word_about_it(store: Store, kind: str):
+    other = open_store(store.url)
+    shorten, sleep = "SET max_statement_time = 0.1", "SELECT SLEEP(20)"
+    if kind == "postgresql":
+        shorten, sleep = "SET statement_timeout = '100ms'", "SELECT pg_sleep(20)"
+    caught = trouble(other.read(), shorten, text(sleep))
+    assert "did not finish a statement" in str(caught)
+    assert caught.busy
+    other.dispose()
+
+
+@BOTH
+def test_a_transaction_left_open_by_a_stopped_process_does_not_last_for_ever(store: Store, kind: str):
+    with store.write() as connection:
+        if kind == "postgresql":
+            (limit,) = connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").one()
+            assert limit == "1min"
+        for name in ("innodb_lock_wait_timeout", "lock_wait_timeout") if kind == "mariadb" else ():
+            assert connection.exec_driver_sql(f"SELECT @@{name}").scalar() == 10
+
+
+@BOTH
+def test_another_process_that_migrates_for_too_long_is_named(store: Store, monkeypatch):
+    monkeypatch.setattr("fmd_otel_exporter.dialects.server.MIGRATION_LOCK_S", 1)
+    other = open_store(store.url)
+    with (
+        store.dialect.migration_lock(),
+        pytest.raises(StorageError, match=r"has been creating or upgrading .* for 1 s") as caught,
+        other.dialect.migration_lock(),
+    ):
+        pass
+    assert caught.value.busy
+    with other.dialect.migration_lock():
+        pass
+    other.dispose()
