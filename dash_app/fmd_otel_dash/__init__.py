@@ -15,15 +15,19 @@ if TYPE_CHECKING:
 __all__ = ["create_wsgi", "setup_path"]
 
 
-def create_wsgi(settings: DashboardSettings) -> WSGIApplication:
+def create_wsgi(settings: DashboardSettings, *, announce: bool = True) -> WSGIApplication:
     """Build the dashboard as a WSGI application; this imports Dash, but opens no database yet.
 
-    It serves ``settings.url_prefix`` whether or not the server has moved that prefix to ``SCRIPT_NAME``
-    already.
+    It serves ``settings.url_prefix`` whether or not the server has moved that prefix to ``SCRIPT_NAME``.
+
+    Args:
+        settings: of the dashboard.
+        announce: log a set-up link at the first visit while nobody can sign in; not needed by a launcher
+            that has asked :func:`setup_path`.
     """
     from fmd_otel_dash.factory import build  # noqa: PLC0415 # Dash costs a second and 80 MB
 
-    return build(settings)
+    return build(settings, announce=announce)
 
 
 def setup_path(settings: DashboardSettings) -> str | None:

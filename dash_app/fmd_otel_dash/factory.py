@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MAX_BODY = 1 << 20
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _INDEX = """<!doctype html>
 <html lang="en">
 <head>
@@ -134,9 +135,16 @@ def _dash(settings: DashboardSettings) -> IsolatedDash:
 
 
 def _announce(path: str) -> None:
-    base = f"{request.host_url.rstrip('/')}" if request else ""
+    """Log the set-up link: in full where it leads to this machine, else from its path on.
+
+    The host of a request is what its sender says. A link in the log that leads to somebody else's host would
+    hand them the token as soon as it is followed.
+    """
+    local = request and request.host.rpartition(":")[0] in _LOOPBACK
     log.warning(
-        "Nobody can sign in to the dashboard yet. Create the first user, within a day, at %s%s", base, path
+        "Nobody can sign in to the dashboard yet. Create the first user, within a day, at %s%s",
+        request.host_url.rstrip("/") if local else "",
+        path,
     )
 
 
