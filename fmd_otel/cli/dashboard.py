@@ -99,7 +99,7 @@ def _serve(settings: DashboardSettings, host: str, port: int) -> None:
     from fmd_otel_dash import create_wsgi, setup_path  # noqa: PLC0415 # the same
 
     with _untraced():
-        application = create_wsgi(settings)
+        application = create_wsgi(settings, announce=False)  # setup_path does, below
     # The port before the database: a set-up link is of no use where nobody listens.
     try:
         server: Any = waitress.create_server(application, host=host, port=port, threads=8, ident="fmd-otel")
