@@ -1,4 +1,4 @@
-"""One endpoint: how much, how well, how fast; and the head that all its pages share."""
+"""One endpoint: how much, how well, how fast."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 from dash import html
 
 from fmd_otel_dash import formatting
-from fmd_otel_dash.colors import endpoint_color
-from fmd_otel_dash.components import card, empty, graph, grid, kpi, kpi_row, with_deploys
-from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.components import card, graph, kpi, kpi_row, with_deploys
 from fmd_otel_dash.figures import heatmap, lines
 from fmd_otel_dash.figures.base import wall
 from fmd_otel_dash.figures.boxes import change_text
+from fmd_otel_dash.pages import endpoint_head
 from fmd_otel_dash.pages.common import (
     absent,
     against,
@@ -24,7 +23,8 @@ from fmd_otel_dash.pages.common import (
     requests_href,
     step_text,
 )
-from fmd_otel_dash.queries.overview import EndpointRow, Kpis, Overview, overview
+from fmd_otel_dash.pages.endpoint_head import endpoint_page, read
+from fmd_otel_dash.queries.overview import Kpis, Overview
 from fmd_otel_dash.queries.scope import US_PER_S
 from fmd_otel_dash.queries.timeline import MAX_POINTS, Timeline, timeline
 from fmd_otel_dash.router import Page
@@ -34,27 +34,14 @@ if TYPE_CHECKING:
     from fmd_otel_dash.registry import Registry
     from fmd_otel_dash.view import View
 
-HEAD = "endpoint-head"
 FIGURES = "endpoint-figures"
 TRAFFIC = "endpoint-traffic"
 DURATIONS = "endpoint-durations"
 SPREAD = "endpoint-spread"
 SPREAD_POINTS = 60
 """Steps of the duration heat map: with some thirty bands it then stays below 2,000 cells."""
-TABS = (
-    ("", "Summary"),
-    ("/hourly_load", "Hourly"),
-    ("/versions", "Versions"),
-    ("/status_code_distribution", "Status codes"),
-    ("/requests", "Requests"),
-)
 _FEWEST_POINTS = 10
 _REQUESTS_PER_POINT = 30
-
-
-def endpoint_page(*cards: Any) -> Any:
-    """Return a page of one endpoint: its head, then cards."""
-    return html.Div([grid(card(HEAD, kind="text", height=84, plain=True), *cards)], className="fmd-page")
 
 
 def layout(_view: View) -> Any:
@@ -78,24 +65,9 @@ def layout(_view: View) -> Any:
     )
 
 
-def read(view: View) -> Overview:
-    """Return the figures of the endpoint; all its cards share the answer."""
-    return view.query(overview, view.scope, view.compare, view.now_us)
-
-
 def register(registry: Registry) -> None:
-    """Register what fills the page, and the head of all pages of an endpoint."""
-
-    @registry.card(HEAD)
-    def head(view: View) -> Any:
-        rows = read(view).endpoints
-        if not rows:
-            return empty(
-                f"There is no endpoint {view.endpoint_id}",
-                "It may belong to another database.",
-                html.A("Open the Overview", href=view.href("/overview"), className="fmd-button"),
-            )
-        return _head(view, rows[0])
+    """Register what fills the page, and the head that it shares with the endpoint's other pages."""
+    endpoint_head.register(registry)
 
     @registry.card(FIGURES)
     def figures(view: View) -> Any:
@@ -195,59 +167,6 @@ def _over_time(view: View, figure: dict[str, Any], name: str, text: str) -> Any:
 
 def _ghost(view: View, before: Timeline | None) -> str:
     return against(view) if before and before.counts.n else ""
-
-
-def _head(view: View, row: EndpointRow) -> Any:
-    endpoint = row.endpoint
-    chips = [
-        html.Code(method, className="fmd-tag") for method in (endpoint.methods or "").split(",") if method
-    ]
-    if endpoint.route:
-        chips.append(html.Code(endpoint.route, className="fmd-route"))
-    facts = [
-        f"Last requested {formatting.ago(endpoint.last_us, view.now_us)}",
-        f"{row.n_today:,} today",
-        f"{row.n_week:,} in 7 days",
-        f"monitor level {endpoint.level}",
-        f"service {endpoint.service}",
-    ]
-    if endpoint.level0_n:
-        facts.append(f"{endpoint.level0_n:,} served at level 0, counted only")
-    return [
-        html.Div(
-            [
-                html.Span(
-                    className="fmd-dot",
-                    style={"background": endpoint_color(endpoint.name, view.settings.colors)},
-                    **attributes(aria_hidden="true"),
-                ),
-                html.H1(html.Bdi(endpoint.name), title=endpoint.name),
-                *chips,
-            ],
-            className="fmd-endpoint-head",
-        ),
-        html.Div(" · ".join(facts), className="fmd-subtitle"),
-        _tabs(view),
-    ]
-
-
-def _tabs(view: View) -> Any:
-    """Return links to the endpoint's pages: on a telephone the menu is out of sight."""
-    base = f"/endpoint/{view.endpoint_id}"
-    here = "/" + view.path.strip("/")
-    return html.Nav(
-        [
-            html.A(
-                text,
-                href=view.href(base + path),
-                className="fmd-tab",
-                **attributes(aria_current="page" if here == base + path else None, data_keep="range"),
-            )
-            for path, text in TABS
-        ],
-        className="fmd-tabs",
-        **attributes(aria_label="Pages of this endpoint"),
-    )
 
 
 def _kpis(view: View, found: Overview) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fmd_otel_dash.pages import hourly
-from fmd_otel_dash.pages.endpoint import endpoint_page
+from fmd_otel_dash.pages.endpoint_head import endpoint_page
 from fmd_otel_dash.router import Page
 
 if TYPE_CHECKING:

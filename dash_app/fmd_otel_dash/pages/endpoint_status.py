@@ -11,7 +11,7 @@ from fmd_otel_dash import formatting
 from fmd_otel_dash.components import card, empty, graph, plain_table, with_deploys
 from fmd_otel_dash.figures import bars
 from fmd_otel_dash.pages.common import absent, caption, deploys, export, on_click, requests_href
-from fmd_otel_dash.pages.endpoint import endpoint_page
+from fmd_otel_dash.pages.endpoint_head import endpoint_page
 from fmd_otel_dash.pages.request_rows import grid
 from fmd_otel_dash.queries.requestfilter import RequestFilter
 from fmd_otel_dash.queries.requests import requests

@@ -10,7 +10,7 @@ from fmd_otel_dash.components import card, data_grid, graph, url_segments
 from fmd_otel_dash.figures import boxes
 from fmd_otel_dash.pages import versions
 from fmd_otel_dash.pages.common import absent, caption, export, on_click
-from fmd_otel_dash.pages.endpoint import endpoint_page
+from fmd_otel_dash.pages.endpoint_head import endpoint_page
 from fmd_otel_dash.pages.performance import SCALES
 from fmd_otel_dash.queries.versions import Deployment, deployments
 from fmd_otel_dash.router import Page

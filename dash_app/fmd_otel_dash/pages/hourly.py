@@ -69,7 +69,14 @@ def register(registry: Registry) -> None:
                 zoom=True,
                 label="Requests by hour of the day and by day",
             ),
-            caption(view, found.total, "by weeks" if found.by_week else ""),
+            caption(
+                view,
+                found.total,
+                "by weeks" if found.by_week else "",
+                f"hours of {found.days_without_hours} days are no longer kept"
+                if found.days_without_hours
+                else "",
+            ),
         ]
 
     @registry.card(TYPICAL)

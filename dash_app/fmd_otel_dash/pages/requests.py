@@ -11,7 +11,7 @@ from fmd_otel_dash import urlstate
 from fmd_otel_dash.components import card, empty, page, url_multiselect, url_segments, url_select, url_text
 from fmd_otel_dash.pages import request_rows
 from fmd_otel_dash.pages.common import absent, caption, export
-from fmd_otel_dash.pages.endpoint import endpoint_page
+from fmd_otel_dash.pages.endpoint_head import endpoint_page
 from fmd_otel_dash.queries.requests import RequestPage, requests
 from fmd_otel_dash.queries.scope import Scope, local_time
 from fmd_otel_dash.queries.versions import versions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,8 +10,11 @@ from sqlalchemy import select
 
 from fmd_otel_dash.queries.look import look, total
 from fmd_otel_dash.queries.scope import US_PER_S, Scope
+from fmd_otel_exporter.schema import DAY_S
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from fmd_otel_exporter.store import Store
 
 HOUR_S = 3600
@@ -35,6 +38,8 @@ class Hourly:
     minutes: tuple[tuple[int, ...], ...]
     """How much of the hour there was: 60; 120 where the clocks went back; less at the ends of the range."""
     total: int
+    days_without_hours: int
+    """UTC days in the range of whose hours retention has left nothing; their hours are None, too."""
     last_recorded_us: int | None
     """Newest recorded request, sought only where the range is empty."""
 
@@ -50,15 +55,17 @@ def hourly(store: Store, scope: Scope) -> Hourly:
         }
         total_n = sum(counted.values())
         last_us = None if total_n else view.last_recorded_us()
-    covered = scope.local_parts_us(HOUR_S)
-    by_week = len({number // HOURS for number in covered}) > MAX_COLUMNS
+        gone = view.sealed_days(scope)
+    touched = scope.local_parts_us(HOUR_S)
+    covered = _covered_us(scope, gone) if gone else touched
+    by_week = len({number // HOURS for number in touched}) > MAX_COLUMNS
     n: dict[tuple[int, date], int] = {}
     there_us: dict[tuple[int, date], int] = {}
     for number, covered_us in covered.items():
         cell = number % HOURS, _column(number, by_week=by_week)
         n[cell] = n.get(cell, 0) + counted.get(number, 0)
         there_us[cell] = there_us.get(cell, 0) + covered_us
-    columns = _all_columns({column for _, column in there_us}, by_week=by_week)
+    columns = _all_columns({_column(number, by_week=by_week) for number in touched}, by_week=by_week)
     return Hourly(
         scope=scope,
         columns=columns,
@@ -69,8 +76,21 @@ def hourly(store: Store, scope: Scope) -> Hourly:
             for hour in range(HOURS)
         ),
         total=total_n,
+        days_without_hours=len(gone),
         last_recorded_us=last_us,
     )
+
+
+def _covered_us(scope: Scope, gone: Collection[int]) -> dict[int, int]:
+    """Return how much of each local hour lies in the range and outside the UTC days that are gone."""
+    covered: dict[int, int] = {}
+    at = scope.start_us
+    for day in [*sorted(gone), None]:
+        end_us = scope.end_us if day is None else min(day * US_PER_S, scope.end_us)
+        for number, us in replace(scope, start_us=at, end_us=end_us).local_parts_us(HOUR_S).items():
+            covered[number] = covered.get(number, 0) + us
+        at = scope.end_us if day is None else max(at, (day + DAY_S) * US_PER_S)
+    return covered
 
 
 def _column(hour_number: int, *, by_week: bool) -> date:

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Subquery, case, cast, func, literal, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Subquery,
+    Table,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+)
 
-from fmd_otel_dash.queries.plan import split
+from fmd_otel_dash.queries.plan import Kept, Segment, split
 from fmd_otel_dash.queries.scope import US_PER_S, Scope
+from fmd_otel_dash.queries.slots import Slots, slots
 from fmd_otel_dash.queries.sources import hits_source, latency_source
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S, LATENCY_BUCKET_S, Tables
 
@@ -20,6 +33,7 @@ if TYPE_CHECKING:
 
 ERROR_STATUS = 500
 CLIENT_ERROR_STATUS = 400
+_NO_RAW_US = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,7 @@ class Look:
     conn: Connection
     tables: Tables
     endpoints: tuple[Endpoint, ...]
+    _days_of: dict[tuple[int, int], tuple[tuple[int, bool], ...]] = field(default_factory=dict)
 
     @property
     def endpoint_ids(self) -> tuple[int, ...]:
@@ -66,8 +81,7 @@ class Look:
 
     def hits(self, scope: Scope, *, days: bool = True) -> Subquery:
         """Return the scope's requests as hits rows; ``days=False`` keeps to quarters of an hour."""
-        rolled = self.rolled_days(scope) if days else ()
-        segments = split(scope.start_us, scope.end_us, width_s=HITS_BUCKET_S, days=rolled)
+        segments = self.segments(scope, HITS_BUCKET_S, days=days)
         return hits_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope))
 
     def local_hits(self, scope: Scope, *, days: bool) -> Subquery:
@@ -76,21 +90,72 @@ class Look:
         Args:
             scope: what to count, and on which zone's clock.
             days: sums of whole days are good enough. In UTC the days of the rollups are the days of the zone;
-                in any other zone they are not, and quarters of an hour are read in any case.
+                in any other zone they are not, and quarters of an hour are read wherever they are kept.
+                Without this, a day of which they are not kept is left out.
         """
-        rolled = self.rolled_days(scope) if days and scope.tz == "UTC" else ()
         segments = [
             replace(segment, offset_s=stretch.offset_s)
             for stretch in scope.stretches()
-            for segment in split(stretch.start_us, stretch.end_us, width_s=HITS_BUCKET_S, days=rolled)
+            for segment in self.segments(
+                replace(scope, start_us=stretch.start_us, end_us=stretch.end_us),
+                HITS_BUCKET_S,
+                days=days and scope.tz == "UTC",
+            )
+            if days or segment.source != "day"
         ]
         return hits_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope))
 
     def latency(self, scope: Scope, *, days: bool = True) -> Subquery:
         """Return the scope's requests as latency bucket rows; ``days=False`` keeps to hours."""
-        rolled = self.rolled_days(scope) if days else ()
-        segments = split(scope.start_us, scope.end_us, width_s=LATENCY_BUCKET_S, days=rolled)
+        segments = self.segments(scope, LATENCY_BUCKET_S, days=days)
         return latency_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope))
+
+    def steps(self, scope: Scope, max_points: int, width_s: int) -> Slots:
+        """Return the steps of a chart: whole days, and from midnight on, where only sums of days are kept."""
+        kept = self._kept(scope)
+        counted = replace(
+            scope,
+            start_us=kept.nearest(scope.start_us, HITS_BUCKET_S),
+            end_us=kept.nearest(scope.end_us, HITS_BUCKET_S),
+        )
+        return slots(counted, max_points, at_least_s=DAY_S if kept.sealed else width_s)
+
+    def sealed_days(self, scope: Scope) -> frozenset[int]:
+        """Return the UTC days (epoch seconds) that the range touches and of which only the sums are kept."""
+        return frozenset(day for day, sealed in self._days(scope) if sealed)
+
+    def segments(self, scope: Scope, width_s: int, *, days: bool) -> tuple[Segment, ...]:
+        """Return where to count the scope's requests: days, buckets of a width, and raw rows at the ends."""
+        rolled = [day for day, _ in self._days(scope)] if days else ()
+        return split(scope.start_us, scope.end_us, width_s=width_s, days=rolled, kept=self._kept(scope))
+
+    def _kept(self, scope: Scope) -> Kept:
+        return Kept(self.sealed_days(scope), self._raw_from_us)
+
+    def _days(self, scope: Scope) -> tuple[tuple[int, bool], ...]:
+        """Return the days the range touches whose sums are complete, and whether nothing finer is kept."""
+        after, before = scope.start_us // US_PER_S - DAY_S, -(-scope.end_us // US_PER_S)
+        found = self._days_of.get((after, before))
+        if found is None:
+            c = self.tables.rollup_day.c
+            touched = select(c.day, c.sealed).where(c.day > after, c.day < before)
+            found = tuple((row[0], bool(row[1])) for row in self.conn.execute(touched))
+            self._days_of[after, before] = found
+        return found
+
+    @cached_property
+    def _raw_from_us(self) -> int:
+        """Where raw rows begin. Before it there were no requests, or retention has taken them."""
+        request, endpoint = self.tables.request, self.tables.endpoint
+        first = (
+            select(request.c.ts)
+            .where(request.c.endpoint_id == endpoint.c.id)
+            .order_by(request.c.ts)
+            .limit(1)
+            .scalar_subquery()
+        )
+        found: int | None = self.conn.scalar(select(func.min(first)).select_from(endpoint))
+        return _NO_RAW_US if found is None else found
 
     def raw(self, scope: Scope) -> Subquery:
         """Return the scope's requests one by one, counted like hits rows: for ranges of a few hours."""
@@ -105,12 +170,6 @@ class Look:
         ).where(c.endpoint_id.in_(self.endpoint_ids), c.ts >= scope.start_us, c.ts < scope.end_us)
         ids = self.version_ids(scope)
         return (rows if ids is None else rows.where(c.version_id.in_(ids))).subquery("source")
-
-    def rolled_days(self, scope: Scope) -> tuple[int, ...]:
-        """Return the UTC days (epoch seconds) inside the range whose day rollups are complete."""
-        day = self.tables.rollup_day.c.day
-        inside = select(day).where(day >= scope.start_us // US_PER_S, day <= scope.end_us // US_PER_S - DAY_S)
-        return tuple(self.conn.scalars(inside))
 
     def version_ids(self, scope: Scope) -> tuple[int, ...] | None:
         """Return the ids of the versions the scope names, None where it names none and all count."""
@@ -131,13 +190,28 @@ class Look:
         return tuple(Version(*row) for row in self.conn.execute(known))
 
     def last_recorded_us(self) -> int | None:
-        """Return when the newest request with a row came in: where "jump to the last data" jumps."""
-        request, endpoint = self.tables.request, self.tables.endpoint
-        # One seek per endpoint; MAX(ts) over all of them would walk the table.
+        """Return when the newest request with a row came in: where "jump to the last data" jumps.
+
+        To the quarter of an hour, or to the day, where retention has left nothing finer.
+        """
+        request, hits, days = self.tables.request, self.tables.hits, self.tables.hits_day
+        for table, time, unit in (
+            (request, request.c.ts, 1),
+            (hits, hits.c.bucket, US_PER_S),
+            (days, days.c.bucket, US_PER_S),
+        ):
+            newest = self._newest(table, time)
+            if newest is not None:
+                return newest * unit
+        return None
+
+    def _newest(self, table: Table, time: ColumnElement[int]) -> int | None:
+        endpoint = self.tables.endpoint
+        # One seek per endpoint; MAX over all of them would walk the table.
         newest = (
-            select(request.c.ts)
-            .where(request.c.endpoint_id == endpoint.c.id)
-            .order_by(request.c.ts.desc())
+            select(time)
+            .where(table.c.endpoint_id == endpoint.c.id)
+            .order_by(time.desc())
             .limit(1)
             .scalar_subquery()
         )

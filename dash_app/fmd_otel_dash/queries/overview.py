@@ -16,9 +16,7 @@ from fmd_otel_dash.queries.look import (
     total,
     total_where,
 )
-from fmd_otel_dash.queries.plan import split
 from fmd_otel_dash.queries.scope import US_PER_S, Scope, midnight_us
-from fmd_otel_dash.queries.slots import Slots, slots
 from fmd_otel_dash.queries.sources import hits_source
 from fmd_otel_dash.stats.percentiles import Change, apdex, change, merge, percentiles
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S
@@ -26,6 +24,7 @@ from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fmd_otel_dash.queries.slots import Slots
     from fmd_otel_exporter.store import Store
 
 SPARK_POINTS = 24
@@ -108,8 +107,8 @@ def overview(store: Store, scope: Scope, compare: Scope | None, now_us: int) -> 
         compare: what to compare it with, if anything.
         now_us: what "today" and "last 7 days" end at.
     """
-    steps = slots(scope, SPARK_POINTS)
     with look(store, scope) as view:
+        steps = view.steps(scope, SPARK_POINTS, HITS_BUCKET_S)
         series = _range_hits(view, scope, steps)
         found = _Gathered(
             counts={endpoint_id: together(points.values()) for endpoint_id, points in series.items()},
@@ -144,11 +143,11 @@ def _recent_hits(view: Look, scope: Scope, now_us: int) -> dict[int, tuple[int, 
     """Return requests today and in the last 7 days, per endpoint, in one statement."""
     today_us = midnight_us(now_us, scope.zone)
     week = replace(scope, start_us=now_us - WEEK_US, end_us=now_us)
-    days = view.rolled_days(week)
     # Cut at midnight, so that no rolled-up UTC day has a leg in both; any zone's midnight is a bucket's edge.
     segments = [
-        *split(week.start_us, today_us, width_s=HITS_BUCKET_S, days=days),
-        *split(today_us, now_us, width_s=HITS_BUCKET_S, days=days),
+        segment
+        for part in (replace(week, end_us=today_us), replace(week, start_us=today_us))
+        for segment in view.segments(part, HITS_BUCKET_S, days=True)
     ]
     c = hits_source(view.tables, segments, view.endpoint_ids, view.version_ids(scope)).c
     counted = select(c.endpoint_id, total_where(c.bucket >= today_us // US_PER_S, c.n), total(c.n))

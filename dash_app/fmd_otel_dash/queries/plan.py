@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 Source = Literal["day", "bucket", "raw"]
+_DAY_US = DAY_S * US_PER_S
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,51 @@ class Segment:
         return self.end if self.source == "raw" else self.end * US_PER_S
 
 
-def split(start_us: int, end_us: int, *, width_s: int, days: Collection[int] = ()) -> tuple[Segment, ...]:
+@dataclass(frozen=True)
+class Kept:
+    """What finer rows retention has left."""
+
+    sealed: frozenset[int] = frozenset()
+    """Starts (epoch seconds) of the UTC days of which only day rollups remain."""
+    raw_from_us: int = 0
+    """Before this there are no raw rows."""
+
+    def nearest(self, moment_us: int, width_s: int) -> int:
+        """Return a moment that can be counted up to: itself, or the nearest edge of what is left around it.
+
+        One moment is always moved to the same place, so that ranges next to each other stay so.
+        """
+        day_us = moment_us // _DAY_US * _DAY_US
+        if day_us // US_PER_S in self.sealed:
+            return _nearer(moment_us, day_us, _DAY_US)
+        width_us = width_s * US_PER_S
+        bucket_us = moment_us // width_us * width_us
+        if bucket_us + width_us <= self.raw_from_us:
+            return _nearer(moment_us, bucket_us, width_us)
+        return moment_us
+
+
+EVERYTHING = Kept()
+
+
+def split(
+    start_us: int, end_us: int, *, width_s: int, days: Collection[int] = (), kept: Kept = EVERYTHING
+) -> tuple[Segment, ...]:
     """Cut ``[start_us, end_us)`` into segments, in order of time.
+
+    Where retention has deleted what an end of the range would have to be counted from, that end is moved to
+    the nearest edge of something that is left: an hour, or a day.
 
     Args:
         start_us: first moment that counts.
         end_us: first moment that no longer does.
         width_s: width of a rollup bucket, a divisor of a day.
         days: starts (epoch seconds) of the UTC days whose ``*_day`` rows are complete. Leave empty to stay on
-            buckets, for a chart that is finer than a day or cuts its days in another zone.
+            buckets, for a chart that is finer than a day or cuts its days in another zone. Sealed days are
+            counted from their day rows in any case.
+        kept: what is left of finer rows.
     """
+    start_us, end_us = (kept.nearest(us, width_s) for us in (start_us, end_us))
     if end_us <= start_us:
         return ()
     width_us = width_s * US_PER_S
@@ -65,7 +101,7 @@ def split(start_us: int, end_us: int, *, width_s: int, days: Collection[int] = (
     segments: list[Segment] = []
     if start_us < first_s * US_PER_S:
         segments.append(_raw(start_us, first_s * US_PER_S, first_s - width_s))
-    segments += _rollups(first_s, last_s, days)
+    segments += _rollups(first_s, last_s, {*days, *kept.sealed})
     if last_s * US_PER_S < end_us:
         segments.append(_raw(last_s * US_PER_S, end_us, last_s))
     return tuple(segments)
@@ -73,6 +109,10 @@ def split(start_us: int, end_us: int, *, width_s: int, days: Collection[int] = (
 
 def _raw(start_us: int, end_us: int, bucket_s: int) -> Segment:
     return Segment("raw", start_us, end_us, bucket_s)
+
+
+def _nearer(moment_us: int, start_us: int, width_us: int) -> int:
+    return start_us if 2 * (moment_us - start_us) <= width_us else start_us + width_us
 
 
 def _rollups(first_s: int, last_s: int, days: Collection[int]) -> list[Segment]:

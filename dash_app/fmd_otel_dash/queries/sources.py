@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, Subquery, Table, literal, select, union_all
 
 from fmd_otel_dash.queries.plan import Segment
+from fmd_otel_exporter.schema import DAY_S
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -74,7 +75,9 @@ def _source(
 
 
 def _rollup_columns(table: Table, names: Sequence[str], segment: Segment) -> list[Any]:
-    local_s = (table.c.bucket + literal(segment.offset_s, BigInteger)).label("local_s")
+    # A whole day counts for the local day in which its noon lies: in UTC that is the day itself.
+    into_s = segment.offset_s + (DAY_S // 2 if segment.source == "day" else 0)
+    local_s = (table.c.bucket + literal(into_s, BigInteger)).label("local_s")
     return [local_s if name == "local_s" else table.c[name] for name in names]
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from fmd_otel_dash.queries.look import ERROR_STATUS, look, total
 from fmd_otel_dash.queries.scope import US_PER_S
-from fmd_otel_dash.queries.slots import slots
+from fmd_otel_exporter.schema import HITS_BUCKET_S
 
 if TYPE_CHECKING:
     from fmd_otel_dash.queries.scope import Scope
@@ -54,8 +54,8 @@ class StatusCodes:
 
 def status_codes(store: Store, scope: Scope, max_points: int = MAX_POINTS) -> StatusCodes:
     """Count the scope's answers per code, in at most ``max_points`` steps."""
-    steps = slots(scope, max_points)
     with look(store, scope) as view:
+        steps = view.steps(scope, max_points, HITS_BUCKET_S)
         c = view.hits(scope, days=steps.of_days).c
         step = c.bucket - (c.bucket - steps.base_s) % steps.width_s
         counted: dict[int, dict[int, int]] = {}

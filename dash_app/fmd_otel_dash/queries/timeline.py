@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 
 from fmd_otel_dash.queries.counts import NOTHING, Counts, summed, together
 from fmd_otel_dash.queries.latency import Grouped, grouped
 from fmd_otel_dash.queries.look import Look, look, total
 from fmd_otel_dash.queries.scope import US_PER_S
-from fmd_otel_dash.queries.slots import Slots, slots
 from fmd_otel_dash.stats.percentiles import merge, percentiles
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S, LATENCY_BUCKET_S
 
 if TYPE_CHECKING:
     from fmd_otel_dash.queries.scope import Scope
+    from fmd_otel_dash.queries.slots import Slots
     from fmd_otel_exporter.store import Store
 
 MAX_POINTS = 120
@@ -75,11 +75,11 @@ def timeline(store: Store, scope: Scope, max_points: int = MAX_POINTS, *, durati
             an hour instead of a full one, and are read in a fraction of the time.
     """
     with look(store, scope) as view:
-        fine = scope.length_us <= _FINE_US and _n(view, scope) <= _FINE_REQUESTS
+        fine = scope.length_us <= _FINE_US and _few_and_there(view, scope)
         width_s = LATENCY_BUCKET_S if durations else HITS_BUCKET_S
         if len(view.endpoints) * scope.length_us > _MOST_ENDPOINT_HOURS[durations] * 3600 * US_PER_S:
             width_s = DAY_S
-        steps = slots(scope, max_points, at_least_s=1 if fine else width_s)
+        steps = view.steps(scope, max_points, 1 if fine else width_s)
         counted = _counts(view, scope, steps, raw=fine)
         latency = _latency(view, scope, steps, raw=fine) if durations else {}
     points = []
@@ -100,8 +100,12 @@ def timeline(store: Store, scope: Scope, max_points: int = MAX_POINTS, *, durati
     return Timeline(scope, steps.width_s, tuple(points))
 
 
-def _n(view: Look, scope: Scope) -> int:
-    return view.conn.scalar(select(total(view.hits(scope).c.n))) or 0
+def _few_and_there(view: Look, scope: Scope) -> bool:
+    """Tell whether raw rows can answer: few enough, and not taken by retention."""
+    n = view.conn.scalar(select(total(view.hits(scope).c.n))) or 0
+    if n > _FINE_REQUESTS:
+        return False
+    return view.conn.scalar(select(func.count()).select_from(view.raw(scope))) == n
 
 
 def _counts(view: Look, scope: Scope, steps: Slots, *, raw: bool) -> dict[int, Counts]:
@@ -125,7 +129,7 @@ def _latency(view: Look, scope: Scope, steps: Slots, *, raw: bool) -> Grouped:
 
 
 def _offset(time: ColumnElement[int], steps: Slots, unit: int) -> ColumnElement[int]:
-    """Return where a step begins, counted from the first: microseconds since 1970 would be too large a group."""
+    """Return where a step begins, counted from the first: since 1970, microseconds are too large a group."""
     since = time - steps.base_s * unit
     # By remainder rather than by quotient: "/" on integers differs between databases, "%" does not.
     return since - since % (steps.width_s * unit)

@@ -81,7 +81,7 @@ def hourly_of():
         return Hourly(
             Scope(START_US, START_US + days * DAY_US), columns, by_week=False,
             n=tuple(row for _ in range(24)), minutes=tuple(tuple(60 for _ in columns) for _ in range(24)),
-            total=n * 24 * days, last_recorded_us=None,
+            total=n * 24 * days, days_without_hours=0, last_recorded_us=None,
         )  # fmt: skip
 
     return make

@@ -33,7 +33,7 @@ def nearest_rank(values, q):
 @pytest.fixture
 def traffic(store, at, request_at, write):
     """Return four days of requests that are in the store, the first three of them rolled up."""
-    rng = random.Random(11)
+    rng = random.Random(11)  # noqa: S311 - traffic, not secrets
     start = at(2026, 3, 27, 3)
     sent = []
     for _ in range(1500):

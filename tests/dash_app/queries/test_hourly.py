@@ -84,9 +84,7 @@ def test_half_an_hour_comes_twice_on_lord_howe_island(store, at, request_at, wri
         ("America/New_York", (2026, 11, 22, 5, 0), 0, date(2026, 11, 22)),
     ],
 )
-def test_a_request_stands_where_the_zones_clock_stood(
-    store, at, request_at, write, zone, utc, hour, day
-):
+def test_a_request_stands_where_the_zones_clock_stood(store, at, request_at, write, zone, utc, hour, day):
     write(request_at(at(*utc)))
 
     by_hour = hourly(store, Scope(at(2026, 11, 20), at(2026, 11, 24), zone))

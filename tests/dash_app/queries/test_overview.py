@@ -79,9 +79,7 @@ def test_the_range_is_half_open_to_the_microsecond(store, at, request_at, write)
         ("Asia/Kathmandu", (2026, 11, 22, 12), (2026, 11, 21, 18, 15), (2026, 11, 21, 18, 14)),
     ],
 )
-def test_today_begins_at_midnight_of_the_zone(
-    store, at, request_at, write, zone, now, inside, outside
-):
+def test_today_begins_at_midnight_of_the_zone(store, at, request_at, write, zone, now, inside, outside):
     write(request_at(at(*inside)), request_at(at(*outside)))
 
     page = overview(store, Scope(at(*now) - HOUR, at(*now), zone), None, at(*now))

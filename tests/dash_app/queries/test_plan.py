@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmd_otel_dash.queries.plan import Segment, split
+from fmd_otel_dash.queries.plan import Kept, Segment, split
 from fmd_otel_exporter.schema import DAY_S
 
 US = 1_000_000
@@ -87,3 +87,62 @@ def test_segments_cover_the_range_without_gap_or_overlap(start, length, width_s,
         else:
             assert segment.start % width_s == 0
             assert segment.end % width_s == 0
+
+
+# What retention has left
+
+HALF_DAY = DAY_S // 2
+
+
+def test_an_end_within_a_day_of_which_only_the_sum_is_kept_moves_to_the_nearer_midnight():
+    kept = Kept(sealed=frozenset({DAY}))
+
+    late = split((DAY + HALF_DAY + 1) * US, (DAY + DAY_S) * US, width_s=900, kept=kept)
+    early = split((DAY + HALF_DAY) * US, (DAY + DAY_S) * US, width_s=900, kept=kept)
+
+    assert late == ()
+    assert early == (Segment("day", DAY, DAY + DAY_S, DAY),)
+
+
+def test_days_of_which_only_the_sum_is_kept_are_counted_so_in_fine_charts_too():
+    kept = Kept(sealed=frozenset({DAY}))
+
+    segments = split(DAY * US, (DAY + 2 * DAY_S) * US, width_s=900, days=(), kept=kept)
+
+    assert [(segment.source, segment.start) for segment in segments] == [
+        ("day", DAY),
+        ("bucket", DAY + DAY_S),
+    ]
+
+
+def test_an_end_among_deleted_raw_rows_moves_to_the_nearer_bucket_edge():
+    kept = Kept(raw_from_us=(DAY + DAY_S) * US)
+
+    segments = split((DAY + 100) * US, (DAY + 1700) * US, width_s=900, kept=kept)
+
+    assert segments == (Segment("bucket", DAY, DAY + 1800, DAY),)
+
+
+def test_raw_rows_that_are_left_in_a_bucket_are_counted():
+    kept = Kept(raw_from_us=(DAY + 450) * US)
+
+    segments = split((DAY + 100) * US, (DAY + 900) * US, width_s=900, kept=kept)
+
+    assert segments == (Segment("raw", (DAY + 100) * US, (DAY + 900) * US, DAY),)
+
+
+@given(
+    edges=st.lists(st.integers(0, 6 * DAY_S * US), min_size=3, max_size=3).map(sorted),
+    width_s=st.sampled_from([900, 3600]),
+    sealed=st.sets(st.integers(0, 5)),
+    raw_from=st.integers(0, 6 * DAY_S * US),
+)
+def test_ranges_next_to_each_other_stay_so_whatever_is_left(edges, width_s, sealed, raw_from):
+    start, middle, end = (DAY * US + edge for edge in edges)
+    kept = Kept(frozenset(DAY + day * DAY_S for day in sealed), DAY * US + raw_from)
+
+    def covered(first, last):
+        segments = split(first, last, width_s=width_s, kept=kept)
+        return sum(segment.end_us - segment.start_us for segment in segments)
+
+    assert covered(start, middle) + covered(middle, end) == covered(start, end)
