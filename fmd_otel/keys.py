@@ -170,6 +170,14 @@ KEYS: tuple[Key, ...] = (
         500,
         "longest time a request waits for others to share its transaction",
     ),
+    Key("SPOOL_DIR", None, parsers.text, None, "where requests wait for the database, on disk"),
+    Key(
+        "SPOOL_MB",
+        None,
+        parsers.whole_number(0, 1_000_000),
+        64,
+        "megabytes that may wait there; 0: in memory only",
+    ),
 )
 
 BY_NAME = {key.name: key for key in KEYS}

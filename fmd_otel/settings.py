@@ -52,6 +52,8 @@ class Settings:
     queue_size: int = 8192
     batch_size: int = 512
     delay_ms: int = 500
+    spool_dir: str | None = None
+    spool_mb: int = 64
     origins: Mapping[str, str] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = field(default=(), repr=False)
 
@@ -64,6 +66,8 @@ class Settings:
             queue_size=self.queue_size,
             batch_size=self.batch_size,
             delay_ms=self.delay_ms,
+            spool_dir=self.spool_dir,
+            spool_mb=self.spool_mb,
         )
 
     def dashboard(self) -> DashboardSettings:

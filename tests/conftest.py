@@ -16,6 +16,13 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+
+@pytest.fixture(autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep spools of servers' databases out of the home of whoever runs the tests."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
+
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 

@@ -42,6 +42,17 @@ class Spool(Protocol):
     def dropped(self) -> int:
         """Requests dropped because too many waited."""
 
+    @property
+    def refused(self) -> int:
+        """Things handed over that were no requests, and were never accepted."""
+
+    @property
+    def place(self) -> str:
+        """Say where requests wait, for a message."""
+
+    def close(self) -> None:
+        """Give back what the process holds; what waits stays for whoever comes next, where possible."""
+
 
 class _Tally:
     """A counter many threads may advance: ``next()`` is one step of the interpreter, ``+=`` is not."""
@@ -120,3 +131,16 @@ class MemorySpool:
     def dropped(self) -> int:
         """Requests that gave way to newer ones."""
         return self._dropped.value()
+
+    @property
+    def refused(self) -> int:
+        """Nothing: it is found out when it is written."""
+        return 0
+
+    @property
+    def place(self) -> str:
+        """Say where requests wait, for a message."""
+        return f"memory (at most {self._bound})"
+
+    def close(self) -> None:
+        """Do nothing: memory goes with the process."""

@@ -17,6 +17,7 @@ from fmd_otel_exporter.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fmd_otel_exporter.memory_spool import Spool
     from fmd_otel_exporter.records import EndpointInfo, RequestRecord
     from fmd_otel_exporter.settings import ExporterSettings
 
@@ -27,6 +28,7 @@ _POLL_S = 0.005
 _HURRY_EVERY_S = 0.1
 _RESTART_AFTER_S = 1.0
 _STOP_S = 0.2
+_MB = 1 << 20
 _FORK_S = 0.25
 _FORK_WHILE_LOADING_S = 5.0
 
@@ -65,7 +67,7 @@ class Pipeline:
     def _reset(self) -> None:
         """Begin anew in this process: what the parent had in hand, the parent will write."""
         self._pid = os.getpid()
-        self._spool = MemorySpool(self.settings.queue_size)
+        self._spool = _spool_for(self.settings)
         self._put = self._spool.put
         self._worker = Worker(self.settings, self._spool, self._levels, self._announced)
         self._running = False
@@ -83,9 +85,10 @@ class Pipeline:
             self._worker.gate.release()
 
     def _after_fork(self) -> None:
-        # Not closed and not collected: the parent's connections are shared files and must be left as they
-        # are.
+        # Not closed and not collected: the parent's connections are shared files, to be left as they are.
         _LEFT_TO_THE_PARENT.append(self._worker)
+        # Our copy of its lock would outlive the parent, and then nobody could adopt what that left.
+        self._spool.close()
         self._reset()
 
     # From request threads
@@ -119,7 +122,7 @@ class Pipeline:
             written=worker.written,
             duplicate=worker.duplicate,
             dropped_queue_full=spool.dropped,
-            dropped_failed=worker.unwritable,
+            dropped_failed=worker.unwritable + spool.refused,
             retries=worker.retries,
             queue_depth=len(spool),
             last_error=worker.last_error,
@@ -203,6 +206,22 @@ class Pipeline:
             self._starting.append(None)
         else:
             self._running = True
+
+
+def _spool_for(settings: ExporterSettings) -> Spool:
+    """Return where requests wait: on disk, unless the database is in memory or the user wants no files."""
+    from fmd_otel_exporter.spool import DiskSpool, SpoolLimits, spool_directory  # noqa: PLC0415 # not at import
+    from fmd_otel_exporter.spool import Spool as Segments  # noqa: PLC0415 # the same
+
+    directory = spool_directory(settings.database, settings.table_prefix, configured=settings.spool_dir)
+    if directory is None or not settings.spool_mb:
+        return MemorySpool(settings.queue_size)
+    limits = SpoolLimits(
+        batch_size=settings.batch_size,
+        max_bytes=settings.spool_mb * _MB,
+        memory_records=settings.queue_size,
+    )
+    return DiskSpool(Segments(directory, limits))
 
 
 _LEFT_TO_THE_PARENT: list[Worker] = []

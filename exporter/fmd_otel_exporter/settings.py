@@ -25,12 +25,15 @@ _VARIABLES = {
     "FMD_OTEL_QUEUE_SIZE": "queue_size",
     "FMD_OTEL_BATCH_SIZE": "batch_size",
     "FMD_OTEL_DELAY_MS": "delay_ms",
+    "FMD_OTEL_SPOOL_DIR": "spool_dir",
+    "FMD_OTEL_SPOOL_MB": "spool_mb",
 }
 _RANGES = {
     "default_level": (0, MAX_LEVEL),
     "queue_size": (1, 1_000_000),
     "batch_size": (1, 10_000),
     "delay_ms": (10, 60_000),
+    "spool_mb": (0, 1_000_000),
 }
 
 
@@ -47,6 +50,10 @@ class ExporterSettings:
     batch_size: int = 512
     delay_ms: int = 500
     """Longest time a request waits for others to share its transaction."""
+    spool_dir: str | None = None
+    """Where requests wait on disk; unset: beside a SQLite database, else in the user's state directory."""
+    spool_mb: int = 64
+    """Most megabytes (of 1,048,576 bytes) that may wait there; 0 keeps requests in memory only."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, here rather than in a background thread later."""

@@ -79,6 +79,7 @@ class Worker:
         self._retry_s = FIRST_RETRY_S
         self._incident: str | None = None
         self._dropped_told = 0
+        self._resting = False
 
     def run(self) -> None:
         """Work until told to stop; never raises."""
@@ -96,6 +97,7 @@ class Worker:
                 while self.tick():
                     pass
                 self._close()
+                self._spool.close()
         finally:
             self.finished = True
 
@@ -115,6 +117,9 @@ class Worker:
         return more
 
     def _work(self, now: float) -> bool:
+        if self._resting and not len(self._spool):
+            return False  # what was closed for the process's end must not be opened again by looking around
+        self._resting = False
         if self._store is not None and self._store.replaced():
             self._close()
         if self._store is None or self._writer is None:
@@ -129,8 +134,10 @@ class Worker:
             if self._compact_a_day():
                 self._next_compaction = now  # there may be another one, but requests come first
         if not more and self.close_store and self._store is not None:
-            self.close_store = False
             self._store.dispose()
+            self._spool.close()
+            self._resting = True
+            self.close_store = False
         return more
 
     # The database
@@ -236,11 +243,11 @@ class Worker:
         if text != self._incident:
             self._incident = text
             _log.warning(
-                "fmd-otel cannot write to %s: %s. The app is not affected; up to %d requests wait in memory "
-                "while fmd-otel keeps trying.",
+                "fmd-otel cannot write to %s: %s. The app is not affected; requests wait in %s while "
+                "fmd-otel keeps trying.",
                 safe_url(self._settings.database),
                 text,
-                self._settings.queue_size,
+                self._spool.place,
             )
         self._next_try = time.monotonic() + (FIRST_RETRY_S if retry_now else self._retry_s)
         self._retry_s = min(self._retry_s * 2, LAST_RETRY_S)
@@ -258,8 +265,8 @@ class Worker:
             )
         elif dropped:
             _log.warning(
-                "fmd-otel has dropped %d requests: more than %d waited for the database",
+                "fmd-otel has dropped %d requests: more waited for the database than fit in %s",
                 dropped,
-                self._settings.queue_size,
+                self._spool.place,
             )
         self._dropped_told += dropped

@@ -162,7 +162,7 @@ def test_beyond_the_bound_the_oldest_are_dropped_and_counted(
     lock: sqlite3.Connection, record, url: str, monkeypatch
 ):
     monkeypatch.setattr("fmd_otel_exporter.dialects.sqlite.BUSY_TIMEOUT_S", 0.05)
-    pipeline = Pipeline(ExporterSettings(database=url, delay_ms=20, queue_size=50, batch_size=10))
+    pipeline = Pipeline(ExporterSettings(database=url, delay_ms=20, queue_size=50, batch_size=10, spool_mb=0))
     for _ in range(500):
         pipeline.offer(record())
     waiting = pipeline.counters()
@@ -204,7 +204,9 @@ def test_a_database_that_cannot_be_opened_yet_is_waited_for(tmp_path: Path, reco
 
 
 def test_a_database_that_is_no_database_at_all_stops_no_request(record, caplog):
-    pipeline = Pipeline(ExporterSettings(database="oracle://me:s3cret@host/db", delay_ms=20, queue_size=10))
+    pipeline = Pipeline(
+        ExporterSettings(database="oracle://me:s3cret@host/db", delay_ms=20, queue_size=10, spool_mb=0)
+    )
     for _ in range(30):
         pipeline.offer(record())
     assert not pipeline.force_flush(300)
@@ -237,7 +239,7 @@ def test_tables_that_disappear_are_made_again(pipeline: Pipeline, record, url: s
     assert _count(url) == 3
 
 
-def test_one_record_that_cannot_be_stored_costs_no_other(pipeline: Pipeline, record, url: str, caplog):
+def test_one_record_that_cannot_be_stored_costs_no_other(pipeline: Pipeline, record, url: str):
     batch = [record() for _ in range(40)]
     batch[13] = record(ts_us="noon")
     batch[27] = record(span_id="12345678")
@@ -248,7 +250,6 @@ def test_one_record_that_cannot_be_stored_costs_no_other(pipeline: Pipeline, rec
     counters = pipeline.counters()
     assert (counters.written, counters.dropped_failed) == (37, 3)
     assert _count(url) == 37
-    assert sum("cannot be stored" in entry.getMessage() for entry in caplog.records) == 1
 
 
 def test_nothing_of_the_worker_is_traced(pipeline: Pipeline, record, monkeypatch):

@@ -49,7 +49,8 @@ def test_a_failing_script_writes_what_it_served(store: Store, start):
 
 def test_the_end_closes_the_file_so_that_it_may_be_copied(tmp_path, run):
     run(HEAD + "p = shared_pipeline(settings())\np.offer(record())\n", f"sqlite:///{tmp_path}/own.db")
-    assert sorted(path.name for path in tmp_path.glob("own.db*")) == ["own.db", "own.db.lock"]
+    assert sorted(path.name for path in tmp_path.glob("own.db*")) == ["own.db", "own.db.lock", "own.db.spool"]
+    assert not [path for path in tmp_path.glob("own.db.spool/**/*") if path.is_file()]
 
 
 @pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all.db", "oracle://h/d"])

@@ -73,7 +73,7 @@ def provider(spans: InMemorySpanExporter) -> Iterator[TracerProvider]:
 def span(provider: TracerProvider, spans: InMemorySpanExporter) -> Callable[..., Any]:
     """Make and end one span; keyword arguments say what is special about it."""
 
-    def make(  # noqa: PLR0913 # each test names the one it is about
+    def make(  # each test names the one it is about
         attributes: dict[str, Any] = NEW,
         *,
         kind: SpanKind = SpanKind.SERVER,

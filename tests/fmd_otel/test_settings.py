@@ -66,6 +66,8 @@ def test_every_key_is_a_variable():
         "FMD_OTEL_QUEUE_SIZE": "100",
         "FMD_OTEL_BATCH_SIZE": "10",
         "FMD_OTEL_DELAY_MS": "50",
+        "FMD_OTEL_SPOOL_DIR": "waiting",
+        "FMD_OTEL_SPOOL_MB": "8",
     }
     assert set(environ) == {key.variable for key in KEYS}
     settings = load_settings(environ=environ)

@@ -27,7 +27,10 @@ def spool_directory(
     configured: str | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Path | None:
-    """Return where the requests for one database and table prefix wait, or None if the database is in memory.
+    """Return where the requests for one database and table prefix wait, or None for memory.
+
+    That is for a database in memory, and for a SQLite file in a directory that does not exist: whoever
+    mistyped its path is told so, and must not find the directory made by the spool.
 
     No two of them ever share a directory. A SQLite database keeps its spool beside itself, so that moving or
     mounting one brings the other along; a server's spool lies in the user's state directory, or in the
@@ -49,7 +52,8 @@ def spool_directory(
     if configured:
         return Path(os.path.abspath(configured)) / name  # noqa: PTH100 # no resolving of links
     if sqlite and not sqlite["path"].startswith("file:"):
-        return Path(f"{sqlite['path']}.spool") / table_prefix
+        beside = Path(f"{sqlite['path']}.spool")
+        return beside / table_prefix if beside.parent.is_dir() else None
     state = _state_home(environ)
     if state is not None:
         return state / "fmd-otel" / "spool" / name

@@ -30,6 +30,16 @@ class DiskSpool:
         if batch is not None:
             self.spool.done(batch)
 
+    @property
+    def refused(self) -> int:
+        """Things handed over that were no requests, and were never accepted."""
+        return self.spool.counters().rejected
+
+    @property
+    def place(self) -> str:
+        """Say where requests wait, for a message."""
+        return str(self.spool.directory)
+
     def close(self) -> None:
         """Leave what waits to the next process; call when nobody takes any more."""
         self._batch = None

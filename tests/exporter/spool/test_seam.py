@@ -89,7 +89,7 @@ def test_a_worker_writes_what_waits_and_what_was_inherited(tmp_path, make, recor
 
 @pytest.fixture
 def pipeline(tmp_path, make, monkeypatch) -> Iterator[Pipeline]:
-    monkeypatch.setattr(pipeline_module, "MemorySpool", lambda _bound: make())
+    monkeypatch.setattr(pipeline_module, "_spool_for", lambda _settings: make())
     pipeline = Pipeline(
         ExporterSettings(database=f"sqlite:///{tmp_path / 'fmd.db'}", delay_ms=20, batch_size=10)
     )
