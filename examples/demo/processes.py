@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _TAIL_LINES = 15
 _POLL_S = 0.05
+_SETTINGS = ("FMD_OTEL_", "OTEL_", "SHOP_")
+_ALL_ADDRESSES = ("", "0.0.0.0")  # noqa: S104 - compared with, not bound to
 
 
 class DemoError(Exception):
@@ -48,7 +50,7 @@ class Program:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **environment},
+                env={**_inherited(), **environment},
                 cwd=folder,
                 pass_fds=[each.fileno() for each in sockets],
                 start_new_session=True,
@@ -103,9 +105,19 @@ class Program:
         return "\n".join(f"  {line}" for line in lines) or "  (none)"
 
 
+def _inherited() -> dict[str, str]:
+    """Return our environment without the user's own monitoring: the demo shows its own settings alone."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(_SETTINGS)}
+
+
 def _leash() -> list[str]:
     """Return what makes a program end with its parent, even by ``kill -9``; nothing where that is unknown."""
     return ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+
+
+def base_url(host: str, port: int) -> str:
+    """Return what to type into a browser on this machine."""
+    return f"http://{'localhost' if host in _ALL_ADDRESSES else host}:{port}"
 
 
 def answers(url: str) -> Callable[[], bool]:

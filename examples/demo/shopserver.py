@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
-from demo.processes import Program, listen
+from demo.processes import Program, base_url, listen
 
 if TYPE_CHECKING:
     from threading import Event
@@ -24,7 +24,7 @@ class ShopServer:
     def __init__(self, host: str, port: int, *, folder: Path, database: str) -> None:
         """Open the address; ``folder`` gets the log and the shop's own data, ``database`` the requests."""
         self._socket = listen(host, port)
-        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
+        self.url = base_url(host, self._socket.getsockname()[1])
         self.version = ""
         self._newest = ""
         self._folder = folder

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from demo.backfill import Past
-from demo.processes import DemoError, Program, answers, free_port
+from demo.processes import DemoError, Program, answers, base_url, free_port
 from demo.shopserver import EXAMPLES, ShopServer
 from demo.visitors import LOST, Traffic
 from demo.workload import CURRENT, NEXT
@@ -46,7 +46,7 @@ def run(options: Options, display: Display, stopped: Event) -> None:
         display.step("Starting the dashboard")
         password = secrets.token_urlsafe(9)
         port = free_port(options.host, options.dashboard_port)
-        address = f"http://{options.host}:{port}/dashboard/"
+        address = f"{base_url(options.host, port)}/dashboard/"
         dashboard = _start_dashboard(options, database, password, port)
         ending.callback(dashboard.stop)
 

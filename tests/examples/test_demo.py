@@ -27,7 +27,7 @@ from werkzeug.routing import RequestRedirect
 
 from demo import workload
 from demo.options import parse
-from demo.processes import DemoError, Program, listen, status_of
+from demo.processes import DemoError, Program, base_url, listen, status_of
 from demo.visitors import journey
 from fmd_otel.synthetic import requests
 from shop import create_app
@@ -211,6 +211,30 @@ def test_a_port_that_is_taken_is_replaced_by_a_free_one() -> None:
         port = taken.getsockname()[1]
         with listen("127.0.0.1", port) as other:
             assert other.getsockname()[1] not in {0, port}
+
+
+def test_all_addresses_are_shown_as_one_that_a_browser_can_open() -> None:
+    assert base_url("0.0.0.0", 8050) == "http://localhost:8050"  # noqa: S104 - nothing is bound here
+    assert base_url("192.0.2.1", 8050) == "http://192.0.2.1:8050"
+
+
+def test_the_users_own_monitoring_settings_do_not_reach_the_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    monkeypatch.setenv("FMD_OTEL_MONITOR_LEVEL", "0")
+    log = tmp_path / "log"
+    program = Program(
+        "shop",
+        ["sh", "-c", "env | sort -r"],
+        log=log,
+        environment={"FMD_OTEL_USERNAME": "demo"},
+        folder=tmp_path,
+    )
+    wait_until(lambda: "FMD_OTEL_USERNAME=demo" in log.read_text())
+    program.stop()
+    assert "OTEL_SDK_DISABLED" not in log.read_text()
+    assert "FMD_OTEL_MONITOR_LEVEL" not in log.read_text()
 
 
 def test_an_address_that_is_not_ours_is_named() -> None:
