@@ -226,13 +226,14 @@ def test_the_users_own_monitoring_settings_do_not_reach_the_demo(
     log = tmp_path / "log"
     program = Program(
         "shop",
-        ["sh", "-c", "env | sort -r"],
+        ["sh", "-c", "env; echo that is all"],
         log=log,
         environment={"FMD_OTEL_USERNAME": "demo"},
         folder=tmp_path,
     )
-    wait_until(lambda: "FMD_OTEL_USERNAME=demo" in log.read_text())
+    wait_until(lambda: "that is all" in log.read_text())
     program.stop()
+    assert "FMD_OTEL_USERNAME=demo" in log.read_text()
     assert "OTEL_SDK_DISABLED" not in log.read_text()
     assert "FMD_OTEL_MONITOR_LEVEL" not in log.read_text()
 
