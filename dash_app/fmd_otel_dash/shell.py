@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from dash import ALL, Input, Output, State, ctx, html, no_update
 
 from fmd_otel_dash import formatting, ids, urlstate
+from fmd_otel_dash.colors import endpoint_color
 from fmd_otel_dash.components import icon
 from fmd_otel_dash.components.picker import version_buttons
-from fmd_otel_dash.components.shell import menu
+from fmd_otel_dash.components.shell import MenuLink, menu
 from fmd_otel_dash.queries.look import look
 from fmd_otel_dash.queries.scope import Scope
 from fmd_otel_dash.rangetext import RangeError
@@ -17,13 +18,15 @@ from fmd_otel_dash.roles import GUEST
 from fmd_otel_dash.surroundings import version_starts
 
 if TYPE_CHECKING:
+    from fmd_otel_dash.queries.look import Endpoint
     from fmd_otel_dash.registry import Registry
-    from fmd_otel_dash.router import Router
+    from fmd_otel_dash.router import Page, Router
     from fmd_otel_dash.surroundings import FlaskSurroundings
     from fmd_otel_dash.view import View
     from fmd_otel_exporter.store import Store
 
 _VERSIONS_OFFERED = 5
+_ENDPOINTS_OFFERED = 12
 
 
 def register_shell(registry: Registry, surroundings: FlaskSurroundings, router: Router) -> None:
@@ -42,8 +45,7 @@ def register_shell(registry: Registry, surroundings: FlaskSurroundings, router: 
         view = surroundings.view(route)
         match = router.resolve(view.path)
         page = match.page if view.user.may(match.page.role) else router.not_found
-        title = f"{page.title} · {view.settings.title_name}"
-        return page.layout(view), route, _menu(view, router, page), title
+        return page.layout(view), route, _menu(view, router, page), _title(view, page)
 
     @registry.callback(
         Output(ids.RANGE_LABEL, "children"),
@@ -138,22 +140,45 @@ def _moved(trigger: str, state: urlstate.UrlState, view: View, text: str) -> url
     return urlstate.shifted(state, view.window, -1 if trigger == ids.RANGE_BACK else 1)
 
 
-def _menu(view: View, router: Router, page: Any) -> list[Any]:
-    endpoint = ""
-    endpoint_pages = router.section("endpoint")
-    if view.endpoint_id is not None and page.section == "endpoint":
-        endpoint = view.query(endpoint_name, view.endpoint_id) or ""
-    hrefs = {
-        each.path: view.href(each.url(view.params))
-        for each in (*router.section("dashboard"), *(endpoint_pages if endpoint else ()))
-    }
-    return menu(router.section("dashboard"), endpoint_pages, page, hrefs=hrefs, endpoint=endpoint)
+def _title(view: View, page: Page) -> str:
+    parts = [page.title, view.settings.title_name]
+    if page.section == "endpoint":
+        known = view.query(menu_endpoints, view.endpoint_id)
+        parts[1:1] = [endpoint.name for endpoint in known if endpoint.id == view.endpoint_id]
+    return " · ".join(parts)
 
 
-def endpoint_name(store: Store, endpoint_id: int) -> str | None:
-    """Return the name of an endpoint, None if there is none of that number."""
-    with look(store, Scope(0, 0, endpoint_ids=(endpoint_id,))) as view:
-        return next((endpoint.name for endpoint in view.endpoints), None)
+def _menu(view: View, router: Router, page: Page) -> list[Any]:
+    below = router.section("endpoint")
+    on_endpoint = page.section == "endpoint"
+    endpoints = []
+    for each in view.query(menu_endpoints, view.endpoint_id if on_endpoint else None):
+        here = on_endpoint and each.id == view.endpoint_id
+        # From one endpoint to another stays on the same kind of page.
+        target = page if on_endpoint else below[0]
+        params = {"endpoint_id": str(each.id)}
+        link = MenuLink(
+            each.name,
+            view.href(target.url(params)),
+            color=endpoint_color(each.name, view.settings.colors),
+        )
+        pages = [_page_link(view, one, params, current=one is page) for one in below] if here else []
+        endpoints.append((link, pages))
+    own = [_page_link(view, one, {}, current=one is page) for one in router.section("dashboard")]
+    return menu(own, endpoints, MenuLink("All endpoints", view.href("/overview"), icon="list"))
+
+
+def _page_link(view: View, page: Page, params: dict[str, str], *, current: bool) -> MenuLink:
+    return MenuLink(page.title, view.href(page.url(params)), page.icon, page.key, current)
+
+
+def menu_endpoints(store: Store, endpoint_id: int | None) -> tuple[Endpoint, ...]:
+    """Return the endpoints that the menu offers: those last requested, and the one at hand; by name."""
+    with look(store, Scope(0, 0)) as view:
+        recent = sorted(view.endpoints, key=lambda endpoint: endpoint.last_us or 0, reverse=True)
+    chosen = recent[:_ENDPOINTS_OFFERED]
+    chosen += [endpoint for endpoint in recent[_ENDPOINTS_OFFERED:] if endpoint.id == endpoint_id]
+    return tuple(sorted(chosen, key=lambda endpoint: endpoint.name))
 
 
 def _chip(version: str, ago: str) -> Any:

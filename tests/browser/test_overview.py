@@ -117,8 +117,9 @@ def test_an_endpoint_leads_to_its_own_pages_without_loading_anew(window):
     page = window.open("/overview?from=now-7d&to=now")
     page.evaluate("window.here = true")
     page.get_by_role("link", name="shop.home").click()
-    expect(page).to_have_url(re.compile(r"/endpoint/\d+/hourly_load\?from=now-7d&to=now$"))
-    expect(page.locator(".fmd-nav-endpoint")).to_have_text("shop.home")
+    expect(page).to_have_url(re.compile(r"/endpoint/\d+\?from=now-7d&to=now$"))
+    expect(page.locator(".fmd-nav [aria-current=page]")).to_have_text("Summary")
+    expect(page).to_have_title(re.compile("shop.home"))
     assert page.evaluate("window.here") is True
     page.go_back()
     expect(page.locator(".fmd-kpi-value").first).to_have_text(str(TOTAL))

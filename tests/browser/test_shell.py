@@ -236,7 +236,7 @@ def test_header_controls_do_not_overlap(running, look):
         opened.settled()
         boxes = opened.page.evaluate(
             """() => [...document.querySelectorAll('.fmd-header-row > *')].flatMap(
-                e => e.children.length && !e.matches('button, a') ? [...e.children] : [e])
+                e => e.children.length && !e.matches('button, a, details') ? [...e.children] : [e])
                 .map(e => e.getBoundingClientRect()).filter(r => r.width > 0)
                 .map(r => [Math.round(r.left), Math.round(r.right)])"""
         )

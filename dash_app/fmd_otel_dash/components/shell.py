@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dash_mantine_components as dmc
@@ -14,10 +15,9 @@ from fmd_otel_dash.components.picker import picker
 from fmd_otel_dash.urlstate import REFRESHES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from fmd_otel_dash.roles import User
-    from fmd_otel_dash.router import Page
     from fmd_otel_dash.settings import DashboardSettings
 
 THEME = {
@@ -79,42 +79,54 @@ def layout(settings: DashboardSettings, user: User | None, csrf: str) -> Any:
     )
 
 
+@dataclass(frozen=True)
+class MenuLink:
+    """One line of the menu."""
+
+    text: str
+    href: str
+    icon: str = ""
+    key: str = ""
+    current: bool = False
+    color: str = ""
+    """Of an endpoint, in place of an icon."""
+
+
 def menu(
-    pages: Sequence[Page],
-    endpoint_pages: Sequence[Page],
-    current: Page,
-    *,
-    hrefs: dict[str, str],
-    endpoint: str = "",
+    pages: Iterable[MenuLink],
+    endpoints: Iterable[tuple[MenuLink, Iterable[MenuLink]]],
+    all_endpoints: MenuLink,
 ) -> list[Any]:
-    """Return the menu: the dashboard's pages, and below them those of the endpoint at hand."""
-    parts = [html.Div("Dashboard", className="fmd-nav-title"), *_links(pages, current, hrefs)]
-    if endpoint:
-        parts += [
-            html.Div(endpoint, className="fmd-nav-title fmd-nav-endpoint", title=endpoint),
-            *_links(endpoint_pages, current, hrefs),
-        ]
+    """Return the menu: the dashboard's pages, then endpoints, the one at hand with its own pages below it."""
+    parts = [html.Div("Dashboard", className="fmd-nav-title"), *map(_link, pages)]
+    shown = list(endpoints)
+    if shown:
+        parts.append(html.Div("Endpoints", className="fmd-nav-title"))
+        for link, below in shown:
+            parts += [_link(link), *(html.Div(_link(page), className="fmd-nav-below") for page in below)]
+        parts.append(_link(all_endpoints))
     return parts
 
 
-def _links(pages: Iterable[Page], current: Page, hrefs: dict[str, str]) -> list[Any]:
-    return [
-        html.A(
-            [
-                icon(page.icon or "chart"),
-                html.Span(page.title, className="fmd-nav-text"),
-                html.Kbd(page.key, className="fmd-nav-key") if page.key else None,
-            ],
-            href=hrefs[page.path],
-            className="fmd-nav-link",
-            **attributes(
-                aria_current="page" if page.path == current.path else None,
-                data_key=page.key or None,
-                data_keep="range",
-            ),
+def _link(link: MenuLink) -> Any:
+    mark: Any = icon(link.icon or "chart")
+    if link.color:
+        mark = html.Span(
+            className="fmd-dot", style={"background": link.color}, **attributes(aria_hidden="true")
         )
-        for page in pages
-    ]
+    return html.A(
+        [
+            mark,
+            html.Span(link.text, className="fmd-nav-text"),
+            html.Kbd(link.key, className="fmd-nav-key") if link.key else None,
+        ],
+        href=link.href,
+        className="fmd-nav-link" + (" fmd-nav-endpoint" if link.color else ""),
+        title=link.text if link.color else None,
+        **attributes(
+            aria_current="page" if link.current else None, data_key=link.key or None, data_keep="range"
+        ),
+    )
 
 
 def _header(settings: DashboardSettings, user: User | None, csrf: str) -> Any:

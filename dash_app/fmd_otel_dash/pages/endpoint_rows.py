@@ -37,7 +37,7 @@ def row(view: View, each: EndpointRow) -> dict[str, Any]:
         "name": endpoint.name,
         "service": endpoint.service,
         "route": endpoint.route or "",
-        "href": view.href(f"/endpoint/{endpoint.id}/hourly_load"),
+        "href": view.href(f"/endpoint/{endpoint.id}"),
         "color": endpoint_color(endpoint.name, view.settings.colors),
         "level": endpoint.level,
         "today": each.n_today,
