@@ -39,6 +39,27 @@ class Touch(NamedTuple):
     level0_n: int
 
 
+class Batch(NamedTuple):
+    """Requests, ready to be written: all that can be worked out without the database."""
+
+    id: bytes
+    rows: list[Row]
+    hits: list[tuple[int, ...]]
+    latencies: list[tuple[int, ...]]
+    touches: dict[int, Touch]
+    earlier: dict[int, int]
+    """Versions seen at a time before the first one known, with that time."""
+
+    def only(self, rows: list[Row]) -> Batch:
+        """Return the same with some of the rows."""
+        return self._replace(rows=rows, hits=hits_of(rows), latencies=latencies_of(rows))
+
+    @property
+    def rowless(self) -> int:
+        """Count the requests that leave no row."""
+        return sum(touch.level0_n for touch in self.touches.values())
+
+
 class Ids:
     """The numbers that stand for names."""
 
@@ -67,6 +88,17 @@ class Ids:
             if len(known) > most:
                 known.clear()
         self.users[None] = self.ips[None] = None
+
+
+def prepare(records: Sequence[RequestRecord], ids: Ids) -> Batch:
+    """Return the batch these requests make.
+
+    Raises:
+        KeyError: A name has no number yet.
+    """
+    rows = rows_of(records, ids)
+    touches, earlier = touches_of(records, ids)
+    return Batch(batch_id(records), rows, hits_of(rows), latencies_of(rows), touches, earlier)
 
 
 def batch_id(records: Sequence[RequestRecord]) -> bytes:

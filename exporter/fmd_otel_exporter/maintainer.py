@@ -26,7 +26,20 @@ LOOK_EVERY_S = 30.0
 """How often the others see whether it is time for that."""
 EVERY_S = 3600
 """From the end of one run to the beginning of the next."""
+LONGEST_REST_S = 0.1
 _US = 1_000_000
+
+
+def at_leisure(
+    steps: Iterator[Deleted], *, rest: Callable[[float], object] = time.sleep
+) -> Iterator[Deleted]:
+    """Go through all steps, and rest after each for as long as it took: half of the time is the others'."""
+    began = time.monotonic()
+    for step in steps:
+        took = time.monotonic() - began
+        yield step
+        rest(min(took, LONGEST_REST_S))
+        began = time.monotonic()
 
 
 class Maintainer:

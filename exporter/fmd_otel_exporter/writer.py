@@ -11,14 +11,12 @@ from sqlalchemy.exc import IntegrityError
 from fmd_otel_exporter.batch import (
     Key,
     Row,
-    batch_id,
     day_of,
     days_of,
     distinct,
     hits_of,
     latencies_of,
-    rows_of,
-    touches_of,
+    prepare,
 )
 from fmd_otel_exporter.dimensions import Dimensions
 from fmd_otel_exporter.schema import DAY_S
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from fmd_otel_exporter.batch import Touch
+    from fmd_otel_exporter.batch import Batch, Ids
     from fmd_otel_exporter.records import RequestRecord
     from fmd_otel_exporter.store import Store
 
@@ -44,16 +42,6 @@ class WriteResult(NamedTuple):
     """Requests that are new in the database."""
     duplicate: int
     """Requests that were there before."""
-
-
-class _Batch(NamedTuple):
-    id: bytes
-    rows: list[Row]
-    touches: dict[int, Touch]
-    earlier: dict[int, int]
-
-    def rowless(self) -> int:
-        return sum(touch.level0_n for touch in self.touches.values())
 
 
 class Writer:
@@ -83,10 +71,18 @@ class Writer:
         """
         if not records:
             return WriteResult(0, 0)
-        batch = self._batch(records)
+        return self.write_batch(self._prepare(records))
+
+    def write_batch(self, batch: Batch) -> WriteResult:
+        """Write what :func:`.prepare` has made of some requests, maybe in another process, with these ids.
+
+        Raises:
+            StorageError: The database cannot be used now; nothing was written.
+            SQLAlchemyError: A record holds what no row can; nothing was written.
+        """
         try:
             self._store.run(lambda connection: self._insert(connection, batch))
-            result = WriteResult(written=len(batch.rows) + batch.rowless(), duplicate=0)
+            result = WriteResult(written=len(batch.rows) + batch.rowless, duplicate=0)
         except IntegrityError:
             result = self._write_what_is_new(batch)
         self._dimensions.ids.first_ts.update(batch.earlier)
@@ -96,26 +92,35 @@ class Writer:
         """Ask the database for all names again; call after somebody else has changed them."""
         self._dimensions.forget()
 
-    def _batch(self, records: Sequence[RequestRecord]) -> _Batch:
+    def learn(self, records: Sequence[RequestRecord]) -> Ids:
+        """Return the numbers of all names in these records, for :func:`.prepare`.
+
+        They hold for a day; after that, those of users and addresses may belong to others.
+
+        Raises:
+            StorageError: A new name could not be written.
+        """
+        self._dimensions.begin_day()
+        self._dimensions.learn(records)
+        return self._dimensions.ids
+
+    def _prepare(self, records: Sequence[RequestRecord]) -> Batch:
         self._dimensions.begin_day()
         try:
-            rows = rows_of(records, self._dimensions.ids)
-            touches, earlier = touches_of(records, self._dimensions.ids)
+            return prepare(records, self._dimensions.ids)
         except KeyError:  # a name not met before: rare, once an app has warmed up
             self._dimensions.learn(records)
-            rows = rows_of(records, self._dimensions.ids)
-            touches, earlier = touches_of(records, self._dimensions.ids)
-        return _Batch(batch_id(records), rows, touches, earlier)
+            return prepare(records, self._dimensions.ids)
 
-    def _write_what_is_new(self, batch: _Batch) -> WriteResult:
+    def _write_what_is_new(self, batch: Batch) -> WriteResult:
         ledger = self._store.tables.batch.c
 
         def write(connection: Connection) -> WriteResult:
             if connection.scalar(select(ledger.ts).where(ledger.id == batch.id)) is not None:
-                return WriteResult(written=0, duplicate=len(batch.rows) + batch.rowless())
+                return WriteResult(written=0, duplicate=len(batch.rows) + batch.rowless)
             fresh = distinct(batch.rows, self._stored(connection, batch.rows))
-            self._insert(connection, batch._replace(rows=fresh))
-            return WriteResult(written=len(fresh) + batch.rowless(), duplicate=len(batch.rows) - len(fresh))
+            self._insert(connection, batch.only(fresh))
+            return WriteResult(written=len(fresh) + batch.rowless, duplicate=len(batch.rows) - len(fresh))
 
         attempt = 1
         while True:
@@ -127,7 +132,7 @@ class Writer:
                     raise
                 attempt += 1
 
-    def _insert(self, connection: Connection, batch: _Batch) -> None:
+    def _insert(self, connection: Connection, batch: Batch) -> None:
         do = self._statements
         if do is None:
             do = self._statements = Statements(self._store, connection)
@@ -135,8 +140,8 @@ class Writer:
         do.ledger.run(connection, [(batch.id, time.time_ns() // 1000)])
         if batch.rows:
             do.request.run(connection, batch.rows)
-            do.hits.run(connection, hits_of(batch.rows))
-            do.latencies.run(connection, latencies_of(batch.rows))
+            do.hits.run(connection, batch.hits)
+            do.latencies.run(connection, batch.latencies)
             self._keep_days_right(connection, do, batch.rows)
         do.touch.run(connection, [(endpoint, *batch.touches[endpoint]) for endpoint in sorted(batch.touches)])
         do.first_seen.run(connection, sorted(batch.earlier.items()))
