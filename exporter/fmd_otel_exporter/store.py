@@ -70,14 +70,18 @@ class Store:
     def write(self) -> Iterator[Connection]:
         """Open a transaction that commits at the end of the block and rolls back on any exception.
 
+        There is one at a time, over all processes: what it finds stays so until it ends, if others change it
+        this way only. For changes that many make at once see :meth:`run`.
+
         Raises:
             StorageError: The database cannot be used just now; nothing of the block was kept.
         """
-        with self._turn, self._transaction(self._engine("write")) as connection:
+        with self._together() as connection:
+            self.dialect.take_turn(connection, self.prefix)
             yield connection
 
     def run(self, work: Callable[[Connection], T]) -> T:
-        """Do something in a transaction like that of :meth:`write`, again when it ended by chance.
+        """Do something in a transaction, beside others where the database can, again if it ended by chance.
 
         Args:
             work: May run several times, also when a run before it was committed after all: the connection may
@@ -89,7 +93,7 @@ class Store:
         attempt = 1
         while True:
             try:
-                with self.write() as connection:
+                with self._together() as connection:
                     return work(connection)
             except StorageError as exc:
                 if not exc.again or attempt == _ATTEMPTS:
@@ -108,6 +112,11 @@ class Store:
             engines, self._engines = self._engines, {}
         for engine in engines.values():
             engine.dispose(close=self._pid == os.getpid())
+
+    @contextmanager
+    def _together(self) -> Iterator[Connection]:
+        with self._turn, self._transaction(self._engine("write")) as connection:
+            yield connection
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
@@ -206,5 +215,5 @@ def _found_revision(store: Store) -> str | None:
 def _upgrade(store: Store) -> None:
     from fmd_otel_exporter.migrations.run import upgrade  # noqa: PLC0415 # Alembic is slow to import and rarely needed
 
-    with store.write() as connection:
+    with store._together() as connection:  # noqa: SLF001 # the same module; there is nothing to take turns on yet
         upgrade(connection, store.prefix)

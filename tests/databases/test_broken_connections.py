@@ -16,8 +16,7 @@ from fmd_otel_exporter.store import open_store
 from fmd_otel_exporter.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection
     from sqlalchemy.sql.expression import Executable
@@ -34,16 +33,17 @@ def database_of(store: Store) -> str:
 
 
 def trouble(
-    transaction: AbstractContextManager[Connection], setting: str, statement: Executable
+    run: Callable[[Callable[[Connection], None]], None], setting: str, statement: Executable
 ) -> StorageError:
     """Return what a statement ends in."""
-    try:
-        with transaction as connection:
-            connection.exec_driver_sql(setting)
-            connection.execute(statement)
-    except StorageError as exc:
-        return exc
-    pytest.fail("there was no trouble")
+
+    def work(connection: Connection) -> None:
+        connection.exec_driver_sql(setting)
+        connection.execute(statement)
+
+    with pytest.raises(StorageError) as caught:
+        run(work)
+    return caught.value
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_a_lock_held_by_somebody_else_ends_in_a_word_about_it(store: Store, reco
     shorten = "SET lock_timeout = '100ms'" if kind == "postgresql" else "SET innodb_lock_wait_timeout = 1"
     with store.write() as holding:
         holding.execute(change)
-        caught = trouble(impatient.write(), shorten, change)
+        caught = trouble(impatient.run, shorten, change)
     assert "has held a lock" in str(caught)
     assert caught.busy
     impatient.dispose()
@@ -190,7 +190,7 @@ def test_a_statement_that_takes_for_ever_ends_in_a_word_about_it(store: Store, k
     shorten, sleep = "SET max_statement_time = 0.1", "SELECT SLEEP(20)"
     if kind == "postgresql":
         shorten, sleep = "SET statement_timeout = '100ms'", "SELECT pg_sleep(20)"
-    caught = trouble(other.read(), shorten, text(sleep))
+    caught = trouble(other.run, shorten, text(sleep))
     assert "did not finish a statement" in str(caught)
     assert caught.busy
     other.dispose()

@@ -155,6 +155,25 @@ def _fail(message: str) -> None:
     raise StorageError(message)
 
 
+def test_what_a_write_finds_stays_so_until_it_ends(store: Store):
+    attempt = store.tables.login_attempt
+    together = threading.Barrier(6, timeout=30)
+
+    def insert_if_fewer_than_three(number: int) -> None:
+        together.wait()
+        with store.write() as connection:
+            if connection.scalar(select(func.count()).select_from(attempt)) < 3:
+                connection.execute(insert(attempt).values(client="same", ts=number))
+
+    threads = [threading.Thread(target=insert_if_fewer_than_three, args=(each,)) for each in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    with store.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(attempt)) == 3
+
+
 def test_two_transactions_that_wait_for_each_other_both_get_their_way(store: Store, record):
     Writer(store).write([record(endpoint="a"), record(endpoint="b")])
     endpoint = store.tables.endpoint.c

@@ -90,6 +90,9 @@ class Dialect(Protocol):
         added up. Each tuple holds the key, which is one column, then the columns in the arguments' order.
         """
 
+    def take_turn(self, connection: Connection, prefix: str) -> None:
+        """Wait until no other transaction that has called this is under way, and let further ones wait."""
+
     def begin_batch(self, connection: Connection, prefix: str) -> None:
         """Let :meth:`hold_batches` know that this transaction adds to the sums; first thing in it."""
 

@@ -187,6 +187,10 @@ class MysqlDialect:
         """Return one update for many rows."""
         return UpdateRows(connection, table, least=least, greatest=greatest, add=add)
 
+    def take_turn(self, connection: Connection, prefix: str) -> None:
+        """Lock the one row that every set of tables has; batches wait, too, but not for long."""
+        self.hold_batches(connection, prefix)
+
     def begin_batch(self, connection: Connection, prefix: str) -> None:
         """Share a lock on the one row that every set of tables has."""
         guard = connection.dialect.identifier_preparer.quote(version_table(prefix))
@@ -210,11 +214,15 @@ def _connect(arguments: dict[str, Any], transactions: str) -> SizedConnection:
     except (TypeError, ValueError, RuntimeError, NotImplementedError) as exc:
         # An option that it does not know, or a way to sign in for which it lacks a package.
         raise pymysql.InterfaceError(0, str(exc)) from exc
-    with connection.cursor() as cursor:
-        cursor.execute(_SESSION)
-        cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {transactions}")
-        cursor.execute("SELECT @@max_allowed_packet")
-        (allowed,) = cursor.fetchone() or (_MOST_BYTES,)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_SESSION)
+            cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {transactions}")
+            cursor.execute("SELECT @@max_allowed_packet")
+            (allowed,) = cursor.fetchone() or (_MOST_BYTES,)
+    except BaseException:
+        connection.close()
+        raise
     connection.most_bytes = max(min(int(allowed) // 2, _MOST_BYTES), 1000)
     connection.cursorclass = type("SizedCursor", (Cursor,), {"max_stmt_length": connection.most_bytes})
     return connection

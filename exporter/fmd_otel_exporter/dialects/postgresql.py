@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from hashlib import blake2b
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -178,6 +179,11 @@ class PostgresqlDialect:
         """Return a plain update; psycopg sends many of them in one go."""
         return update_one_by_one(connection, table, least=least, greatest=greatest, add=add)
 
+    def take_turn(self, connection: Connection, prefix: str) -> None:
+        """Take an advisory lock, which ends with the transaction."""
+        number = int.from_bytes(blake2b(prefix.encode(), digest_size=8).digest(), "big", signed=True)
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({number})")
+
     def begin_batch(self, connection: Connection, prefix: str) -> None:
         """Do nothing: the locks that inserts take on their tables say enough."""
 
@@ -247,10 +253,14 @@ def _names(connection: Connection, table: Table) -> tuple[str, list[str], list[s
 
 def _connect(dialect: Any, record: Any, args: Any, options: dict[str, Any]) -> PatientConnection:  # noqa: ARG001 # SQLAlchemy's signature
     connection = PatientConnection.connect(*args, **{**options, "autocommit": True})
-    # Not by the connection option "options": poolers such as PgBouncer refuse that one.
-    settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _SESSION.items())
-    connection.execute(f"SELECT {settings}")
-    connection.autocommit = False
+    try:
+        # Not by the connection option "options": poolers such as PgBouncer refuse that one.
+        settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _SESSION.items())
+        connection.execute(f"SELECT {settings}")
+        connection.autocommit = False
+    except BaseException:
+        connection.close()
+        raise
     connection.adapters.register_dumper(str, _CleanText)
     connection.adapters.register_dumper(str, _CleanBinaryText)
     return connection

@@ -233,6 +233,9 @@ class SqliteDialect:
         """Return a plain update, for the driver's ``executemany``."""
         return update_one_by_one(connection, table, least=least, greatest=greatest, add=add)
 
+    def take_turn(self, connection: Connection, prefix: str) -> None:
+        """Do nothing: there is one writer at a time."""
+
     def begin_batch(self, connection: Connection, prefix: str) -> None:
         """Do nothing: there is one writer at a time."""
 
