@@ -40,6 +40,8 @@ DURATIONS = "endpoint-durations"
 SPREAD = "endpoint-spread"
 SPREAD_POINTS = 60
 """Steps of the duration heat map: with some thirty bands it then stays below 2,000 cells."""
+_FEWEST_STEPS = 24
+_REQUESTS_PER_STEP = 5
 _FEWEST_POINTS = 10
 _REQUESTS_PER_POINT = 30
 
@@ -76,7 +78,7 @@ def register(registry: Registry) -> None:
 
     @registry.card(TRAFFIC)
     def traffic(view: View) -> Any:
-        found, before = _lines(view, MAX_POINTS, durations=False)
+        found, before = _lines(view, traffic_points(read(view).kpis.n), durations=False)
         if not found.counts.n:
             return absent(view, read(view).last_recorded_us)
         return [
@@ -115,7 +117,8 @@ def register(registry: Registry) -> None:
 
 def clicked_step(view: View, point: dict[str, Any]) -> str | None:
     """Return the requests of a step of the bars."""
-    return _clicked(view, view.query(timeline, view.scope, MAX_POINTS, durations=False), point)
+    points = traffic_points(read(view).kpis.n)
+    return _clicked(view, view.query(timeline, view.scope, points, durations=False), point)
 
 
 def clicked_duration(view: View, point: dict[str, Any]) -> str | None:
@@ -147,6 +150,11 @@ def _clicked(view: View, found: Timeline, point: dict[str, Any]) -> str | None:
 def _within(found: Timeline, start_us: int) -> tuple[int, int]:
     end_us = start_us + found.step_s * US_PER_S
     return max(start_us, found.scope.start_us), min(end_us, found.scope.end_us)
+
+
+def traffic_points(n: int) -> int:
+    """Return how many steps requests are drawn in: one or two in each would be a comb."""
+    return max(_FEWEST_STEPS, min(MAX_POINTS, n // _REQUESTS_PER_STEP))
 
 
 def duration_points(n: int) -> int:

@@ -167,9 +167,9 @@ def test_a_click_on_a_step_leads_to_its_requests(view_of, write, now):
     write([now - 2 * HOUR, now - HOUR])
     view = view_of("/endpoint/1")
 
-    href = endpoint.clicked_step(view, {"pointNumber": 80})
+    href = endpoint.clicked_step(view, {"pointNumber": 20})
 
-    assert href == "/dashboard/endpoint/1/requests?from=2026-11-22T08:00:00Z&to=2026-11-22T08:15:00Z"
+    assert href == "/dashboard/endpoint/1/requests?from=2026-11-22T08:00:00Z&to=2026-11-22T09:00:00Z"
     assert endpoint.clicked_duration(view, {"pointNumber": 0}).startswith(
         "/dashboard/endpoint/1/requests?from="
     )
