@@ -147,7 +147,7 @@ def test_the_keyboard(window):
     expect(page).to_have_url(re.compile("/hourly_load"))
     page.keyboard.press("g")
     page.keyboard.press("o")
-    expect(page).to_have_url(re.compile("/overview"))
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     window.settled()
     page.keyboard.press("Shift+ArrowLeft")
     expect(page).to_have_url(re.compile(r"from=20\d\d-.*Z&to=20\d\d-.*Z"))
