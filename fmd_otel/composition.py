@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fmd_otel.configfile import ConfigFile, read_config_file
 from fmd_otel.keys import BY_KEYWORD, BY_NAME, ENV_CONFIG, ENV_PREFIX, KEYS, Key, nearest_key, safe_value
 from fmd_otel.parsers import nearest
-from fmd_otel.settings import Settings, place
+from fmd_otel.settings import DEFAULT_ORIGIN, Settings, place
 from fmd_otel_exporter.errors import SettingsError
+from fmd_otel_exporter.settings import RETENTION_DAYS, retention_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -144,6 +145,13 @@ def _cross_check(values: dict[str, Any], origins: dict[str, str], problems: list
                 f"{one} ({origins[one]}) is set without {other}; set both, "
                 "or neither to be shown a set-up link"
             )
+    if not problems:
+        days = {name: values.get(name, default) for name, default in RETENTION_DAYS.items()}
+
+        def told(name: str) -> str:
+            return f"{name.upper()}={days[name]} ({origins.get(name.upper(), DEFAULT_ORIGIN)})"
+
+        problems += retention_problems(days, told)
     get_ip = values.get("get_ip")
     if get_ip is not None and not callable(get_ip):
         problems.append(f"{place(BY_NAME['GET_IP'], get_ip, origins['GET_IP'])}: expected a function")

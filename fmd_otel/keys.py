@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmd_otel import parsers
 from fmd_otel_exporter.errors import safe_url
-from fmd_otel_exporter.settings import DEFAULT_DATABASE, MAX_LEVEL
+from fmd_otel_exporter.settings import DEFAULT_DATABASE, MAX_LEVEL, MOST_DAYS, RETENTION_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,6 +130,20 @@ KEYS: tuple[Key, ...] = (
     Key("SECURITY_TOKEN", "authentication", parsers.text, None, "token for exporting data", secret=True),
     Key("TABLE_PREFIX", "database", parsers.table_prefix, "fmd", "beginning of every table's name"),
     Key("DATABASE", "database", parsers.database, DEFAULT_DATABASE, "SQLAlchemy URL of the database"),
+    *(
+        Key(
+            name.upper(),
+            "database",
+            parsers.whole_number(0, MOST_DAYS),
+            RETENTION_DAYS[name],
+            f"days for which {what} are kept; 0: for ever",
+        )
+        for name, what in (
+            ("retention_raw_days", "single requests"),
+            ("retention_hourly_days", "sums by the hour"),
+            ("retention_daily_days", "sums by the day"),
+        )
+    ),
     Key("TIMEZONE", "visualization", parsers.timezone, None, "time zone of charts; unset: the browser's"),
     Key("COLORS", "visualization", parsers.colors, {}, "colours of endpoints"),
     Key(

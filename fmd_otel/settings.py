@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fmd_otel.keys import BY_NAME, ENV_PREFIX, KEYS, MASK, Key
 from fmd_otel.named import Named
 from fmd_otel_exporter.errors import SettingsError, safe_url
-from fmd_otel_exporter.settings import ExporterSettings
+from fmd_otel_exporter.settings import RETENTION_DAYS, ExporterSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,6 +54,9 @@ class Settings:
     delay_ms: int = 500
     spool_dir: str | None = None
     spool_mb: int = 64
+    retention_raw_days: int = RETENTION_DAYS["retention_raw_days"]
+    retention_hourly_days: int = RETENTION_DAYS["retention_hourly_days"]
+    retention_daily_days: int = RETENTION_DAYS["retention_daily_days"]
     origins: Mapping[str, str] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = field(default=(), repr=False)
 
@@ -68,6 +71,9 @@ class Settings:
             delay_ms=self.delay_ms,
             spool_dir=self.spool_dir,
             spool_mb=self.spool_mb,
+            retention_raw_days=self.retention_raw_days,
+            retention_hourly_days=self.retention_hourly_days,
+            retention_daily_days=self.retention_daily_days,
         )
 
     def dashboard(self) -> DashboardSettings:

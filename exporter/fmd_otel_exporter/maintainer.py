@@ -112,7 +112,7 @@ class Maintainer:
 
     def _go_on(self, store: Store, steps: Iterator[Deleted], until: float) -> bool:
         at = self._timer()
-        while at < until:
+        while True:
             step = next(steps, None)
             if step is None:
                 self._steps = self._incident = None
@@ -124,7 +124,8 @@ class Maintainer:
             # Others get at least as much of the database as this does.
             self._rest(max(min(done - at, until - done), 0.0))
             at = self._timer()
-        return True
+            if at >= until:
+                return True
 
     def _hold(self, store: Store, for_s: int) -> bool:
         self._renew_at = self._timer() + for_s / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from dataclasses import dataclass, fields
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from fmd_otel_exporter.errors import SettingsError, safe_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 DEFAULT_DATABASE = "sqlite:///fmd_otel.db"
 MAX_LEVEL = 3
@@ -27,13 +28,23 @@ _VARIABLES = {
     "FMD_OTEL_DELAY_MS": "delay_ms",
     "FMD_OTEL_SPOOL_DIR": "spool_dir",
     "FMD_OTEL_SPOOL_MB": "spool_mb",
+    "FMD_OTEL_RETENTION_RAW_DAYS": "retention_raw_days",
+    "FMD_OTEL_RETENTION_HOURLY_DAYS": "retention_hourly_days",
+    "FMD_OTEL_RETENTION_DAILY_DAYS": "retention_daily_days",
 }
+MOST_DAYS = 36_500
+RETENTION_DAYS = {"retention_raw_days": 30, "retention_hourly_days": 90, "retention_daily_days": 0}
+"""How long requests, their sums by the hour, and those by the day are kept; 0 is for ever.
+
+From fine to coarse: the coarser must not go before the finer.
+"""
 _RANGES = {
     "default_level": (0, MAX_LEVEL),
     "queue_size": (1, 1_000_000),
     "batch_size": (1, 10_000),
     "delay_ms": (10, 60_000),
     "spool_mb": (0, 1_000_000),
+    **dict.fromkeys(RETENTION_DAYS, (0, MOST_DAYS)),
 }
 
 
@@ -54,6 +65,9 @@ class ExporterSettings:
     """Where requests wait on disk; unset: beside a SQLite database, else in the user's state directory."""
     spool_mb: int = 64
     """Most megabytes (of 1,048,576 bytes) that may wait there; 0 keeps requests in memory only."""
+    retention_raw_days: int = RETENTION_DAYS["retention_raw_days"]
+    retention_hourly_days: int = RETENTION_DAYS["retention_hourly_days"]
+    retention_daily_days: int = RETENTION_DAYS["retention_daily_days"]
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, here rather than in a background thread later."""
@@ -71,6 +85,8 @@ class ExporterSettings:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 raise SettingsError(f"{name} is {value!r}; it must be a whole number from {low} to {high}")
+        for problem in retention_problems({name: getattr(self, name) for name in RETENTION_DAYS}):
+            raise SettingsError(problem)
 
     def __repr__(self) -> str:
         """Show everything but the password."""
@@ -100,6 +116,25 @@ class ExporterSettings:
                 )
             values[name] = number
         return cls(**values)  # type: ignore[arg-type]  # text and numbers were told apart by _RANGES
+
+
+def retention_problems(days: Mapping[str, int], told: Callable[[str], str] | None = None) -> Iterator[str]:
+    """Yield what is wrong with ages that each are possible: sums that go before what they sum up.
+
+    Args:
+        days: The three ages.
+        told: Names one of them, and its value, as the user knows it.
+    """
+    told = told or (lambda name: f"{name} ({days[name]})")
+    names = list(RETENTION_DAYS)
+    for fine, coarse in itertools.pairwise(names):
+        if days[coarse] and not 0 < days[fine] <= days[coarse]:
+            least = f"{days[fine]} or more, or to 0, which is for ever" if days[fine] else "0"
+            for_ever = "" if days[fine] else ", which is for ever"
+            yield (
+                f"{told(coarse)} is less than {told(fine)}{for_ever}: sums would go before the requests they "
+                f"are made of; set it to {least}, or lower the other"
+            )
 
 
 def sqlite_path(database: str) -> str:

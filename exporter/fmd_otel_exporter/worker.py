@@ -12,6 +12,7 @@ from fmd_otel_exporter.native import Signal, allocate_lock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fmd_otel_exporter.maintainer import Maintainer
     from fmd_otel_exporter.memory_spool import Spool
     from fmd_otel_exporter.records import EndpointInfo, RequestRecord
     from fmd_otel_exporter.settings import ExporterSettings
@@ -22,6 +23,8 @@ _log = logging.getLogger("fmd_otel")
 
 LEVELS_EVERY_S = 1.0
 COMPACT_EVERY_S = 600.0
+MAINTAIN_FOR_S = 0.05
+"""Longest time that old rows are deleted between two looks at what waits to be written."""
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 5.0
 
@@ -74,6 +77,7 @@ class Worker:
         self._endpoints = endpoints
         self._store: Store | None = None
         self._writer: Writer | None = None
+        self._maintainer: Maintainer | None = None
         self._round_ends_at: int | None = None
         self._next_levels = self._next_compaction = self._next_try = 0.0
         self._retry_s = FIRST_RETRY_S
@@ -102,7 +106,7 @@ class Worker:
             self.finished = True
 
     def tick(self) -> bool:
-        """Do what is due: write a batch, read the levels, sum up days; tell whether another batch waits."""
+        """Do what is due: write a batch, read levels, sum up days, delete; tell whether a batch waits."""
         now = time.monotonic()
         if now < self._next_try and not self.hurry:
             return False
@@ -133,6 +137,8 @@ class Worker:
             self._next_compaction = now + COMPACT_EVERY_S
             if self._compact_a_day():
                 self._next_compaction = now  # there may be another one, but requests come first
+        if not (more or self.stop or self.close_store):
+            self._maintain()
         if not more and self.close_store and self._store is not None:
             self._store.dispose()
             self._spool.close()
@@ -185,6 +191,22 @@ class Worker:
         if self._store is None:  # pragma: no cover # _work() has opened it
             return False
         return compact_days(self._store, now_ts_us=time.time_ns() // 1000, most_days=1) > 0
+
+    def _maintain(self) -> None:
+        from fmd_otel_exporter.maintainer import Maintainer  # noqa: PLC0415
+        from fmd_otel_exporter.retention import Retention  # noqa: PLC0415
+
+        if self._store is None:  # pragma: no cover # _work() has opened it
+            return
+        if self._maintainer is None:
+            self._maintainer = Maintainer(
+                Retention(
+                    self._settings.retention_raw_days,
+                    self._settings.retention_hourly_days,
+                    self._settings.retention_daily_days,
+                )
+            )
+        self._maintainer.work(self._store, MAINTAIN_FOR_S)
 
     # Requests
 

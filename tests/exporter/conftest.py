@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-NOON_US = 1_790_164_800_000_000
-"""2026-09-23 12:00:00 UTC."""
+_DAY_US = 86_400_000_000
+NOON_US = (time.time_ns() // 1000 // _DAY_US - 2) * _DAY_US + _DAY_US // 2
+"""Noon of the day before yesterday, UTC: a day that is over, and whose requests no worker deletes."""
 
 _random = random.Random(20260923)  # noqa: S311 # ids for tests
 _spans = count(1)

@@ -35,6 +35,49 @@ def test_a_number_out_of_range_is_refused(wrong: dict[str, object]):
         ExporterSettings(**wrong)
 
 
+@pytest.mark.parametrize("days", [(30, 90, 0), (1, 1, 1), (7, 0, 0), (0, 0, 0), (365, 365, 366)])
+def test_coarser_sums_may_be_kept_as_long_as_finer_ones_or_longer(days: tuple[int, int, int]):
+    raw, hourly, daily = days
+    ExporterSettings(retention_raw_days=raw, retention_hourly_days=hourly, retention_daily_days=daily)
+
+
+@pytest.mark.parametrize(
+    ("raw", "hourly", "daily", "message"),
+    [
+        (
+            30,
+            14,
+            0,
+            r"hourly_days \(14\) is less than retention_raw_days \(30\): .* set it to 30 or more, or to 0",
+        ),
+        (
+            0,
+            90,
+            0,
+            r"hourly_days \(90\) is less than retention_raw_days \(0\), which is for ever: .* set it to 0,",
+        ),
+        (1, 90, 60, r"daily_days \(60\) is less than retention_hourly_days \(90\)"),
+        (-1, 90, 0, "retention_raw_days is -1; it must be a whole number from 0 to 36500"),
+    ],
+)
+def test_sums_that_would_go_before_their_requests_are_refused(
+    raw: int, hourly: int, daily: int, message: str
+):
+    with pytest.raises(SettingsError, match=message):
+        ExporterSettings(retention_raw_days=raw, retention_hourly_days=hourly, retention_daily_days=daily)
+
+
+def test_ages_are_read_from_the_environment():
+    settings = ExporterSettings.from_env(
+        {"FMD_OTEL_RETENTION_RAW_DAYS": "7", "FMD_OTEL_RETENTION_DAILY_DAYS": "400"}
+    )
+    assert (settings.retention_raw_days, settings.retention_hourly_days, settings.retention_daily_days) == (
+        7,
+        90,
+        400,
+    )
+
+
 def test_a_database_without_a_scheme_is_refused_with_an_example():
     with pytest.raises(SettingsError, match=r"'fmd\.db' is no database URL; write it like 'sqlite:///"):
         ExporterSettings(database="fmd.db")

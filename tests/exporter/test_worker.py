@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,44 @@ def test_days_are_summed_up_one_at_a_time_and_after_the_requests(
         counts.append(len(rows(worker._store, "rollup_day")))
         worker.tick()
     assert counts == [1, 2, 3, 4]
+
+
+def test_old_rows_go_between_batches_and_writing_comes_first(
+    worker: Worker, spool, record, noon_us, rows, monkeypatch
+):
+    monkeypatch.setattr("fmd_otel_exporter.deleting.CHUNK", 5)
+    monkeypatch.setattr("fmd_otel_exporter.worker.MAINTAIN_FOR_S", 1e-9)
+    for n in range(40):
+        spool.put(record(ts_us=n))
+    while worker.tick():
+        assert len(rows(worker._store, "request")) % 10 == 0
+    left = []
+    for turn in range(60):
+        spool.put(record(ts_us=time.time_ns() // 1000, duration_us=turn))
+        worker.tick()
+        left.append(len([row for row in rows(worker._store, "request") if row["ts"] < 40]))
+    assert left == sorted(left, reverse=True)
+    assert set(left) == set(range(0, 41, 5))
+    assert len(rows(worker._store, "request")) == 60
+
+
+def test_how_long_rows_stay_is_a_setting(url: str, spool, levels, record, rows):
+    settings = ExporterSettings(
+        database=url, retention_raw_days=0, retention_hourly_days=0, retention_daily_days=0
+    )
+    worker = Worker(settings, spool, levels, {})
+    spool.put(record(ts_us=5))
+    for _ in range(5):
+        worker.tick()
+    assert len(rows(worker._store, "request")) == len(rows(worker._store, "hits")) == 1
+
+
+def test_nothing_is_deleted_while_the_process_ends(worker: Worker, spool, record, rows):
+    spool.put(record(ts_us=5))
+    worker.stop = True
+    while worker.tick():
+        pass
+    assert len(rows(worker._store, "request")) == 1
 
 
 def test_a_database_that_stays_away_is_tried_more_and_more_rarely(

@@ -68,6 +68,9 @@ def test_every_key_is_a_variable():
         "FMD_OTEL_DELAY_MS": "50",
         "FMD_OTEL_SPOOL_DIR": "waiting",
         "FMD_OTEL_SPOOL_MB": "8",
+        "FMD_OTEL_RETENTION_RAW_DAYS": "7",
+        "FMD_OTEL_RETENTION_HOURLY_DAYS": "14",
+        "FMD_OTEL_RETENTION_DAILY_DAYS": "365",
     }
     assert set(environ) == {key.variable for key in KEYS}
     settings = load_settings(environ=environ)
@@ -78,6 +81,7 @@ def test_every_key_is_a_variable():
     assert settings.colors == {"a": "#00ff00"}
     assert repr(settings.group_by) == "shop.users:current"
     assert settings.exporter().queue_size == 100
+    assert settings.exporter().retention_daily_days == 365
 
 
 def test_stronger_wins_default_file_environment_code_keyword(tmp_path):
@@ -219,6 +223,17 @@ def test_what_is_shown_has_no_secrets():
     assert rows["DATABASE"] == "mysql://u:***@h/d"
     assert rows["GROUP_BY"].endswith(":refuse")
     assert rows["PASSWORD"] == MASK
+
+
+def test_sums_that_would_go_before_their_requests_are_told_with_who_said_so():
+    said = refuse({"retention_hourly_days": 14}, FMD_OTEL_RETENTION_RAW_DAYS="20")
+    assert said == (
+        "RETENTION_HOURLY_DAYS=14 (keyword retention_hourly_days) is less than RETENTION_RAW_DAYS=20 "
+        "(FMD_OTEL_RETENTION_RAW_DAYS): sums would go before the requests they are made of; set it to 20 or "
+        "more, or to 0, which is for ever, or lower the other"
+    )
+    assert "RETENTION_HOURLY_DAYS=90 (default) is less than" in refuse(FMD_OTEL_RETENTION_RAW_DAYS="91")
+    assert "expected a whole number from 0 to 36500" in refuse(FMD_OTEL_RETENTION_RAW_DAYS="a month")
 
 
 def test_the_variables_of_the_other_rooms_are_settings():
