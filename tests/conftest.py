@@ -38,6 +38,15 @@ def chromium() -> str:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what drives a browser last.
+
+    Playwright's synchronous interface leaves an event loop running in the thread of the tests until the
+    browser is closed; asynchronous views and Dash's callbacks refuse to run in such a thread.
+    """
+    items.sort(key=lambda item: "chromium" in getattr(item, "fixturenames", ()))
+
+
 def _nothing_may_be_skipped() -> bool:
     return os.environ.get("REQUIRE_ALL_TESTS", "").lower() not in {"", "0", "false"}
 
