@@ -144,7 +144,7 @@ def test_the_keyboard(window):
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_hidden()
     page.keyboard.press("g")
     page.keyboard.press("h")
-    expect(page).to_have_url(re.compile("/hourly_load"))
+    expect(page.get_by_role("heading", name="Hourly API Utilization")).to_be_visible()
     page.keyboard.press("g")
     page.keyboard.press("o")
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
@@ -157,6 +157,34 @@ def test_the_keyboard(window):
     expect(page.locator("#endpoints-filter")).to_be_focused()
     page.keyboard.type("zd?")
     expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "dark")  # typing is typing
+
+
+def test_who_goes_on_before_a_page_has_arrived_gets_the_last_one(window):
+    page = window.page
+
+    def late(route):
+        page.wait_for_timeout(150)
+        route.continue_()
+
+    page.route("**/_dash-update-component*", late)
+    for key in "ghgogh":
+        page.keyboard.press(key)
+    page.keyboard.press("z")
+    expect(page.get_by_role("heading", name="Hourly API Utilization")).to_be_visible()
+    expect(page.locator("#range-label")).to_have_text("Last 2 days")
+    page.keyboard.press("g")
+    page.keyboard.press("o")
+    page.keyboard.press("g")
+    page.keyboard.press("h")
+    page.keyboard.press("g")
+    page.keyboard.press("o")
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    window.settled()
+    page.unroute("**/_dash-update-component*")
+    window.quiet()
+    expect(page).to_have_url(re.compile("/overview"))
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    expect(page.locator(".fmd-nav [aria-current=page]")).to_have_text(re.compile("Overview"))
 
 
 def test_the_choice_of_dark_is_there_before_anything_is_painted(window):

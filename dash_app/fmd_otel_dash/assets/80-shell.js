@@ -4,7 +4,7 @@
   var fmd = (window.fmd = window.fmd || {});
   var clientside = (window.dash_clientside = window.dash_clientside || {});
   var REFRESH_MS = { "10s": 10000, "1m": 60000, "5m": 300000 };
-  var readAt = 0;
+  var readAt = 0, asked = null;
 
   function grid() {
     try { return window.dash_ag_grid.getApi("endpoints-grid"); } catch (e) { return null; } // not there yet
@@ -32,7 +32,11 @@
         tz: Intl.DateTimeFormat().resolvedOptions().timeZone || "",
         serial: ((view && view.serial) || 0) + (again ? 1 : 0),
       };
-      if (!view || view.path !== next.path) { return [clientside.no_update, next]; }
+      // What was asked for last counts, not what is shown: a page may still be on its way.
+      if (!view || view.path !== next.path || asked !== next.path) {
+        asked = next.path;
+        return [clientside.no_update, next];
+      }
       if (!again && view.search === next.search) { return unchanged(2); }
       return [next, clientside.no_update];
     },
