@@ -7,8 +7,6 @@ import secrets
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-import dash_ag_grid as _ag_grid  # noqa: F401 # libraries have to be there before Dash lists them
-import dash_mantine_components as _dmc  # noqa: F401 # the same
 from flask import Flask, Response, g, has_request_context, request
 from werkzeug.exceptions import HTTPException
 
