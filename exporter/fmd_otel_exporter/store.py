@@ -179,7 +179,7 @@ def open_store(url: str, prefix: str = DEFAULT_PREFIX, *, migrate: bool = True) 
             state = "missing" if found is None else f"of revision {found!r}, and {HEAD!r} is needed"
             raise StorageError(
                 f"the tables {prefix}_* of {safe_url(url)} are {state}; "
-                "the monitored app creates and upgrades them"
+                "the monitored app creates and upgrades them, and so does: fmd-otel db upgrade"
             )
     with dialect.migration_lock():
         dialect.prepare(create=True)
@@ -189,11 +189,11 @@ def open_store(url: str, prefix: str = DEFAULT_PREFIX, *, migrate: bool = True) 
         return store
 
 
-def _found_revision(store: Store) -> str | None:
-    """Return the schema's revision, by one query and without Alembic; ``None`` where there are no tables.
+def read_revision(store: Store) -> str | None:
+    """Return the schema's revision, known or not; ``None`` where there are no tables.
 
     Raises:
-        StorageError: A newer fmd-otel has been here, or the database cannot be read.
+        StorageError: The database cannot be read.
     """
     query = select(column("version_num", String)).select_from(table(version_table(store.prefix)))
     try:
@@ -203,6 +203,16 @@ def _found_revision(store: Store) -> str | None:
         if exc.no_tables:
             return None
         raise
+    return found
+
+
+def _found_revision(store: Store) -> str | None:
+    """Return the schema's revision, by one query and without Alembic; ``None`` where there are no tables.
+
+    Raises:
+        StorageError: A newer fmd-otel has been here, or the database cannot be read.
+    """
+    found = read_revision(store)
     if found is not None and found not in REVISIONS:
         store.dispose()
         raise StorageError(

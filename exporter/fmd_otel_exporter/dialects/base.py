@@ -90,6 +90,16 @@ class Dialect(Protocol):
         added up. Each tuple holds the key, which is one column, then the columns in the arguments' order.
         """
 
+    def vacuum(self, prefix: str) -> str:
+        """Give the space of deleted rows back to the disk, where that is for us to do.
+
+        Returns:
+            What was done, or who does it and how, in a sentence or two for the user.
+
+        Raises:
+            StorageError: It cannot be done now.
+        """
+
     def take_turn(self, connection: Connection, prefix: str) -> None:
         """Wait until no other transaction that has called this is under way, and let further ones wait."""
 

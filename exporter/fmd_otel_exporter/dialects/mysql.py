@@ -187,6 +187,14 @@ class MysqlDialect:
         """Return one update for many rows."""
         return UpdateRows(connection, table, least=least, greatest=greatest, add=add)
 
+    def vacuum(self, prefix: str) -> str:
+        """Do nothing: rebuilding tables is for whoever runs the server to decide."""
+        return (
+            "The server fills the space of deleted rows again by itself. To give it back to the disk as "
+            "well, run this there at a quiet hour: "
+            f"OPTIMIZE TABLE {prefix}_request, {prefix}_hits, {prefix}_lat_hist;"
+        )
+
     def take_turn(self, connection: Connection, prefix: str) -> None:
         """Lock the one row that every set of tables has; batches wait, too, but not for long."""
         self.hold_batches(connection, prefix)

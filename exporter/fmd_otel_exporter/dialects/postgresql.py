@@ -179,6 +179,14 @@ class PostgresqlDialect:
         """Return a plain update; psycopg sends many of them in one go."""
         return update_one_by_one(connection, table, least=least, greatest=greatest, add=add)
 
+    def vacuum(self, prefix: str) -> str:
+        """Do nothing: what gives space back to the disk locks whole tables while it lasts."""
+        return (
+            "The server fills the space of deleted rows again by itself (autovacuum). To give it back to the "
+            "disk as well, run this there at a quiet hour, for it locks the tables: "
+            f"VACUUM (FULL, ANALYZE) {prefix}_request, {prefix}_hits, {prefix}_lat_hist;"
+        )
+
     def take_turn(self, connection: Connection, prefix: str) -> None:
         """Take an advisory lock, which ends with the transaction."""
         number = int.from_bytes(blake2b(prefix.encode(), digest_size=8).digest(), "big", signed=True)

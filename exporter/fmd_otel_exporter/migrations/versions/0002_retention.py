@@ -22,16 +22,6 @@ def upgrade() -> None:
 
     add("rollup_day", sa.Column("sealed", sa.SmallInteger, nullable=False, server_default="0"))
     add("subject", sa.Column("seen_day", sa.BigInteger))
-    if op.get_context().dialect.name in ("mysql", "mariadb"):
-        # The first tables made this key count by itself there: 0, the day on which the epoch began and where
-        # times without a clock end up, became some other day each time.
-        op.alter_column(
-            f"{prefix}_rollup_day",
-            "day",
-            existing_type=sa.BigInteger,
-            existing_nullable=False,
-            autoincrement=False,
-        )
 
 
 def downgrade() -> None:
