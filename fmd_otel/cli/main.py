@@ -6,6 +6,8 @@ import click
 
 from fmd_otel.cli.config import show_config
 from fmd_otel.cli.dashboard import serve_dashboard
+from fmd_otel.cli.database import database
+from fmd_otel.cli.prune import prune_database, vacuum_database
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,3 +23,6 @@ def main() -> None:
 
 main.add_command(show_config)
 main.add_command(serve_dashboard)
+main.add_command(database)
+main.add_command(prune_database)
+main.add_command(vacuum_database)

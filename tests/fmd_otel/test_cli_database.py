@@ -1,0 +1,182 @@
+"""``fmd-otel db`` and ``fmd-otel vacuum``: what they say of a database, do to it and exit with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from alembic import command
+from click.testing import CliRunner
+from sqlalchemy import text
+
+from fmd_otel.cli import main
+from fmd_otel_exporter.dialects import dialect_for
+from fmd_otel_exporter.migrations import HEAD
+from fmd_otel_exporter.migrations.run import alembic_config
+from fmd_otel_exporter.records import RequestRecord
+from fmd_otel_exporter.store import Store, open_store
+from fmd_otel_exporter.writer import Writer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNREACHABLE = "postgresql://me:hunter2@127.0.0.1:1/shop"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "fmd.db"
+
+
+@pytest.fixture
+def run(path: Path):
+    """Run a command on the database."""
+    return lambda *arguments: CliRunner().invoke(main, [*arguments, "--database", f"sqlite:///{path}"])
+
+
+def older(path: Path, revision: str = "0001") -> None:
+    store = Store(f"sqlite:///{path}", "fmd", dialect_for(f"sqlite:///{path}"))
+    store.dialect.prepare(create=True)
+    with store.write() as connection:
+        command.upgrade(alembic_config("fmd", connection), revision)
+    store.dispose()
+
+
+def newer(path: Path) -> None:
+    store = open_store(f"sqlite:///{path}")
+    with store.write() as connection:
+        connection.execute(text("UPDATE fmd_schema_version SET version_num = '9999'"))
+    store.dispose()
+
+
+def empty(path: Path) -> None:
+    path.touch()
+
+
+def up_to_date(path: Path) -> None:
+    open_store(f"sqlite:///{path}").dispose()
+
+
+def missing(path: Path) -> None:
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "said", "checked"),
+    [
+        (missing, "no database yet", 1),
+        (empty, "no tables yet", 1),
+        (older, f"0001, and {HEAD} is the newest", 1),
+        (up_to_date, f"{HEAD}, the newest", 0),
+        (newer, f"9999, newer than this fmd-otel knows ({HEAD})", 2),
+    ],
+)
+def test_the_state_of_the_tables_is_told_and_looking_changes_nothing(run, path, state, said, checked):
+    state(path)
+    before = path.read_bytes() if path.exists() else None
+    current = run("db", "current")
+    assert (current.exit_code, current.stdout.splitlines()) == (
+        0,
+        [f"Database: sqlite:///{path}", "Tables:   fmd_*", f"Revision: {said}"],
+    )
+    check = run("db", "check")
+    assert check.exit_code == checked
+    assert ("fmd-otel db upgrade" in check.stderr) == (checked == 1)
+    assert (path.read_bytes() if path.exists() else None) == before
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (missing, f"Created the tables fmd_*, of revision {HEAD}"),
+        (empty, f"Created the tables fmd_*, of revision {HEAD}"),
+        (older, f"Upgraded from revision 0001 to {HEAD}"),
+        (up_to_date, f"Nothing to do: the tables are of revision {HEAD}, the newest"),
+    ],
+)
+def test_an_upgrade_leads_to_the_newest(run, path, state, said):
+    state(path)
+    done = run("db", "upgrade")
+    assert (done.exit_code, done.stdout) == (0, f"{said}\n")
+    assert run("db", "check").exit_code == 0
+
+
+def test_a_newer_database_is_left_alone(run, path):
+    newer(path)
+    done = run("db", "upgrade")
+    assert done.exit_code == 1
+    assert "upgrade fmd-otel here" in done.stderr
+    assert run("db", "current").stdout.count("9999") == 1
+
+
+@pytest.mark.parametrize(("command", "code"), [("current", 1), ("check", 2), ("upgrade", 1)])
+def test_a_server_that_is_away_is_told_without_the_password(command, code):
+    done = CliRunner().invoke(main, ["db", command, "--database", UNREACHABLE])
+    assert done.exit_code == code
+    assert "cannot be reached" in done.stderr
+    assert "hunter2" not in done.output
+
+
+@pytest.mark.parametrize("command", ["current", "check", "upgrade"])
+def test_a_wrong_option_exits_with_2(command):
+    done = CliRunner().invoke(main, ["db", command, "--table-prefix", "no good"])
+    assert done.exit_code == 2
+    assert "option --table-prefix='no good'" in done.stderr
+
+
+def test_prefix_and_file_say_which_tables_are_meant(run, path, tmp_path):
+    assert run("db", "upgrade", "--table-prefix", "shop").exit_code == 0
+    file = tmp_path / "config.cfg"
+    file.write_text(f"[database]\nDATABASE=sqlite:///{path}\nTABLE_PREFIX=shop\n")
+    done = CliRunner().invoke(main, ["db", "check", "--config", str(file)])
+    assert (done.exit_code, done.stdout) == (0, f"Up to date: revision {HEAD}\n")
+    assert run("db", "check").exit_code == 1
+
+
+# vacuum
+
+
+def test_a_vacuumed_file_is_smaller_and_holds_the_same(run, path):
+    store = open_store(f"sqlite:///{path}")
+    Writer(store).write(
+        [
+            RequestRecord("s", "e", n, n.to_bytes(8, "big"), bytes(16), 1, 200, "GET", "1", f"user {n}")
+            for n in range(20_000)
+        ]
+    )
+    with store.write() as connection:
+        connection.execute(text("DELETE FROM fmd_request WHERE ts > 10"))
+    store.dispose()
+    before = path.stat().st_size
+    done = run("vacuum")
+    assert done.exit_code == 0
+    assert f"{path} had {before / 1e6:.1f} MB and has {path.stat().st_size / 1e6:.1f} MB now" in done.stdout
+    assert path.stat().st_size < before - 1_000_000
+    store = open_store(f"sqlite:///{path}")
+    with store.read() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM fmd_request")) == 11
+        assert connection.scalar(text("PRAGMA integrity_check")) == "ok"
+    store.dispose()
+
+
+def test_a_disk_that_is_too_full_to_vacuum_is_told(run, path, monkeypatch):
+    up_to_date(path)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    done = run("vacuum")
+    assert done.exit_code == 1
+    assert "make room there first" in done.stderr
+
+
+def test_there_is_nothing_to_vacuum_where_there_is_no_database(run, path):
+    done = run("vacuum")
+    assert done.exit_code == 1
+    assert "there is no SQLite database" in done.stderr
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "statement"),
+    [("postgresql://h/d", "VACUUM (FULL"), ("mysql://h/d", "OPTIMIZE TABLE shop_request")],
+)
+def test_on_a_server_it_says_what_its_owner_can_do(url, statement):
+    assert statement in dialect_for(url).vacuum("shop")
