@@ -117,7 +117,7 @@ def test_sums_equal_the_raw_rows_after_any_traffic(store: Store, plan: list[Any]
 
 def test_a_day_is_summed_up_with_the_rows_that_are_just_being_written(store: Store, record):
     Writer(store).write([record(ts_us=MIDNIGHT_US - 5)])
-    written, late = threading.Event(), Writer(store)
+    written = threading.Event()
     done: list[int] = []
 
     def compact() -> None:
@@ -126,11 +126,14 @@ def test_a_day_is_summed_up_with_the_rows_that_are_just_being_written(store: Sto
 
     other = threading.Thread(target=compact)
     other.start()
-    batch = late._batch([record(ts_us=MIDNIGHT_US - 3, duration_us=7)])
-    with store.write() as connection:
-        late._insert(connection, batch)
-        written.set()
-        other.join(0.5)  # a compaction that does not wait for this transaction is through by then
+
+    class Slow(Writer):
+        def _insert(self, *arguments: Any) -> None:
+            super()._insert(*arguments)
+            written.set()
+            other.join(0.5)  # a compaction that does not wait for this transaction is through by then
+
+    Slow(store).write([record(ts_us=MIDNIGHT_US - 3, duration_us=7)])
     other.join(30)
     assert done == [1]
     assert check(store) == 2

@@ -17,7 +17,7 @@ from fmd_otel_exporter.schema import build_tables
 from fmd_otel_exporter.store import Store, open_store
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
 
 def _described(engine: Engine) -> dict[str, object]:
@@ -105,10 +105,13 @@ def test_an_upgrade_that_was_interrupted_is_taken_up_again(store: Store):
 def test_an_older_database_is_upgraded_and_keeps_what_it_holds(url: str, rows):
     old = Store(url, "fmd", dialect_for(url))
     old.dialect.prepare(create=True)
-    with old.write() as connection:
+
+    def fill(connection: Connection) -> None:
         command.upgrade(alembic_config("fmd", connection), "0001")
         connection.execute(text("INSERT INTO fmd_rollup_day (day) VALUES (86400)"))
         connection.execute(text("INSERT INTO fmd_subject (kind, value) VALUES (1, 'me')"))
+
+    old.run(fill)  # write() would want a table to take turns on
     old.dispose()
     store = open_store(url)
     assert rows(store, "rollup_day") == [{"day": 86400, "sealed": 0}]
