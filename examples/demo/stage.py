@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import secrets
+import shutil
 import sys
 import time
 from contextlib import ExitStack, contextmanager
@@ -38,7 +39,7 @@ def run(options: Options, display: Display, stopped: Event) -> None:
     """
     began = time.monotonic()
     with ExitStack() as ending:
-        ending.enter_context(_sole_use_of(options.folder))
+        ending.enter_context(sole_use_of(options.folder))
         database = f"sqlite:///{options.folder / 'monitoring.db'}"
         store = open_store(database)
         ending.callback(store.dispose)
@@ -77,7 +78,7 @@ def run(options: Options, display: Display, stopped: Event) -> None:
 
 
 @contextmanager
-def _sole_use_of(folder: Path) -> Iterator[None]:
+def sole_use_of(folder: Path) -> Iterator[None]:
     """Empty the folder of what earlier runs left, and keep another run out meanwhile."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +96,10 @@ def _sole_use_of(folder: Path) -> Iterator[None]:
             ) from None
         for pattern in _OWN_FILES:
             for left_over in folder.glob(pattern):
-                left_over.unlink()
+                if left_over.is_dir():  # the spool, where requests wait for the database
+                    shutil.rmtree(left_over)
+                else:
+                    left_over.unlink()
         yield
 
 

@@ -25,7 +25,7 @@ import pytest
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
-from demo import workload
+from demo import stage, workload
 from demo.options import parse
 from demo.processes import DemoError, Program, base_url, listen, status_of
 from demo.visitors import journey
@@ -181,6 +181,14 @@ def test_a_second_demo_in_the_same_folder_is_refused(start: Callable[..., Runnin
     assert second.process.wait(TIMEOUT_S) == 1
     second.wait_for("Another demo runs in")
     assert first.process.poll() is None
+
+
+def test_a_run_clears_away_what_the_last_one_left_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "monitoring.db.spool" / "fmd").mkdir(parents=True)
+    for name in ("monitoring.db", "monitoring.db-wal", "shop.db", "shop.log", "notes.txt"):
+        (tmp_path / name).write_text("")
+    with stage.sole_use_of(tmp_path):
+        assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", ".lock"}
 
 
 def test_a_program_that_ends_early_is_quoted(tmp_path: Path) -> None:
