@@ -47,6 +47,7 @@ _INDEX = """<!doctype html>
 {%css%}
 </head>
 <body>
+<noscript><p>This dashboard needs JavaScript.</p></noscript>
 {%app_entry%}
 {%config%}
 {%scripts%}

@@ -31,6 +31,7 @@ ZOOM_OUT = "range-out"
 CALENDAR = "calendar"
 ZONE_NOTE = "zone-note"
 VERSIONS = "versions"
+SERVICES = "services"
 
 
 def body(card_id: str) -> str:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CallbackFunction = Callable[..., Any]
+Failed = Callable[[str, str], Any]
+"""What to show for a message and the id of the request that failed."""
 
 
 class Surroundings(Protocol):
@@ -105,18 +107,22 @@ class Registry:
         return decorate
 
     def callback(
-        self, *dependencies: Output | Input | State, role: Role, prevent_initial_call: bool = True
+        self,
+        *dependencies: Output | Input | State,
+        role: Role,
+        prevent_initial_call: bool = True,
+        failed: Failed | None = None,
     ) -> Callable[[CallbackFunction], CallbackFunction]:
         """Register any other callback: ``fn(view, *values)``.
 
         The view comes from the address as it is now, and does not trigger the callback. A callback that
         changes something needs ``role="admin"``: the server asks, whatever the page shows. When it fails,
-        nothing changes but the notice.
+        nothing changes but the notice, unless ``failed`` has a better idea.
         """
         outputs = [each for each in dependencies if isinstance(each, Output)]
         inputs = [each for each in dependencies if not isinstance(each, Output)]
 
-        def failed(message: str, request_id: str) -> Any:
+        def only_said(message: str, request_id: str) -> Any:
             set_props(ids.NOTICE, {"children": f"{message} (request {request_id})"})
             return no_update if len(outputs) == 1 else [no_update] * len(outputs)
 
@@ -127,7 +133,7 @@ class Registry:
                 [State(ids.VIEW, "data"), *inputs],
                 fn,
                 role=role,
-                failed=failed,
+                failed=failed or only_said,
                 prevent_initial_call=prevent_initial_call,
             )
             return fn
@@ -157,7 +163,7 @@ class Registry:
         fn: CallbackFunction,
         *,
         role: Role,
-        failed: Callable[[str, str], Any],
+        failed: Failed,
         prevent_initial_call: bool | str = False,
     ) -> None:
         name = f"{fn.__module__.rpartition('.')[2]}.{fn.__name__}"

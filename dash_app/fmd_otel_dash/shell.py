@@ -8,7 +8,8 @@ from dash import ALL, Input, Output, State, ctx, html, no_update
 
 from fmd_otel_dash import formatting, ids, urlstate
 from fmd_otel_dash.colors import endpoint_color
-from fmd_otel_dash.components import icon
+from fmd_otel_dash.components import failure, icon
+from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.picker import version_buttons
 from fmd_otel_dash.components.shell import MenuLink, menu
 from fmd_otel_dash.queries.look import look
@@ -40,6 +41,7 @@ def register_shell(registry: Registry, surroundings: FlaskSurroundings, router: 
         Output(ids.TITLE, "data"),
         Input(ids.ROUTE, "data"),
         role=GUEST,
+        failed=lambda message, request_id: (failure("", message, request_id), *[no_update] * 3),
     )
     def show_page(_view: View, route: dict[str, Any]) -> Any:
         view = surroundings.view(route)
@@ -53,6 +55,10 @@ def register_shell(registry: Registry, surroundings: FlaskSurroundings, router: 
         Output(ids.ZONE_NOTE, "children"),
         Output(ids.VERSIONS, "children"),
         Output(ids.VERSION_CHIP, "children"),
+        # Together: a choice is dropped if it is not among what there is to choose from.
+        Output(ids.url_filter("svc"), "data"),
+        Output(ids.url_filter("svc"), "value"),
+        Output(ids.SERVICES, "hidden"),
         Input(ids.VIEW, "data"),
         role=GUEST,
     )
@@ -68,7 +74,17 @@ def register_shell(registry: Registry, surroundings: FlaskSurroundings, router: 
         if window.problem:
             label = [icon("alert", size=15), label]
         chip = _chip(*offered[0]) if offered else ""
-        return label, window.problem, f"Times are in {window.tz}", version_buttons(offered), chip
+        services = view.query(service_names)
+        return (
+            label,
+            window.problem,
+            html.Span(f"Times are in {window.tz}", **attributes(data_tz=window.tz)),
+            version_buttons(offered),
+            chip,
+            list(dict.fromkeys((*services, *view.state.services))),
+            list(view.state.services),
+            len(services) < 2 and not view.state.services,  # noqa: PLR2004 - nothing to choose from
+        )
 
     @registry.callback(
         Output(ids.URL, "search"),
@@ -170,6 +186,12 @@ def _menu(view: View, router: Router, page: Page) -> list[Any]:
 
 def _page_link(view: View, page: Page, params: dict[str, str], *, current: bool) -> MenuLink:
     return MenuLink(page.title, view.href(page.url(params)), page.icon, page.key, current)
+
+
+def service_names(store: Store) -> tuple[str, ...]:
+    """Return the services that have sent something."""
+    with look(store, Scope(0, 0)) as view:
+        return tuple(dict.fromkeys(endpoint.service for endpoint in view.endpoints))
 
 
 def menu_endpoints(store: Store, endpoint_id: int | None) -> tuple[Endpoint, ...]:

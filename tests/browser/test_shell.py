@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import itertools
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
+
+from fmd_otel_dash.auth import sessions
+from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.records import RequestRecord
+from fmd_otel_exporter.writer import Writer
 
 WIDE, NARROW = (1440, 1000), (390, 844)
 
@@ -271,6 +277,60 @@ def test_header_controls_do_not_overlap(running, look):
         for (_, right), (left, _) in itertools.pairwise(boxes):
             assert right <= left + 1, (size, boxes)
         assert boxes[-1][1] <= size[0]
+
+
+def test_while_the_database_is_away_the_page_stays_and_says_so(window, monkeypatch):
+    def away(*_args):
+        raise StorageError("the database at /secret/place is locked")
+
+    page = window.page
+    with monkeypatch.context() as broken:
+        broken.setattr(sessions, "user_of", away)
+        page.click("#refresh")
+        expect(page.locator("#notice")).to_contain_text("may be out of date")
+        expect(page.locator(".fmd-kpi-value").first).to_have_text("625")
+        assert "/secret/place" not in page.content()
+        window.quiet()
+    page.click("#refresh")
+    window.settled()
+    window.quiet()
+    # The browser notes each refusal, and Dash does.
+    expected = ("503", "already read", "Callback error")
+    window.troubles[:] = [each for each in window.troubles if not any(word in each for word in expected)]
+
+
+def test_a_page_that_fails_as_a_whole_can_be_tried_again(window, monkeypatch):
+    def fail(*_args):
+        raise RuntimeError("secret of the inside")
+
+    page = window.page
+    with monkeypatch.context() as broken:
+        broken.setattr("fmd_otel_dash.shell.menu_endpoints", fail)
+        page.get_by_role("link", name="Hourly API Utilization").click()
+        expect(page.get_by_role("alert").filter(has_text="could not be loaded")).to_be_visible()
+        assert "secret" not in page.content()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", name="Hourly API Utilization")).to_be_visible()
+
+
+def test_where_several_services_report_one_can_be_chosen(window, running):
+    page = window.page
+    page.click("#range-button")
+    expect(page.locator("#services")).to_be_hidden()
+    other = RequestRecord(
+        "billing", "invoice.show", time.time_ns() // 1000, b"billing1", bytes(16), 900, 200, "GET", "7"
+    )
+    Writer(running.store).write([other])
+    page = window.open("/overview")
+    expect(page.locator(".ag-center-cols-container .ag-row")).to_have_count(8)
+    expect(page.locator(".fmd-endpoint").filter(has_text="invoice.show")).to_contain_text("billing")
+    page.click("#range-button")
+    page.get_by_role("textbox", name="Services").click()
+    page.get_by_role("option", name="billing").click()
+    expect(page).to_have_url(re.compile(r"\?svc=billing$"))
+    expect(page.locator(".fmd-kpi-value").first).to_have_text("1")
+    page.reload()
+    expect(page.locator(".fmd-kpi-value").first).to_have_text("1")
 
 
 def test_a_page_that_does_not_exist_says_so(window):

@@ -47,9 +47,8 @@
   };
 
   fmd.zone = function () {
-    var note = document.getElementById("zone-note");
-    return new URLSearchParams(window.location.search).get("tz") ||
-      (note ? note.textContent.replace("Times are in ", "") : null);
+    var note = document.querySelector("#zone-note [data-tz]");
+    return new URLSearchParams(window.location.search).get("tz") || (note ? note.dataset.tz : null);
   };
 
   /* Links of the menu keep range, zone and comparison, whatever they have become since they were drawn. */

@@ -136,7 +136,8 @@
     var copy = target.closest("[data-copy]");
     if (copy) { fmd.copy(copy.dataset.copy, "Copied"); }
     var retry = target.closest(".fmd-retry");
-    if (retry) { clientside.set_props(retry.dataset.card + "-retry", { data: Date.now() }); }
+    if (retry && retry.dataset.card) { clientside.set_props(retry.dataset.card + "-retry", { data: Date.now() }); }
+    if (retry && !retry.dataset.card) { window.location.reload(); } // the page itself had failed
     if (target.closest("#help-open")) { clientside.set_props("help", { opened: true }); }
     var send = target.closest("[data-send]"); // to a store, whose callback does the rest
     if (send && (!send.dataset.confirm || window.confirm(send.dataset.confirm))) {
@@ -224,13 +225,22 @@
   var fetchAnything = window.fetch, leaving = false;
   window.fetch = function () {
     return fetchAnything.apply(this, arguments).then(function (answer) {
-      if (answer.status !== 401 || answer.url.indexOf("/_dash-") < 0) { return answer; }
+      if (answer.url.indexOf("/_dash-") < 0) { return answer; }
+      if (answer.status >= 500) { stale("The dashboard has a problem (" + answer.status + ")."); }
+      if (answer.status !== 401) { return answer; }
       if (!leaving) { // once: each card hears the same
         leaving = true;
         var here = window.location.pathname.slice(fmd.prefix().length - 1) + window.location.search;
         window.location.assign(fmd.prefix() + "login?next=" + encodeURIComponent(here));
       }
       return new Promise(function () { /* the page is on its way out: nobody needs an answer */ });
+    }, function (error) {
+      stale("The dashboard cannot be reached.");
+      throw error;
     });
   };
+
+  function stale(why) {
+    clientside.set_props("notice", { children: why + " What you see may be out of date." });
+  }
 })();

@@ -123,6 +123,20 @@ def _panel() -> Any:
                         size="xs",
                         comboboxProps={"withinPortal": False},
                     ),
+                    html.Div(
+                        dmc.MultiSelect(
+                            id=ids.url_filter("svc"),
+                            label="Services",
+                            data=[],
+                            placeholder="All",
+                            clearable=True,
+                            hidePickedOptions=True,
+                            size="xs",
+                            comboboxProps={"withinPortal": False},
+                        ),
+                        id=ids.SERVICES,
+                        hidden=True,
+                    ),
                     dmc.Select(
                         id=ids.url_filter("tz"),
                         label="Time zone",

@@ -28,14 +28,15 @@ LEVELS = {
 }
 
 
-def row(view: View, each: EndpointRow) -> dict[str, Any]:
-    """Return one line."""
+def row(view: View, each: EndpointRow, *, with_service: bool = False) -> dict[str, Any]:
+    """Return one line; the service is named where there are several."""
     endpoint = each.endpoint
     delta = formatting.measured_change(each.change) if each.change else None
     return {
         "id": str(endpoint.id),
         "name": endpoint.name,
         "service": endpoint.service,
+        "tag": endpoint.service if with_service else "",
         "route": endpoint.route or "",
         "href": view.href(f"/endpoint/{endpoint.id}"),
         "color": endpoint_color(endpoint.name, view.settings.colors),

@@ -96,10 +96,11 @@ def register(registry: Registry) -> None:
             notes = [first_request_hint()]
         elif not found.kpis.n:
             notes = [nothing_in_range(view, found.last_recorded_us, compact=True)]
+        several = len({each.endpoint.service for each in found.endpoints}) > 1
         grid = data_grid(
             GRID,
             columns(compare=found.compare is not None, may_set_level=view.user.may(ADMIN)),
-            [endpoint_rows.row(view, each) for each in found.endpoints],
+            [endpoint_rows.row(view, each, with_service=several) for each in found.endpoints],
             filter_input=FILTER,
         )
         return [*notes, grid]
