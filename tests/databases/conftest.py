@@ -11,9 +11,10 @@ from sqlalchemy import delete
 
 from fmd_otel_exporter.store import Store, open_store
 from tests.databases.servers import MARIADB, ODD, POSTGRESQL, OwnServer, Server, find, own
-from tests.exporter.conftest import (  # fixtures
+from tests.exporter.conftest import (
     eventually,
     noon_us,
+    pipeline,
     record,
     rows,
     run,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["eventually", "noon_us", "record", "rows", "run", "see", "start", "sums"]
+__all__ = ["eventually", "noon_us", "pipeline", "record", "rows", "run", "see", "start", "sums"]
 SQLITE = "sqlite"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_DATABASE = {"see", "store", "url", "write", "writer"}
+_DATABASE = {"keep", "see", "store", "url", "write", "writer"}
 """Fixtures that a test asks for when it uses a database."""
 
 

@@ -1,0 +1,33 @@
+"""What the exporter's tests ask of the pipeline on SQLite, asked of the servers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fmd_otel_exporter.store import Store, open_store
+from tests.databases.suites import suite_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.parametrize("kind", ["postgresql", "mariadb"], indirect=True)
+
+globals().update(
+    suite_of(
+        "tests.exporter.test_pipeline",
+        without=[
+            "test_a_database_moved_away_is_replaced_by_a_new_one",  # nobody can move a server's
+            "test_a_locked_database_holds_up_nobody_and_loses_nothing",  # locks a file
+            "test_everybody_who_writes_to_one_database_shares_a_pipeline",  # about paths
+        ],
+    )
+)
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    opened = open_store(url)
+    yield opened
+    opened.dispose()
