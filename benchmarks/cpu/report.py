@@ -12,6 +12,7 @@ LABELS = {
     "otlp": "stock OpenTelemetry, OTLP/HTTP",
     "fmd-otel-0": "fmd-otel, level 0",
     "fmd-otel-1": "fmd-otel, level 1, SQLite",
+    "fmd-otel-memory": "the same without the spool on disk",
     "fmd-bare": "bare Flask (FMD's environment)",
     "fmd": "Flask-MonitoringDashboard 5.1.0, level 1",
 }

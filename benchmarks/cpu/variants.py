@@ -46,8 +46,8 @@ def build(name: str, *, folder: str, otlp_endpoint: str) -> Variant:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
         return Variant(app, _instrument(app, OTLPSpanExporter(otlp_endpoint)).force_flush, lambda: None)
-    if name in {"fmd-otel-0", "fmd-otel-1"}:
-        return _fmd_otel(app, int(name[-1]), f"{folder}/{name}.db")
+    if name.startswith("fmd-otel-"):
+        return _fmd_otel(app, f"{folder}/{name}.db", **_FMD_OTEL[name])
     if name == "fmd":
         return _fmd(app, f"{folder}/fmd.db")
     raise SystemExit(f"unknown variant {name!r}")
@@ -80,13 +80,22 @@ def _instrument(app: Flask, exporter: Any) -> Any:
     return provider
 
 
-def _fmd_otel(app: Flask, level: int, database: str) -> Variant:
+_FMD_OTEL: dict[str, dict[str, Any]] = {
+    "fmd-otel-0": {"monitor_level": 0},
+    "fmd-otel-1": {"monitor_level": 1},
+    "fmd-otel-memory": {"monitor_level": 1, "spool_mb": 0},
+}
+
+
+def _fmd_otel(app: Flask, database: str, **settings: Any) -> Variant:
     import fmd_otel  # noqa: PLC0415
 
-    handle = fmd_otel.instrument(
-        app, database=f"sqlite:///{database}", monitor_level=level, app_version="1.0"
+    handle = fmd_otel.instrument(app, database=f"sqlite:///{database}", app_version="1.0", **settings)
+    sql = (
+        "SELECT sum(level0_n) FROM fmd_endpoint"
+        if settings["monitor_level"] == 0
+        else "SELECT count(*) FROM fmd_request"
     )
-    sql = "SELECT sum(level0_n) FROM fmd_endpoint" if level == 0 else "SELECT count(*) FROM fmd_request"
     return Variant(app, lambda: handle.force_flush(60_000), lambda: _ask(database, sql))
 
 
