@@ -1,22 +1,21 @@
-"""A database full of made-up requests, written as live ones are."""
+"""A database full of made-up requests, as ``fmd-otel generate`` makes them."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from fmd_otel.synthetic import requests, zipf_workload
+from fmd_otel.bulk import Order, write
+from fmd_otel.synthetic import zipf_workload
 from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.store import open_store
-from fmd_otel_exporter.writer import Writer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _DAY_US = 86_400 * 1_000_000
-_BATCH = 5_000
 
 
 def fill(path: Path, rows: int, *, days: int = 30, now_us: int | None = None) -> str:
@@ -24,11 +23,10 @@ def fill(path: Path, rows: int, *, days: int = 30, now_us: int | None = None) ->
     url = f"sqlite:///{path}"
     store = open_store(url)
     now_us = now_us or time.time_ns() // 1000
-    made = requests(zipf_workload(), start_us=now_us - days * _DAY_US, end_us=now_us, count=rows)
-    writer = Writer(store)
+    order = Order(zipf_workload(), now_us - days * _DAY_US, now_us, rows)
     done = 0
-    while batch := list(islice(made, _BATCH)):
-        done += writer.write(batch).written
+    for written in write(store, order, processes=os.cpu_count() or 1):
+        done += written
         say(f"writing {done:,} of {rows:,} requests")
     compact_days(store, now_ts_us=now_us)
     store.dispose()

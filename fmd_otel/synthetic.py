@@ -28,6 +28,10 @@ _HOURS = (9, 6, 4, 3, 3, 5, 12, 28, 52, 70, 78, 82, 88, 80, 76, 78, 80, 86, 92, 
 _WEEKDAYS = (1.0, 1.04, 1.02, 1.0, 0.94, 0.66, 0.72)
 """Monday to Sunday. The epoch began on a Thursday."""
 _EPOCH_WEEKDAY = 3
+_UNMENDED = 0.6
+"""How many of the endpoints that a release changed stay so with the next one."""
+_BROKEN = 0.2
+"""How many releases break an endpoint."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +115,15 @@ def requests(  # noqa: PLR0913 - each keyword answers a question of its own
     Yields:
         The requests, in the order of time (but see ``newest_first``).
     """
-    slots = _slots(start_us, end_us, count, seed)
-    dealer = _Dealer(workload, start_us, end_us, seed)
+    slots = slots_of(start_us, end_us, count, seed)
+    dealer = Dealer(workload, start_us, end_us, seed)
     for slot in reversed(slots) if newest_first else slots:
         yield from dealer.requests_of(slot)
 
 
-class _Slot(NamedTuple):
+class Slot(NamedTuple):
+    """A quarter of an hour, and how many requests fall into it."""
+
     start_us: int
     end_us: int
     requests: int
@@ -127,7 +133,7 @@ def _dice(seed: str) -> random.Random:
     return random.Random(seed)  # noqa: S311 - repeatable is what it has to be, and nothing secret comes of it
 
 
-def _slots(start_us: int, end_us: int, count: int, seed: int) -> list[_Slot]:
+def slots_of(start_us: int, end_us: int, count: int, seed: int) -> list[Slot]:
     """Deal ``count`` requests out to the quarters of an hour, so that their sum is exact."""
     bounds = [start_us]
     width_us = SLOT_S * US_PER_S
@@ -144,7 +150,7 @@ def _slots(start_us: int, end_us: int, count: int, seed: int) -> list[_Slot]:
     # Rounding the running sum instead of each part: no remainder is left to be placed.
     marks = [0, *(round(count * part / total) for part in accumulate(weights))]
     return [
-        _Slot(since, until, after - before)
+        Slot(since, until, after - before)
         for since, until, before, after in zip(bounds, bounds[1:], marks, marks[1:], strict=False)
         if after > before
     ]
@@ -159,10 +165,11 @@ def _rhythm(epoch_s: int) -> float:
     return busy * _WEEKDAYS[(day + _EPOCH_WEEKDAY) % 7]
 
 
-class _Dealer:
+class Dealer:
     """Draws the requests of one slot; built once, so that the tables are too."""
 
     def __init__(self, workload: Workload, start_us: int, end_us: int, seed: int) -> None:
+        """Prepare for the slots of one period, in any order and any process."""
         self._workload = workload
         self._seed = seed
         length_us = end_us - start_us
@@ -175,7 +182,8 @@ class _Dealer:
         self._endpoint_weights = list(accumulate(each.weight for each in workload.endpoints))
         self._client_weights = list(accumulate(each.weight for each in workload.clients))
 
-    def requests_of(self, slot: _Slot) -> Iterator[RequestRecord]:
+    def requests_of(self, slot: Slot) -> Iterator[RequestRecord]:
+        """Yield the requests of a slot, in the order of time."""
         dice = _dice(f"{self._seed} {slot.start_us}")
         chance, gauss = dice.random, dice.gauss
         width_us = slot.end_us - slot.start_us
@@ -186,11 +194,15 @@ class _Dealer:
         )
         clients = dice.choices(self._workload.clients, cum_weights=self._client_weights, k=slot.requests)
         ids = dice.randbytes(24 * slot.requests)
+        incidents = [each for each in self._incidents if each[0] < slot.end_us and each[1] > slot.start_us]
+        release = self._release_at(slot.start_us)
+        changing = release is not self._release_at(slot.end_us)
         for number, (ts_us, endpoint, client) in enumerate(zip(times, endpoints, clients, strict=True)):
-            release = self._release_at(ts_us)
+            if changing:
+                release = self._release_at(ts_us)
             slowdown = release.slowdown.get(endpoint.name, 1.0)
             failures = release.failures.get(endpoint.name, 0.0)
-            for begin, until, incident in self._incidents:
+            for begin, until, incident in incidents:
                 if begin <= ts_us < until:
                     slowdown *= incident.slowdown
                     failures += incident.failures
@@ -241,13 +253,16 @@ def _status(endpoint: Endpoint, failures: float, draw: float) -> int:
 def zipf_workload(
     *, endpoints: int = 40, releases: int = 12, users: int = 5000, ips: int = 20_000, seed: int = 0
 ) -> Workload:
-    """Return an application of this size; its n-th endpoint and user are n times as rare as the first."""
+    """Return an application of this size; its n-th endpoint and user are n times as rare as the first.
+
+    Releases make a few endpoints slower, some of which a later one mends; and there is an incident or two.
+    """
     dice = _dice(f"zipf {seed}")
     return Workload(
         service="synthetic",
         endpoints=[
             Endpoint(
-                f"blueprint{number % 6}.view_{number}",
+                _name(number),
                 weight=1 / number,
                 median_us=int(8_000 * dice.lognormvariate(0, 1)),
                 spread=dice.uniform(0.2, 0.7),
@@ -258,12 +273,34 @@ def zipf_workload(
             )
             for number in range(1, endpoints + 1)
         ],
-        releases=[Release(f"1.{number}.0", since=number / releases) for number in range(releases)],
+        releases=_releases(releases, [_name(number) for number in range(1, endpoints + 1)], seed),
         clients=[
             Client(f"user-{number}", weight=1 / number, ips=_addresses(number, max(ips // users, 1)))
             for number in range(1, users + 1)
         ],
+        incidents=[Incident(since=0.31, length_s=2400), Incident(since=0.82, length_s=900, slowdown=12)],
     )
+
+
+def _name(number: int) -> str:
+    return f"blueprint{number % 6}.view_{number}"
+
+
+def _releases(count: int, endpoints: Sequence[str], seed: int) -> list[Release]:
+    dice = _dice(f"releases {seed}")
+    made: list[Release] = []
+    slowdown: dict[str, float] = {}
+    for number in range(count):
+        failures: dict[str, float] = {}
+        if number:
+            slowdown = {name: factor for name, factor in slowdown.items() if dice.random() < _UNMENDED}
+            slowdown |= {
+                name: dice.uniform(0.5, 2.5) for name in dice.sample(endpoints, min(3, len(endpoints)))
+            }
+            if dice.random() < _BROKEN:
+                failures = {dice.choice(endpoints): 0.04}
+        made.append(Release(f"1.{number}.0", number / count, dict(slowdown), failures))
+    return made
 
 
 def _addresses(user: int, count: int) -> list[str]:

@@ -7,6 +7,7 @@ import click
 from fmd_otel.cli.config import show_config
 from fmd_otel.cli.dashboard import serve_dashboard
 from fmd_otel.cli.database import database
+from fmd_otel.cli.generate import generate
 from fmd_otel.cli.prune import prune_database, vacuum_database
 
 
@@ -24,5 +25,6 @@ def main() -> None:
 main.add_command(show_config)
 main.add_command(serve_dashboard)
 main.add_command(database)
+main.add_command(generate)
 main.add_command(prune_database)
 main.add_command(vacuum_database)

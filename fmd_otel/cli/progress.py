@@ -24,7 +24,7 @@ def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
         yield _Lines(label, total)
         return
     with click.progressbar(
-        length=max(total, 1), label=label, file=sys.stderr, show_pos=True, width=30
+        length=max(total, 1), label=label, file=sys.stderr, show_pos=True, show_percent=True, width=30
     ) as bar:
         yield bar.update
 

@@ -1,0 +1,183 @@
+"""Made-up requests in large numbers: several processes make them, one writes them.
+
+Making a request and working out its rows costs twice what the database takes for it, and needs nothing but
+the numbers that stand for names. So these are settled first, and all the rest is done beside the writing.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING
+
+from fmd_otel.synthetic import Dealer, Slot, Workload, slots_of
+from fmd_otel_exporter.batch import Batch, Ids, prepare
+from fmd_otel_exporter.errors import FmdOtelError
+from fmd_otel_exporter.records import RequestRecord
+from fmd_otel_exporter.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+    from concurrent.futures import Future
+
+    from fmd_otel_exporter.store import Store
+
+BATCH = 16_000
+"""Requests in a transaction, roughly: so many share their rows of sums; more would gain little."""
+FEW = 50_000
+"""Not worth starting processes for."""
+_AHEAD = 2
+"""Batches that wait for being written, for each process."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which requests are wanted."""
+
+    workload: Workload
+    start_us: int
+    end_us: int
+    count: int
+    seed: int = 0
+
+    def parts(self) -> Iterator[list[Slot]]:
+        """Cut the period into parts of about one batch each."""
+        part: list[Slot] = []
+        size = 0
+        for slot in slots_of(self.start_us, self.end_us, self.count, self.seed):
+            if part and size + slot.requests > BATCH:
+                yield part
+                part, size = [], 0
+            part.append(slot)
+            size += slot.requests
+        if part:
+            yield part
+
+    def names(self) -> list[RequestRecord]:
+        """Return as few requests as it takes to see each name there is."""
+        length_us = self.end_us - self.start_us
+        releases = [
+            (release.name, self.start_us + int(release.since * length_us))
+            for release in self.workload.releases
+        ]
+        users = [client.group_by for client in self.workload.clients]
+        ips = list(chain.from_iterable(client.ips for client in self.workload.clients))
+        endpoints = self.workload.endpoints
+        return [
+            RequestRecord(
+                self.workload.service,
+                (endpoint or endpoints[0]).name,
+                (release or releases[-1])[1],
+                bytes(8),
+                bytes(16),
+                1,
+                200,
+                (endpoint or endpoints[0]).method,
+                (release or releases[-1])[0],
+                user,
+                ip,
+                None,
+                1,
+                (endpoint or endpoints[0]).route,
+                (endpoint or endpoints[0]).blueprint,
+            )
+            for endpoint, release, user, ip in zip_longest(endpoints, releases, users, ips)
+        ]
+
+
+def write(store: Store, order: Order, *, processes: int) -> Iterator[int]:
+    """Make the requests and write them, oldest first.
+
+    Args:
+        store: Where.
+        order: Which.
+        processes: How many make them; 1 is this one alone.
+
+    Yields:
+        How many requests each transaction has added. Whoever stops asking stops it.
+
+    Raises:
+        FmdOtelError: The database cannot be used, or a process has died.
+    """
+    writer = Writer(store)
+    ids = writer.learn(order.names())
+    alone = processes == 1 or order.count <= FEW
+    batches = _made_here(order, ids) if alone else _made_beside(order, ids, processes)
+    with closing(batches):
+        for batch in batches:
+            yield writer.write_batch(batch).written
+
+
+def _made_here(order: Order, ids: Ids) -> Generator[Batch]:
+    maker = _Maker(order, ids)
+    yield from map(maker.batch_of, order.parts())
+
+
+def _made_beside(order: Order, ids: Ids, processes: int) -> Generator[Batch]:
+    executor = ProcessPoolExecutor(
+        processes,
+        # A fork would take along the connections to the database.
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(order, ids),
+    )
+    others = set(multiprocessing.active_children())
+    under_way: deque[Future[Batch]] = deque()
+    try:
+        for part in order.parts():
+            under_way.append(executor.submit(_batch_of, part))
+            if len(under_way) > processes * _AHEAD:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    except BrokenProcessPool as exc:
+        raise FmdOtelError(
+            "a process that makes requests has died, perhaps for want of memory; try --processes 1"
+        ) from exc
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+        # What they are in the middle of may take seconds, and nobody wants it any more.
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+
+
+class _Maker:
+    def __init__(self, order: Order, ids: Ids) -> None:
+        self._dealer = Dealer(order.workload, order.start_us, order.end_us, order.seed)
+        self._ids = ids
+
+    def batch_of(self, part: Sequence[Slot]) -> Batch:
+        return prepare(list(chain.from_iterable(map(self._dealer.requests_of, part))), self._ids)
+
+
+# In the processes that make requests
+
+
+_maker: list[_Maker] = []
+
+
+def _begin(order: Order, ids: Ids) -> None:
+    # Ctrl-C is for the process that writes; it ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _maker.append(_Maker(order, ids))
+
+
+def _end_with_parent() -> None:
+    """Leave nobody behind that waits for work for ever, also where the parent was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _batch_of(part: list[Slot]) -> Batch:
+    return _maker[0].batch_of(part)
