@@ -321,6 +321,7 @@ def test_where_several_services_report_one_can_be_chosen(window, running):
         "billing", "invoice.show", time.time_ns() // 1000, b"billing1", bytes(16), 900, 200, "GET", "7"
     )
     Writer(running.store).write([other])
+    running.dashboard.services.cache.clear()
     page = window.open("/overview")
     expect(page.locator(".ag-center-cols-container .ag-row")).to_have_count(8)
     expect(page.locator(".fmd-endpoint").filter(has_text="invoice.show")).to_contain_text("billing")
