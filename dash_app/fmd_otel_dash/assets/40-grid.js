@@ -49,8 +49,8 @@
     var row = props.data;
     return h("span", { className: "fmd-endpoint" },
       h("span", { className: "fmd-dot", style: { background: row.color }, "aria-hidden": true }),
-      row.tag ? h("span", { className: "fmd-faint" }, row.tag) : null,
-      h("a", { href: row.href, className: "fmd-link", title: row.name + (row.route ? "  " + row.route : "") }, row.name));
+      h("a", { href: row.href, className: "fmd-link", title: row.name + (row.route ? "  " + row.route : "") }, row.name),
+      row.tag ? h("span", { className: "fmd-faint", title: "Service " + row.tag }, row.tag) : null);
   };
 
   cells.FmdErrors = function (props) {
