@@ -12,7 +12,9 @@ from sqlalchemy import delete
 from fmd_otel_exporter.store import Store, open_store
 from tests.databases.servers import MARIADB, ODD, POSTGRESQL, OwnServer, Server, find, own
 from tests.exporter.conftest import (
+    at,
     eventually,
+    keep,
     noon_us,
     pipeline,
     record,
@@ -21,13 +23,27 @@ from tests.exporter.conftest import (
     see,
     start,
     sums,
+    today_us,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["eventually", "noon_us", "pipeline", "record", "rows", "run", "see", "start", "sums"]
+__all__ = [
+    "at",
+    "eventually",
+    "keep",
+    "noon_us",
+    "pipeline",
+    "record",
+    "rows",
+    "run",
+    "see",
+    "start",
+    "sums",
+    "today_us",
+]
 SQLITE = "sqlite"
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from itertools import count
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,8 @@ from sqlalchemy import func, select
 
 from fmd_otel_exporter.pipeline import Pipeline
 from fmd_otel_exporter.records import RequestRecord
+from fmd_otel_exporter.retention import Retention, prune
+from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.settings import ExporterSettings
 from fmd_otel_exporter.store import Store, open_store
 
@@ -166,3 +169,41 @@ def run(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., str]:
         return output.strip()
 
     return complete
+
+
+# Retention
+
+WEEK = Retention(raw_days=7, hourly_days=14)
+
+
+@pytest.fixture
+def today_us(noon_us: int) -> int:
+    """A moment on which old things are old: noon, long after the requests that tests write by default."""
+    return noon_us + 100 * _DAY_US
+
+
+@pytest.fixture
+def at(monkeypatch, today_us: int) -> Callable[[int], None]:
+    """Set the writers' clock."""
+
+    def set_clock(now_us: int) -> None:
+        clock = SimpleNamespace(time=lambda: now_us / 1_000_000, time_ns=lambda: now_us * 1000)
+        for module in ("dimensions", "writer"):
+            monkeypatch.setattr(f"fmd_otel_exporter.{module}.time", clock)
+
+    set_clock(today_us)
+    return set_clock
+
+
+@pytest.fixture
+def keep(store: Store, today_us: int) -> Callable[..., dict[str, int]]:
+    """Sum days up, apply a policy at a moment, and return what was deleted."""
+
+    def apply(policy: Retention = WEEK, now_us: int = today_us) -> dict[str, int]:
+        compact_days(store, now_ts_us=now_us)
+        deleted: dict[str, int] = {}
+        for step in prune(store, policy.cutoffs(now_us)):
+            deleted[step.table] = deleted.get(step.table, 0) + step.rows
+        return {table: rows for table, rows in deleted.items() if rows}
+
+    return apply
