@@ -225,3 +225,16 @@ def test_cards_of_a_page_ask_the_database_once(dashboard, guest, find_output, mo
 
 def test_ids_of_cards_are_told_apart():
     assert ids.body("a") != ids.retry("a") != "a"
+
+
+def test_an_action_that_fails_changes_nothing_but_the_notice(dashboard, guest, find_output, monkeypatch):
+    def fail(*_args):
+        raise RuntimeError("secret of the inside")
+
+    monkeypatch.setattr("fmd_otel_dash.urlstate.shifted", fail)
+    values = VIEW | {"range-back.n_clicks": 1}
+    answer = guest.call(find_output(dashboard, "url.search"), values, triggered="range-back.n_clicks")
+    assert answer.status_code == 200
+    assert answer.json["response"] == {}
+    assert "the log of the dashboard has the details" in answer.json["sideUpdate"]["notice"]["children"]
+    assert "secret" not in answer.text
