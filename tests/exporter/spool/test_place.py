@@ -52,8 +52,8 @@ def test_what_changes_without_changing_the_database_keeps_the_spool(one, other) 
         (("postgresql://u@h/d", "fmd"), ("postgresql://u@h2/d", "fmd")),
         (("postgresql://u@h:5432/d", "fmd"), ("postgresql://u@h:5433/d", "fmd")),
         (("postgresql://u@h/d", "fmd"), ("mysql://u@h/d", "fmd")),
-        (("sqlite:////a/b.db", "fmd"), ("sqlite:////a/c.db", "fmd")),
-        (("sqlite:////a/b.db", "fmd"), ("sqlite:////a/b.db", "fmd2")),
+        (("sqlite:////b.db", "fmd"), ("sqlite:////c.db", "fmd")),
+        (("sqlite:////b.db", "fmd"), ("sqlite:////b.db", "fmd2")),
     ],
 )
 @pytest.mark.parametrize("configured", [None, "/var/spool/fmd"])

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.memory_spool import Spool as SpoolProtocol
 
 LIMITS = SpoolLimits(batch_size=10, scan_interval_s=0)
+FOR_EVER: dict[str, int] = {"retention_raw_days": 0, "retention_hourly_days": 0}
+"""The records of these tests are from long ago, and must not be taken for old ones."""
 
 
 @pytest.fixture
@@ -75,7 +77,7 @@ def test_a_worker_writes_what_waits_and_what_was_inherited(tmp_path, make, recor
     die(dead.spool)
     for n in range(100, 125):
         heir.put(record(n))
-    worker = Worker(ExporterSettings(database=url, batch_size=10), heir, {}, {})
+    worker = Worker(ExporterSettings(database=url, batch_size=10, **FOR_EVER), heir, {}, {})
     while worker.tick():
         pass
     worker.tick()
@@ -118,7 +120,7 @@ def test_a_pipeline_whose_database_is_away_keeps_requests_for_the_next(
     (tmp_path / "fmd.db").rmdir()
 
     heir = make()
-    worker = Worker(ExporterSettings(database=f"sqlite:///{tmp_path / 'fmd.db'}"), heir, {}, {})
+    worker = Worker(ExporterSettings(database=f"sqlite:///{tmp_path / 'fmd.db'}", **FOR_EVER), heir, {}, {})
     heir.spool.adopt()
     while worker.tick():
         pass
