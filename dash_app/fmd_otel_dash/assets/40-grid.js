@@ -83,8 +83,8 @@
       h("polyline", { points: line.join(" ") }));
   };
 
-  var LEVELS = ["Last request only", "Duration, time, version, user and IP", "Level 1 and outliers",
-    "Level 2 and profiler"];
+  var LEVELS = ["Last request only", "Duration, time, version, user and IP", "As level 1; outliers are not recorded yet",
+    "As level 1; profiles are not recorded yet"];
 
   cells.FmdLevel = function (props) {
     var row = props.data;
