@@ -1,12 +1,14 @@
 """Deletes many rows a few at a time, along the key by which their table is stored.
 
-Each chunk is a short transaction of its own: whoever wants to write waits for a few milliseconds at most.
+Each chunk is a short transaction of its own: whoever wants to write waits for a few milliseconds at most, on
+a slow machine, too, where chunks become smaller.
 Chunks are found by reading, which holds up nobody, and each begins where the last one ended: PostgreSQL steps
 over the remains of deleted rows, one by one, until it has tidied up.
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, literal, select, tuple_
@@ -20,11 +22,30 @@ if TYPE_CHECKING:
 
 CHUNK = 1000
 """Most rows changed in one transaction."""
+LEAST = 100
+TARGET_S = 0.008
+"""How long a transaction should take; SQLite lets nobody else write meanwhile."""
 _WINDOW = 20_000
 """Rows looked through at a time, where nothing tells beforehand which of them are old."""
 
 Range = tuple[int, int]
 """Of times, in the unit of the table; the second is the first that no longer belongs."""
+
+
+class Pace:
+    """How many rows the next transaction changes, by how long the last ones took."""
+
+    def __init__(self) -> None:
+        """Begin with as many as there may be."""
+        self.rows = CHUNK
+        self._least = min(LEAST, CHUNK)
+
+    def took(self, seconds: float) -> None:
+        """Take fewer next time if this was too long, or more again."""
+        if seconds > 2 * TARGET_S:
+            self.rows = max(self.rows // 2, self._least)
+        elif seconds < TARGET_S:
+            self.rows = min(self.rows * 3 // 2 + 1, CHUNK)
 
 
 def delete_times(store: Store, table: Table, ranges: Sequence[Range]) -> Iterator[int]:
@@ -40,10 +61,11 @@ def delete_times(store: Store, table: Table, ranges: Sequence[Range]) -> Iterato
     """
     if not ranges:
         return
+    pace = Pace()
     for endpoint, first in _endpoints(store, table, ranges[-1][1]):
         for start, end in ranges:
             if first < end:
-                yield from _delete_range(store, table, endpoint, max(start, first), end)
+                yield from _delete_range(store, table, pace, endpoint, (max(start, first), end))
 
 
 def count_times(store: Store, table: Table, end: int) -> int:
@@ -74,6 +96,7 @@ def sweep(
     key = next(iter(table.primary_key))
     change = delete(table) if change is None else change
     window: list[ColumnElement[bool]] = []
+    pace = Pace()
     while True:
         last = select(key).where(*window).order_by(key).limit(1).offset(_WINDOW - 1)
         with store.read() as connection:
@@ -81,9 +104,9 @@ def sweep(
             here = window if bound is None else [*window, key <= bound]
             found = list(connection.scalars(select(key).where(*here, old).order_by(key)))
         yield 0
-        for start in range(0, len(found), CHUNK):
-            some = found[start : start + CHUNK]
-            yield _run(store, change.where(key >= some[0], key <= some[-1], old))
+        while found:
+            some, found = found[: pace.rows], found[pace.rows :]
+            yield _run(store, pace, change.where(key >= some[0], key <= some[-1], old))
         if bound is None:
             return
         window = [key > bound]
@@ -100,28 +123,35 @@ def _endpoints(store: Store, table: Table, end: int) -> list[tuple[int, int]]:
         return [(row[0], row[1]) for row in rows if row[1] is not None and row[1] < end]
 
 
-def _delete_range(store: Store, table: Table, endpoint: int, start: int, end: int) -> Iterator[int]:
+def _delete_range(store: Store, table: Table, pace: Pace, endpoint: int, times: Range) -> Iterator[int]:
     of, *key = list(table.primary_key)
+    start, end = times
     time: Column[Any] = key[0]
     while True:
         here = [of == endpoint, time >= start, time < end]
         ordered = select(*key).where(*here).order_by(*key).limit(1)
         with store.read() as connection:
-            bound = connection.execute(ordered.offset(CHUNK - 1)).first()
+            bound = connection.execute(ordered.offset(pace.rows - 1)).first()
             if bound is None and connection.execute(ordered).first() is None:
                 return
         if bound is not None:
             # The first condition says less than the second, but every database finds its way by it.
             values = [literal(value, column.type) for value, column in zip(bound, key, strict=True)]
             here += [time <= bound[0], tuple_(*key) <= tuple_(*values)]
-        yield _run(store, delete(table).where(*here))
+        yield _run(store, pace, delete(table).where(*here))
         if bound is None:
             return
         start = bound[0]
 
 
-def _run(store: Store, change: Delete | Update) -> int:
+def _run(store: Store, pace: Pace, change: Delete | Update) -> int:
+    began = time.monotonic()
+
     def work(connection: Connection) -> int:
+        nonlocal began
+        began = time.monotonic()  # once it is our turn
         return connection.execute(change).rowcount
 
-    return store.run(work)
+    rows = store.run(work)
+    pace.took(time.monotonic() - began)
+    return rows

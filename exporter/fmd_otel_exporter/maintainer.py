@@ -26,6 +26,9 @@ LOOK_EVERY_S = 30.0
 """How often the others see whether it is time for that."""
 EVERY_S = 3600
 """From the end of one run to the beginning of the next."""
+REST = 2.0
+"""How much longer than each step the rest after it is. SQLite lets those who wait look only now and then
+whether it is their turn, so that an equal share would leave some of them unlucky for long."""
 LONGEST_REST_S = 0.1
 _US = 1_000_000
 
@@ -33,12 +36,12 @@ _US = 1_000_000
 def at_leisure(
     steps: Iterator[Deleted], *, rest: Callable[[float], object] = time.sleep
 ) -> Iterator[Deleted]:
-    """Go through all steps, and rest after each for as long as it took: half of the time is the others'."""
+    """Go through all steps, and rest after each: most of the time is the others'."""
     began = time.monotonic()
     for step in steps:
         took = time.monotonic() - began
         yield step
-        rest(min(took, LONGEST_REST_S))
+        rest(min(REST * took, LONGEST_REST_S))
         began = time.monotonic()
 
 
@@ -121,8 +124,7 @@ class Maintainer:
                 return False
             self.deleted[step.table] += step.rows
             done = self._timer()
-            # Others get at least as much of the database as this does.
-            self._rest(max(min(done - at, until - done), 0.0))
+            self._rest(max(min(REST * (done - at), until - done), 0.0))
             at = self._timer()
             if at >= until:
                 return True

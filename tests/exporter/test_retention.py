@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, update
 
+from fmd_otel_exporter.deleting import TARGET_S, Pace
 from fmd_otel_exporter.retention import Cutoffs, Retention, count_old, prune
 from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.writer import Writer, WriteResult
@@ -91,6 +92,15 @@ def test_each_step_is_small_and_a_transaction_of_its_own(
             left -= step.rows
             assert see.sums()["requests"] == left
     assert [row["ts"] for row in see.rows("request")] == [today_us]
+
+
+def test_where_a_transaction_takes_long_the_next_ones_are_smaller():
+    pace = Pace()
+    sizes = [pace.rows]
+    for seconds in (1, 1, 1, 1, TARGET_S, 0, 0, 0, 0, 0, 0):
+        pace.took(seconds)
+        sizes.append(pace.rows)
+    assert sizes == [1000, 500, 250, 125, 100, 100, 151, 227, 341, 512, 769, 1000]
 
 
 def test_a_request_that_comes_in_during_a_run_is_kept(

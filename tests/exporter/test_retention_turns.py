@@ -86,9 +86,9 @@ def test_a_run_is_done_in_as_many_calls_as_the_time_allows(
     _old(writer, record, today_us)
     one = process("one")
     left = []
-    while one.work(store, 0.05):
+    while one.work(store, 0.1):
         left.append(see.sums()["requests"])
-    # Two chunks a call: between them a rest that is as long, and after them what is left of the time.
+    # Two chunks a call: between them a rest that is twice as long, and after them what is left of the time.
     assert left[:3] == [12, 4, 0]
     assert one.deleted["request"] == 20
 
