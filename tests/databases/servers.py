@@ -16,6 +16,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -67,6 +68,20 @@ ODD = {
     ),
 }  # fmt: skip
 """What an administrator may have set."""
+
+
+_GUARD = """
+import os, pathlib, shutil, signal, sys
+sys.stdin.read()
+folder = pathlib.Path(sys.argv[1])
+for number in (folder / "running").read_text().split() if (folder / "running").exists() else ():
+    try:
+        os.kill(int(number), signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+shutil.rmtree(folder, ignore_errors=True)
+"""
+"""Outlives us: when our end of its pipe is closed, however that comes, it ends the server and clears up."""
 
 
 class Server:
@@ -156,6 +171,7 @@ class OwnServer(Server):
                 env={**os.environ, "TZ": self._zone},
                 cwd=self._folder,
             )
+        (self._folder / "running").write_text(str(self._process.pid))
         deadline = time.monotonic() + _START_S
         while not self.answers():
             if time.monotonic() > deadline or self._process.poll() is not None:
@@ -177,6 +193,7 @@ class OwnServer(Server):
             self._process.kill()
             self._process.wait()
         self._process = None
+        (self._folder / "running").unlink()
 
     def freeze(self) -> None:
         """Make it hang: it keeps its connections and says nothing."""
@@ -215,6 +232,9 @@ def own(kind: str, *, zone: str = "UTC", options: tuple[str, ...] = ()) -> Itera
     """Start a server in a directory of its own, and stop it in the end."""
     first, program = (_program(kind, name) for name in _PROGRAMS[kind])
     folder = Path(tempfile.mkdtemp(prefix="fmd-otel-test-"))
+    guard = subprocess.Popen(
+        [sys.executable, "-c", _GUARD, folder], stdin=subprocess.PIPE, start_new_session=True
+    )
     try:
         if (user := _unprivileged()) is not None:
             shutil.chown(folder, user)
@@ -244,7 +264,7 @@ def own(kind: str, *, zone: str = "UTC", options: tuple[str, ...] = ()) -> Itera
         finally:
             server.stop(at_once=True)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        guard.communicate()
 
 
 def _program(kind: str, name: str) -> str:
