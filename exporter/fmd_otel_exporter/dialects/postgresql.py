@@ -20,27 +20,19 @@ from fmd_otel_exporter.statements import Compiled, update_one_by_one
 
 try:
     import psycopg
-    from psycopg.types.string import StrBinaryDumper, StrDumper
 
-    from fmd_otel_exporter.dialects.postgresql_errors import NoAnswerError, trouble_of
+    from fmd_otel_exporter.dialects.postgresql_connection import connect
+    from fmd_otel_exporter.dialects.postgresql_errors import trouble_of
 except ImportError as exc:
     raise missing_driver("psycopg", "postgresql", exc) from exc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import URL, Connection, Engine, Insert, Table
 
     from fmd_otel_exporter.errors import StorageError
 
-_SESSION = {
-    "statement_timeout": f"{say.STATEMENT_TIMEOUT_S}s",
-    "lock_timeout": f"{say.LOCK_TIMEOUT_S}s",
-    # A process that is stopped in mid-transaction must not hold its locks for ever.
-    "idle_in_transaction_session_timeout": f"{2 * say.STATEMENT_TIMEOUT_S}s",
-    # Our statements take milliseconds; compiling them would take longer.
-    "jit": "off",
-}
 _ADVISORY_LOCK = 0x666D645F6F74656C
 """Which of a database's locks means our tables: "fmd_otel" as a number."""
 _LOCK_POLL_S = 0.05
@@ -99,7 +91,7 @@ class PostgresqlDialect:
             use_native_hstore=False,
             **options,
         )
-        event.listen(engine, "do_connect", _connect)
+        event.listen(engine, "do_connect", connect)
         event.listen(engine, "do_execute", _copy)
         event.listen(engine, "do_executemany", _copy)
         return engine
@@ -256,24 +248,6 @@ def _names(connection: Connection, table: Table) -> tuple[str, list[str], list[s
     return quote.format_table(table), [quote.quote(column.name) for column in table.columns], types
 
 
-# Listeners
-
-
-def _connect(dialect: Any, record: Any, args: Any, options: dict[str, Any]) -> PatientConnection:  # noqa: ARG001 # SQLAlchemy's signature
-    connection = PatientConnection.connect(*args, **{**options, "autocommit": True})
-    try:
-        # Not by the connection option "options": poolers such as PgBouncer refuse that one.
-        settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _SESSION.items())
-        connection.execute(f"SELECT {settings}")
-        connection.autocommit = False
-    except BaseException:
-        connection.close()
-        raise
-    connection.adapters.register_dumper(str, _CleanText)
-    connection.adapters.register_dumper(str, _CleanBinaryText)
-    return connection
-
-
 def _copy(cursor: psycopg.Cursor[Any], statement: str, parameters: Any, context: Any) -> bool | None:
     types = context.execution_options.get(_COPY)
     if types is None:
@@ -283,54 +257,3 @@ def _copy(cursor: psycopg.Cursor[Any], statement: str, parameters: Any, context:
         for row in [parameters] if isinstance(parameters, tuple) else parameters:
             copy.write_row(row)
     return True
-
-
-class PatientConnection(psycopg.Connection[Any]):
-    """A connection that waits for its server, but not for ever."""
-
-    def wait(self, gen: Generator[Any, Any, Any], *args: Any, **kwargs: Any) -> Any:
-        """Wait as psycopg does, until nothing has come for too long."""
-        try:
-            return super().wait(bounded(gen, say.ANSWER_TIMEOUT_S), *args, **kwargs)
-        except NoAnswerError:
-            self.pgconn.finish()  # nobody knows what state it is in
-            raise
-
-
-def bounded(
-    waiting: Generator[Any, Any, Any], limit_s: float, clock: Callable[[], float] = time.monotonic
-) -> Generator[Any, Any, Any]:
-    """Pass on what psycopg waits for; psycopg resumes it without news several times a second.
-
-    Raises:
-        NoAnswerError: There was no news for so long.
-    """
-    try:
-        wanted = next(waiting)
-        since = clock()
-        while True:
-            ready = yield wanted
-            if ready:
-                since = clock()
-            elif clock() - since > limit_s:
-                raise NoAnswerError(f"silent for {limit_s} s")
-            wanted = waiting.send(ready)
-    except StopIteration as end:
-        return end.value
-
-
-# PostgreSQL's text holds no NUL, and whoever fills in a form may well send one.
-
-
-class _CleanText(StrDumper):
-    def dump(self, obj: str) -> Any:
-        return super().dump(_clean(obj))
-
-
-class _CleanBinaryText(StrBinaryDumper):
-    def dump(self, obj: str) -> Any:
-        return super().dump(_clean(obj))
-
-
-def _clean(value: str) -> str:
-    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in value else value

@@ -1,0 +1,65 @@
+"""What is particular to PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fmd_otel_exporter.dialects.postgresql_connection import bounded
+from fmd_otel_exporter.dialects.postgresql_errors import NoAnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+def conversation() -> Generator[str, int, str]:
+    heard = [(yield "first"), (yield "second")]
+    return f"heard {heard}"
+
+
+def test_news_are_passed_on_and_the_result_is_kept():
+    waiting = bounded(conversation(), 5, clock=lambda: 0.0)
+    assert next(waiting) == "first"
+    assert waiting.send(1) == "second"
+    with pytest.raises(StopIteration) as end:
+        waiting.send(2)
+    assert end.value.value == "heard [1, 2]"
+
+
+def test_silence_is_ended_and_news_begin_the_wait_anew():
+    clock = [0.0]
+
+    def endless() -> Generator[str, int, None]:
+        while True:
+            yield "more"
+
+    waiting: Generator[Any, Any, Any] = bounded(endless(), 5, clock=lambda: clock[0])
+    next(waiting)
+    for now, news in ((4.0, 0), (5.0, 1), (9.0, 0), (10.0, 0)):
+        clock[0] = now
+        assert waiting.send(news) == "more"
+    clock[0] = 10.1
+    with pytest.raises(NoAnswerError, match="silent for 5 s"):
+        waiting.send(0)
+
+
+@pytest.fixture
+def kind() -> str:
+    return "postgresql"
+
+
+def test_a_session_is_the_same_on_every_server(store):
+    with store.read() as connection:
+        shown = {
+            name: connection.exec_driver_sql(f"SHOW {name}").scalar()
+            for name in ("transaction_isolation", "transaction_read_only", "jit", "statement_timeout")
+        }
+    assert shown == {
+        "transaction_isolation": "repeatable read",
+        "transaction_read_only": "on",
+        "jit": "off",
+        "statement_timeout": "30s",
+    }
+    with store.write() as connection:
+        assert connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "read committed"
