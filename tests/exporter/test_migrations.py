@@ -86,7 +86,7 @@ def test_a_newer_schema_is_left_alone_and_says_what_to_do(store: Store):
         connection.execute(text("UPDATE fmd_schema_version SET version_num = '9999'"))
     for migrate in (True, False):
         with pytest.raises(
-            StorageError, match=r"'9999', newer than this fmd-otel knows \('0002'\); upgrade fmd"
+            StorageError, match=rf"'9999', newer than this fmd-otel knows \('{HEAD}'\); upgrade fmd"
         ):
             open_store(store.url, migrate=migrate)
 
