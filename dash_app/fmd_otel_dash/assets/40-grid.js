@@ -56,7 +56,9 @@
   cells.FmdErrors = function (props) {
     var row = props.data;
     var title = row.clientErrors ? row.clientErrors.toLocaleString("en-US") + " answers of 400 to 499" : undefined;
-    return h("span", { className: row.errors ? "fmd-bad" : "fmd-faint", title: title }, row.errorsText);
+    /* A rare error is normal; only what a user would notice is coloured. */
+    var tone = !row.errors ? "fmd-faint" : row.errors >= 0.05 ? "fmd-bad" : row.errors >= 0.01 ? "fmd-warn" : "";
+    return h("span", { className: tone, title: title }, row.errorsText);
   };
 
   cells.FmdChange = function (props) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -29,6 +30,8 @@ _CONFIG = {
     "toImageButtonOptions": {"format": "svg", "scale": 1},
 }  # fmt: skip
 _MAX_MARKERS = 12
+_NAME_SHARE = 0.15
+"""Of the width of a figure, what the name of a version may need."""
 
 
 def graph(
@@ -77,6 +80,7 @@ def with_deploys(figure: dict[str, Any], deploys: Iterable[tuple[str, int]], tz:
     """
     zone = ZoneInfo(tz)
     shapes, annotations = [], []
+    late = _near_the_end(figure)
     for version, ts_us in sorted(deploys, key=lambda deploy: deploy[1])[-_MAX_MARKERS:]:
         x = local_time(ts_us, zone).strftime("%Y-%m-%d %H:%M:%S")
         shapes.append(
@@ -99,9 +103,10 @@ def with_deploys(figure: dict[str, Any], deploys: Iterable[tuple[str, int]], tz:
                 "y": 1,
                 "text": version,
                 "showarrow": False,
-                "xanchor": "left",
+                # A name that begins near the right edge would be cut off there.
+                "xanchor": "right" if late and x > late else "left",
                 "yanchor": "top",
-                "xshift": 3,
+                "xshift": -3 if late and x > late else 3,
                 "font": {"size": 11},
                 "captureevents": False,
             }
@@ -115,6 +120,15 @@ def with_deploys(figure: dict[str, Any], deploys: Iterable[tuple[str, int]], tz:
             "annotations": [*layout.get("annotations", []), *annotations],
         },
     }
+
+
+def _near_the_end(figure: dict[str, Any]) -> str | None:
+    """Return the time on the x axis from where on there is no room for a name, if the axis says its range."""
+    ends = figure.get("layout", {}).get("xaxis", {}).get("range")
+    if not ends:
+        return None
+    start, end = (datetime.fromisoformat(each) for each in ends)
+    return str(end - (end - start) * _NAME_SHARE)
 
 
 def _labelled(element: Any, label: str) -> Any:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from fmd_otel_dash import formatting
 from fmd_otel_dash.cache import TtlCache
 from fmd_otel_dash.colors import PALETTE, endpoint_color
+from fmd_otel_dash.components.graph import with_deploys
 from fmd_otel_dash.formatting import Delta
 from fmd_otel_dash.stats.percentiles import Change
 
@@ -178,3 +179,10 @@ def test_what_is_no_colour_counts_as_none(setting):
 def test_an_endpoint_keeps_its_colour(name):
     assert endpoint_color(name, {}) == endpoint_color(name, {})
     assert endpoint_color(name, {}) in PALETTE
+
+
+def test_the_name_of_a_late_version_is_written_to_the_left_of_its_line():
+    early_us, late_us = 1_767_355_200_000_000, 1_768_046_400_000_000  # 2 and 10 January 2026, 12:00 UTC
+    figure = {"layout": {"xaxis": {"range": ["2026-01-01 00:00:00", "2026-01-11 00:00:00"]}}}
+    marked = with_deploys(figure, [("1.0", early_us), ("1.1", late_us)], "UTC")
+    assert [each["xanchor"] for each in marked["layout"]["annotations"]] == ["left", "right"]
