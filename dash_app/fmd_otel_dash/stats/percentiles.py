@@ -113,7 +113,7 @@ def change(before: Buckets, after: Buckets, q: float) -> Change | None:
     old, new = interpolated(before, q), interpolated(after, q)
     if old is None or new is None:
         return None
-    before_interval, after_interval = _interval(before, q), _interval(after, q)
+    before_interval, after_interval = percentile_interval(before, q), percentile_interval(after, q)
     significant = (
         before_interval is not None
         and after_interval is not None
@@ -166,7 +166,7 @@ def _bucket_at(ordered: Sequence[tuple[int, int]], rank: int) -> tuple[int, int,
     raise ValueError(f"rank {rank} lies beyond the {before} requests of the sample")
 
 
-def _interval(buckets: Buckets, q: float) -> tuple[float, float] | None:
+def percentile_interval(buckets: Buckets, q: float) -> tuple[float, float] | None:
     """Return the 95 % interval of a percentile, None where the sample is too small to have one."""
     total = count(buckets)
     half = _Z_95 * sqrt(total * q * (1 - q))

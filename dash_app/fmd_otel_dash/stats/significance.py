@@ -1,0 +1,223 @@
+"""Has it changed? Tests on what the rollups hold: latency buckets and counts, never single requests.
+
+Each test returns the size of the effect with its 95 % interval beside the p-value: with many requests
+anything is significant, so only the size says whether it matters. All tests are two-sided.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, inf, lgamma, log, sqrt
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+from fmd_otel_dash.stats.percentiles import count, interpolated, percentile_interval, share_below
+from fmd_otel_exporter.buckets import PER_OCTAVE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fmd_otel_dash.stats.percentiles import Buckets
+
+_NORMAL = NormalDist()
+_Z_95 = _NORMAL.inv_cdf(0.975)
+LEAST_N = 8
+"""Requests on either side below which ranks say nothing: the normal approximation needs about so many."""
+_EXACT_UP_TO = 2_000
+"""Events in both samples together up to which Fisher's exact test is summed up term by term."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a test found."""
+
+    value: float
+    """Relative change (0.18 is 18 % more) or, for rates of errors, a difference of two shares."""
+    low: float
+    """Lower end of its 95 % interval."""
+    high: float
+    """Upper end; may be infinite."""
+    p: float
+    """How often chance alone gives a difference as large as this or larger."""
+    n_before: int
+    n_after: int
+
+
+def latency_shift(before: Buckets, after: Buckets) -> Effect | None:
+    """Compare two whole distributions of durations; None where either has fewer than eight requests.
+
+    The p-value is that of the Mann-Whitney U test with the correction for ties (Mann and Whitney 1947;
+    Lehmann, Nonparametrics, 1975, section 1.2), the effect Hodges and Lehmann's estimate of the shift with
+    the interval of Moses. Buckets are logarithmic, so a shift of buckets is a factor of durations: "a typical
+    request takes 18 % longer".
+    """
+    n, m = count(before), count(after)
+    if n < LEAST_N or m < LEAST_N:
+        return None
+    differences = _differences(before, after)
+    pairs = n * m
+    greater = sum(weight for step, weight in differences if step > 0)
+    ties = sum(weight for step, weight in differences if step == 0)
+    u = greater + ties / 2
+    both = n + m
+    tied = sum(t**3 - t for t in (before.get(b, 0) + after.get(b, 0) for b in before.keys() | after.keys()))
+    variance = pairs / 12 * (both + 1 - tied / (both * (both - 1)))
+    if variance <= 0:  # all in one bucket
+        return Effect(0.0, 0.0, 0.0, 1.0, n, m)
+    # Half a pair towards the middle: the sum of ranks moves in steps.
+    z = max(0.0, abs(u - pairs / 2) - 0.5) / sqrt(variance)
+    half = _Z_95 * sqrt(pairs * (both + 1) / 12)
+    middle, low, high = (_at(differences, rank) for rank in (pairs / 2, pairs / 2 - half, pairs / 2 + half))
+    return Effect(_factor(middle), _factor(low), _factor(high), two_sided(z), n, m)
+
+
+def percentile_shift(before: Buckets, after: Buckets, q: float) -> Effect | None:
+    """Compare one percentile of two samples; None where a sample is too small to have an interval for it.
+
+    Tested by the shares of either sample above the percentile of both together (Mood's test, for any
+    percentile); the interval combines those of the two percentiles, which are binomial, on a logarithmic
+    scale (MOVER: Donner and Zou 2012).
+    """
+    spans = percentile_interval(before, q), percentile_interval(after, q)
+    old, new = interpolated(before, q), interpolated(after, q)
+    if spans[0] is None or spans[1] is None or old is None or new is None:
+        return None
+    n, m = count(before), count(after)
+    (old_low, old_high), (new_low, new_high) = spans
+    moved = log(new / old)
+    low = moved - sqrt(log(new / new_low) ** 2 + log(old_high / old) ** 2)
+    high = moved + sqrt(log(new_high / new) ** 2 + log(old / old_low) ** 2)
+    pooled = interpolated({b: before.get(b, 0) + after.get(b, 0) for b in before.keys() | after.keys()}, q)
+    above = [_above(sample, pooled or 0.0) for sample in (before, after)]
+    p = _pooled_z(above[0], n, above[1], m)
+    return Effect(exp(moved) - 1, exp(low) - 1, exp(high) - 1, p, n, m)
+
+
+def share_change(k_before: int, n_before: int, k_after: int, n_after: int) -> Effect | None:
+    """Compare two shares, such as those of errors; None of an empty sample.
+
+    Fisher's exact test while events are few, the pooled z test above; the interval of the difference is
+    Newcombe's (1998, method 10), out of Wilson's.
+    """
+    if n_before <= 0 or n_after <= 0:
+        return None
+    old, new = k_before / n_before, k_after / n_after
+    few = k_before + k_after <= _EXACT_UP_TO
+    p = (
+        _fisher(k_before, n_before, k_after, n_after)
+        if few
+        else _pooled_z(k_before, n_before, k_after, n_after)
+    )
+    old_low, old_high = wilson(k_before, n_before)
+    new_low, new_high = wilson(k_after, n_after)
+    low = new - old - sqrt((new - new_low) ** 2 + (old_high - old) ** 2)
+    high = new - old + sqrt((new_high - new) ** 2 + (old - old_low) ** 2)
+    return Effect(new - old, low, high, p, n_before, n_after)
+
+
+def rate_change(before: Sequence[int], after: Sequence[int], *, exposure: float = 1.0) -> Effect | None:
+    """Compare traffic, slot by slot; None where a period has no request, or there are fewer than two slots.
+
+    Given the requests of both periods in a slot (the same hour of two days, say), how many of them came in
+    the later one is binomial. Traffic comes in bursts, so the variance is what the slots show, if that is
+    more than the binomial's (quasi-likelihood: McCullagh and Nelder 1989, section 4.5).
+
+    Args:
+        before: requests of each slot of the earlier period.
+        after: those of the same slots of the later one.
+        exposure: how many times as long as the earlier one the later period was.
+    """
+    n, m = sum(before), sum(after)
+    slots = [(a, b) for a, b in zip(before, after, strict=True) if a + b]
+    if not n or not m or len(slots) < 2:  # noqa: PLR2004 - one slot shows no variance
+        return None
+    share = m / (n + m)
+    chi2 = sum((b - (a + b) * share) ** 2 / ((a + b) * share * (1 - share)) for a, b in slots)
+    dispersion = max(1.0, chi2 / (len(slots) - 1))
+    ratio = m / n / exposure
+    error = sqrt(dispersion * (1 / n + 1 / m))
+    z = abs(log(ratio)) / error
+    return Effect(
+        ratio - 1, ratio * exp(-_Z_95 * error) - 1, ratio * exp(_Z_95 * error) - 1, two_sided(z), n, m
+    )
+
+
+def adjusted(ps: Sequence[float]) -> list[float]:
+    """Return the p-values, corrected for how many there are, in their order.
+
+    Of all findings at or below ``q``, no more than the share ``q`` are false on average (Benjamini and
+    Hochberg 1995).
+    """
+    total = len(ps)
+    smallest, corrected = 1.0, [1.0] * total
+    for rank, index in sorted(enumerate(sorted(range(total), key=lambda i: ps[i]), 1), reverse=True):
+        smallest = min(smallest, ps[index] * total / rank)
+        corrected[index] = smallest
+    return corrected
+
+
+def two_sided(z: float) -> float:
+    """Return how often a standard normal is as far from 0 as ``z``; does not round to 0 before 1e-300."""
+    if z < 37:  # noqa: PLR2004 - beyond, the distribution function is exactly 0
+        return min(1.0, 2 * _NORMAL.cdf(-z))
+    return 0.0
+
+
+def wilson(k: int, n: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share (1927)."""
+    z2 = _Z_95**2
+    middle = (k + z2 / 2) / (n + z2)
+    half = _Z_95 / (n + z2) * sqrt(k * (n - k) / n + z2 / 4)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _differences(before: Buckets, after: Buckets) -> list[tuple[int, int]]:
+    """Return how often a request of the later sample is how many buckets above one of the earlier."""
+    found: dict[int, int] = {}
+    for old, n in before.items():
+        for new, m in after.items():
+            found[new - old] = found.get(new - old, 0) + n * m
+    return sorted(found.items())
+
+
+def _at(differences: Sequence[tuple[int, int]], rank: float) -> float:
+    """Return the difference of a rank, spread evenly over its bucket."""
+    if rank <= 0:
+        return -inf
+    passed = 0.0
+    for step, weight in differences:
+        if passed + weight >= rank:
+            return step - 0.5 + (rank - passed) / weight
+        passed += weight
+    return inf
+
+
+def _factor(buckets: float) -> float:
+    return float(2 ** (buckets / PER_OCTAVE)) - 1 if buckets != inf else inf
+
+
+def _above(sample: Buckets, threshold_us: float) -> float:
+    return count(sample) * (1 - (share_below(sample, threshold_us) or 0.0)) if threshold_us else 0.0
+
+
+def _pooled_z(k: float, n: int, j: float, m: int) -> float:
+    share = (k + j) / (n + m)
+    variance = share * (1 - share) * (1 / n + 1 / m)
+    return two_sided(abs(k / n - j / m) / sqrt(variance)) if variance > 0 else 1.0
+
+
+def _fisher(k: int, n: int, j: int, m: int) -> float:
+    """Return the two-sided p-value of Fisher's exact test: all tables no likelier than the one seen."""
+    total, events = n + m, k + j
+
+    def log_choose(a: int, b: int) -> float:
+        return lgamma(a + 1) - lgamma(b + 1) - lgamma(a - b + 1)
+
+    whole = log_choose(total, events)
+
+    def likelihood(x: int) -> float:
+        return exp(log_choose(n, x) + log_choose(m, events - x) - whole)
+
+    seen = likelihood(k) * (1 + 1e-7)
+    tables = (likelihood(x) for x in range(max(0, events - m), min(n, events) + 1))
+    return min(1.0, sum(each for each in tables if each <= seen))
