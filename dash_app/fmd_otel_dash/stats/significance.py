@@ -78,12 +78,12 @@ def percentile_shift(before: Buckets, after: Buckets, q: float) -> Effect | None
     percentile); the interval combines those of the two percentiles, which are binomial, on a logarithmic
     scale (MOVER: Donner and Zou 2012).
     """
-    spans = percentile_interval(before, q), percentile_interval(after, q)
+    old_span, new_span = percentile_interval(before, q), percentile_interval(after, q)
     old, new = interpolated(before, q), interpolated(after, q)
-    if spans[0] is None or spans[1] is None or old is None or new is None:
+    if old_span is None or new_span is None or old is None or new is None:
         return None
     n, m = count(before), count(after)
-    (old_low, old_high), (new_low, new_high) = spans
+    (old_low, old_high), (new_low, new_high) = old_span, new_span
     moved = log(new / old)
     low = moved - sqrt(log(new / new_low) ** 2 + log(old_high / old) ** 2)
     high = moved + sqrt(log(new_high / new) ** 2 + log(old / old_low) ** 2)
