@@ -9,7 +9,7 @@ microseconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
@@ -24,6 +24,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.dialects.mysql import BINARY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DEFAULT_PREFIX = "fmd"
 NAME_LENGTH = 255
@@ -56,6 +59,9 @@ class Tables:
     rollup_day: Table
     batch: Table
     lease: Table
+    process: Table
+    storage_day: Table
+    job: Table
     user: Table
     session: Table
     setup_token: Table
@@ -79,6 +85,36 @@ def _count(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False)
 
 
+def _process(table: Callable[..., Table]) -> Table:
+    """Return the table in which every process that writes says now and then how it is."""
+    counts = (
+        "accepted", "written", "replayed", "duplicate", "dropped", "dropped_hour", "details_dropped",
+        "waiting", "waiting_before", "waiting_bytes", "retries", "batches", "batch_us", "batch_max_us",
+    )  # fmt: skip
+    return table(
+        "process",
+        _key("id", _bytes(16)),
+        Column("role", String(16), nullable=False),
+        Column("state", SmallInteger, nullable=False),  # 0 at work, 1 said goodbye, 2 found dead
+        Column("host", String(NAME_LENGTH), nullable=False),
+        Column("pid", Integer, nullable=False),
+        Column("service", String(NAME_LENGTH), nullable=False),
+        Column("version", String(NAME_LENGTH), nullable=False),  # of the application
+        Column("fmd_otel", String(64), nullable=False),  # its release
+        Column("python", String(64), nullable=False),
+        Column("retention", String(64), nullable=False),  # days, as "30,90,0"
+        _count("started_ts"),
+        _count("heartbeat_ts"),
+        _count("clock_us"),  # how far its clock is ahead of the database's
+        *map(_count, counts),
+        Column("dropped_by", Text, nullable=False),  # JSON: reason to number
+        Column("failures", Text, nullable=False),  # JSON: place to number
+        Column("last_error", Text),
+        Column("last_error_ts", BigInteger),
+        info={"kind": "meta"},
+    )
+
+
 def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
     """Return the tables named ``<prefix>_request``, ``<prefix>_hits`` and so on.
 
@@ -87,8 +123,8 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
     """
     metadata = MetaData()
 
-    def table(name: str, *columns: Any, clustered: bool = False) -> Table:
-        options: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+    def table(name: str, *columns: Any, clustered: bool = False, **options: Any) -> Table:
+        options |= {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
         if clustered:
             options["sqlite_with_rowid"] = False
         return Table(f"{prefix}_{name}", metadata, *columns, **options)
@@ -188,6 +224,25 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
             _key("name", String(64)),
             Column("owner", String(128), nullable=False),
             _count("expires"),
+        ),
+        process=_process(table),
+        # What the database weighed at the end of a day (start, epoch seconds), as last measured.
+        storage_day=table(
+            "storage_day", _key("day", BigInteger), _count("ts"), _count("size_bytes"), info={"kind": "meta"}
+        ),
+        # Work that somebody has asked for in the dashboard: of each name, the latest.
+        job=table(
+            "job",
+            _key("name", String(64)),
+            Column("state", String(16), nullable=False),
+            Column("owner", String(255), nullable=False),
+            _count("started_ts"),
+            _count("updated_ts"),
+            _count("done"),
+            _count("total"),
+            Column("asked", Text, nullable=False),  # JSON
+            Column("said", Text, nullable=False),
+            info={"kind": "meta"},
         ),
         user=table(
             "user",
