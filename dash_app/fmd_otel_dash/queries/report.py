@@ -1,0 +1,190 @@
+"""Reporting: two periods, or two versions, endpoint by endpoint, and what differs beyond chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from fmd_otel_dash.queries.counts import NOTHING, Counts, summed
+from fmd_otel_dash.queries.latency import grouped
+from fmd_otel_dash.queries.look import Endpoint, Look, look, total
+from fmd_otel_dash.queries.scope import US_PER_S
+from fmd_otel_dash.stats.findings import Finding, Measure, Threshold, judged
+from fmd_otel_dash.stats.percentiles import percentiles
+from fmd_otel_dash.stats.significance import latency_shift, percentile_shift, rate_change, share_change
+from fmd_otel_exporter.schema import DAY_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fmd_otel_dash.queries.scope import Scope
+    from fmd_otel_dash.stats.significance import Effect
+    from fmd_otel_exporter.store import Store
+
+_HOUR_S = 3600
+_HOURS_UP_TO_S = 8 * DAY_S
+"""Traffic is compared hour by hour in periods up to this long, day by day in longer ones."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One endpoint in one of the two periods."""
+
+    counts: Counts
+    latency: dict[int, int] = field(hash=False)
+    """Bucket and requests."""
+    p50_us: float | None
+    p95_us: float | None
+
+
+@dataclass(frozen=True)
+class EndpointReport:
+    """What became of one endpoint."""
+
+    endpoint: Endpoint
+    before: Side
+    after: Side
+    findings: dict[Measure, Finding] = field(hash=False)
+    """By measure; what could not be tested, for want of requests, is not there."""
+
+    @property
+    def lost_us(self) -> float:
+        """Time that people spent waiting which they would not have spent before; negative: time won.
+
+        Requests of the later period times the change of their mean. 0 where there is nothing to compare.
+        """
+        old, new = self.before.counts.mean_us, self.after.counts.mean_us
+        return 0.0 if old is None or new is None else self.after.counts.n * (new - old)
+
+    @property
+    def matters(self) -> bool:
+        """Whether anything about it is worth reporting; an endpoint that came or went is."""
+        return self.came or self.went or any(each.matters for each in self.findings.values())
+
+    @property
+    def worse(self) -> bool:
+        """Whether it got slower or fails more often."""
+        return any(each.worse for each in self.findings.values())
+
+    @property
+    def came(self) -> bool:
+        """Whether it was requested in the later period only."""
+        return not self.before.counts.n
+
+    @property
+    def went(self) -> bool:
+        """Whether it was requested in the earlier period only."""
+        return not self.after.counts.n
+
+
+@dataclass(frozen=True)
+class Report:
+    """All endpoints that were requested in either period."""
+
+    before: Scope
+    after: Scope
+    threshold: Threshold
+    endpoints: tuple[EndpointReport, ...]
+    """Most time lost first."""
+
+    @property
+    def regressions(self) -> tuple[EndpointReport, ...]:
+        """Those that got slower or fail more often."""
+        return tuple(each for each in self.endpoints if each.worse)
+
+
+def report(
+    store: Store, before: Scope, after: Scope, threshold: Threshold | None = None, *, traffic: bool = True
+) -> Report:
+    """Compare two scopes.
+
+    Args:
+        store: where the requests are.
+        before: the earlier period, or the version to compare with.
+        after: the later period, or the version in question.
+        threshold: when a difference is a finding.
+        traffic: whether the numbers of requests are comparable; those of two versions are not.
+    """
+    threshold = threshold or Threshold()
+    with look(store, after) as view:
+        old, new = _sides(view, before), _sides(view, after)
+        rates = _traffic(view, before, after) if traffic else {}
+        endpoints = [each for each in view.endpoints if each.id in old or each.id in new]
+    pairs = [(old.get(each.id, _NOBODY), new.get(each.id, _NOBODY)) for each in endpoints]
+    tests = [_tests(a, b, rates.get(each.id)) for each, (a, b) in zip(endpoints, pairs, strict=True)]
+    found = [
+        EndpointReport(each, a, b, findings)
+        for each, (a, b), findings in zip(endpoints, pairs, judged(tests, threshold), strict=True)
+    ]
+    return Report(before, after, threshold, ordered(found))
+
+
+def ordered(endpoints: Iterable[EndpointReport]) -> tuple[EndpointReport, ...]:
+    """Return what to look at first on top: what got worse, then what matters; in each, most time lost."""
+    return tuple(
+        sorted(endpoints, key=lambda one: (-one.worse, -one.matters, -one.lost_us, one.endpoint.name))
+    )
+
+
+_NOBODY = Side(NOTHING, {}, None, None)
+
+
+def _tests(
+    before: Side, after: Side, slots: tuple[list[int], list[int]] | None
+) -> dict[Measure, Effect | None]:
+    a, b = before.counts, after.counts
+    return {
+        "latency": latency_shift(before.latency, after.latency),
+        "p95": percentile_shift(before.latency, after.latency, 0.95),
+        "errors": share_change(a.errors, a.n, b.errors, b.n),
+        "traffic": rate_change(*slots) if slots else None,
+    }
+
+
+def _sides(view: Look, scope: Scope) -> dict[int, Side]:
+    c = view.hits(scope).c
+    counted = {
+        endpoint_id: Counts(*counts)
+        for endpoint_id, *counts in view.conn.execute(
+            select(c.endpoint_id, *summed(c)).group_by(c.endpoint_id)
+        ).all()
+    }
+    source = view.latency(scope)
+    samples = grouped(view, source, source.c.endpoint_id)
+    found = {}
+    for endpoint_id, counts in counted.items():
+        sample = samples.get(endpoint_id, {})
+        found[endpoint_id] = Side(counts, sample, *percentiles(sample, (0.5, 0.95)))
+    return found
+
+
+def _traffic(view: Look, before: Scope, after: Scope) -> dict[int, tuple[list[int], list[int]]]:
+    """Return the requests of each endpoint in slots that stand for one another: the same hours, say.
+
+    Of periods that are not equally long, the end of the longer one has no counterpart and is left out; and so
+    is a slot that either period has only a part of.
+    """
+    shorter_s = min(before.length_us, after.length_us) // US_PER_S
+    width_s = _HOUR_S if shorter_s <= _HOURS_UP_TO_S else DAY_S
+    n = shorter_s // width_s
+    if n < 2:  # noqa: PLR2004 - one slot shows no variance
+        return {}
+    old, new = (_slots(view, scope, width_s, n) for scope in (before, after))
+    nothing = [0] * n
+    return {each: (old.get(each, nothing), new.get(each, nothing)) for each in old.keys() | new.keys()}
+
+
+def _slots(view: Look, scope: Scope, width_s: int, n: int) -> dict[int, list[int]]:
+    c = view.hits(scope, days=width_s == DAY_S).c
+    start_s = scope.start_us // US_PER_S
+    since = c.bucket - start_s
+    slot = since - since % width_s
+    found: dict[int, list[int]] = {}
+    by_slot = select(c.endpoint_id, slot, total(c.n)).group_by(c.endpoint_id, slot)
+    for endpoint_id, offset_s, count in view.conn.execute(by_slot).all():
+        number = max(0, int(offset_s) // width_s)
+        if number < n:
+            found.setdefault(endpoint_id, [0] * n)[number] += count
+    return found
