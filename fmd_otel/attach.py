@@ -63,6 +63,7 @@ class Attachment:
         self._linked = linked
         self._original: WSGIApplication = app.wsgi_app
         self._instrumented_by_us = not otel_internals.is_instrumented(app)
+        self._begin = _begin_function(monitor)
         self._tear_down = _teardown_function(monitor)
 
     def put(self, settings: Settings, **otel_options: Any) -> None:
@@ -71,6 +72,7 @@ class Attachment:
         if self._instrumented_by_us:
             otel_internals.instrument_app(app, enable_commenter=False, **otel_options)
         otel_internals.move_before_request_first(app)
+        otel_internals.insert_before_request(app, self._begin)
         monitor.excluded = otel_internals.excluded_urls(app)
         app.teardown_request_funcs.setdefault(None, []).append(self._tear_down)
         self._recorder = Recorder(app.wsgi_app, monitor)
@@ -97,6 +99,9 @@ class Attachment:
             app.extensions.pop(EXTENSION, None)
 
     def _remove_functions(self) -> None:
+        beginnings = self._app.before_request_funcs.get(None, [])
+        if self._begin in beginnings:
+            beginnings.remove(self._begin)
         functions = self._app.teardown_request_funcs.get(None, [])
         if self._tear_down in functions:
             functions.remove(self._tear_down)
@@ -134,6 +139,23 @@ def attach(
     config.follow(monitor)
     monitor.announce()
     return handle
+
+
+def _begin_function(monitor: Monitor) -> Callable[[], None]:
+    """Make the function that runs at the beginning of each request, right after its span was started."""
+    current = otel_internals.current_request_context
+
+    def fmd_otel_begin() -> None:
+        try:
+            request = current().request
+            environ = request.environ
+            state = environ.get(STATE_KEY)
+            if state is not None and state.monitor is monitor:
+                monitor.begin(state, request, environ)
+        except Exception as error:  # noqa: BLE001 # nothing of ours may reach the request
+            monitor.guard.failed("beginning", error)
+
+    return fmd_otel_begin
 
 
 def _teardown_function(monitor: Monitor) -> Callable[[BaseException | None], None]:

@@ -8,6 +8,7 @@ from fmd_otel.client_ip import custom_address, remote_address
 from fmd_otel.group_by import group_text
 from fmd_otel.guard import Guard
 from fmd_otel.otel_internals import SPAN_KEY
+from fmd_otel.watch import WATCH_LEVEL, Watch
 from fmd_otel_exporter import attributes
 from fmd_otel_exporter.records import EndpointInfo
 
@@ -67,6 +68,7 @@ class Monitor:
         self.get_ip = get_ip
         self.excluded = excluded
         self.guard = Guard()
+        self.watch = Watch(self.guard)
         # As many as the application has endpoints; made-up URLs match none.
         self._known: dict[str, KnownEndpoint] = {}
         self._announced: set[str] = set()
@@ -75,6 +77,22 @@ class Monitor:
     def setting_changed(self, name: str, value: Any) -> None:
         """Obey an assignment to ``fmd_otel.config``."""
         setattr(self, name, value)
+
+    def begin(self, state: RequestState, request: Any, environ: WSGIEnvironment) -> None:
+        """Learn how closely to look at a request, as soon as its route is known."""
+        rule = request.url_rule
+        if rule is None or state.described or state.level >= 0:
+            return
+        state.level = self.pipeline.level_of(self.service, rule.endpoint)
+        if state.level >= WATCH_LEVEL and not self._is_left_out(request, environ):
+            state.endpoint = rule.endpoint
+            self.watch.begin(state, request)
+
+    def _is_left_out(self, request: Any, environ: WSGIEnvironment) -> bool:
+        """Tell whether nobody wants to see a request: a URL not to be recorded, or a connection kept open."""
+        if environ.get("HTTP_UPGRADE", "").lower() == "websocket":
+            return True
+        return self.excluded is not None and self.excluded.url_disabled(request.url)
 
     def describe(self, state: RequestState, request: Any, environ: WSGIEnvironment) -> None:
         """Fill in the state of a request, and its span; the request context is the current one."""
@@ -93,7 +111,8 @@ class Monitor:
             state.endpoint = endpoint
             state.route = rule.rule
             state.blueprint = known.blueprint
-            state.level = self.pipeline.level_of(self.service, endpoint)
+            if state.level < 0:
+                state.level = self.pipeline.level_of(self.service, endpoint)
             span_attributes = known.span_attributes
         state.method = environ.get("REQUEST_METHOD", state.method)
         if environ.get("HTTP_UPGRADE", "").lower() == "websocket":
@@ -116,6 +135,8 @@ class Monitor:
             state.span_id = context.span_id
             state.trace_id = context.trace_id
             span.set_attributes(span_attributes)
+        if state.watchers:
+            self.watch.describe(state, request, span)
 
     def announce(self) -> None:
         """Tell the pipeline every endpoint of the application that it does not know yet."""

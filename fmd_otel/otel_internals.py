@@ -126,6 +126,13 @@ def move_before_request_first(app: flask.Flask) -> None:
         functions.insert(0, functions.pop(functions.index(function)))
 
 
+def insert_before_request(app: flask.Flask, function: Callable[[], None]) -> None:
+    """Let a function run right after the span has been started, before anything of the application's own."""
+    functions = app.before_request_funcs.setdefault(None, [])
+    first = getattr(app, _BEFORE, None)
+    functions.insert(1 if functions and functions[0] is first else 0, function)
+
+
 def remove_instrumentation(app: flask.Flask) -> Callable[..., Any] | None:
     """Take OpenTelemetry's Flask instrumentation off again, without its own way of doing so.
 

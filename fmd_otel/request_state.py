@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from fmd_otel.monitor import Monitor
+    from fmd_otel.watch import Watcher
 
 STATE_KEY = "fmd_otel.request"
 """Where the state of a request lives in its WSGI environment; it goes along when middlewares copy that."""
@@ -54,6 +55,8 @@ class RequestState:
         "level",
         "method",
         "monitor",
+        "outlier",
+        "profile",
         "route",
         "span_id",
         "start_ns",
@@ -62,6 +65,7 @@ class RequestState:
         "thread_id",
         "trace_id",
         "ts_ns",
+        "watchers",
     )
 
     def __init__(self, monitor: Monitor, environ: WSGIEnvironment, start_response: StartResponse) -> None:
@@ -88,6 +92,10 @@ class RequestState:
         self.level = -1
         self.span_id = 0
         self.trace_id = 0
+        self.watchers: tuple[Watcher, ...] = ()
+        """Who looks closer at this request; at level 1 nobody, and then the slots below stay empty."""
+        self.profile: Any = None
+        self.outlier: Any = None
 
     def start_response(self, status: str, headers: list[tuple[str, str]], *args: Any, **kwargs: Any) -> Any:
         """Note the real status on its way to the server, while the request context is still alive."""
@@ -167,6 +175,8 @@ class RequestState:
         self.done = True
         try:
             now_ns = perf_counter_ns()
+            if self.watchers:
+                self.monitor.watch.end(self, now_ns)
             if self.inner is not None and not self.described:
                 return
             self.monitor.pipeline.offer(self._record(now_ns))

@@ -1,0 +1,72 @@
+"""Looking closer at a request while it runs: where profiler and outlier detection meet the request.
+
+Counting a request needs nothing before it ends. These need to know of it as soon as its route is known, and
+again on its way out. Below level 2 no request comes here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from fmd_otel.guard import Guard
+    from fmd_otel.request_state import RequestState
+
+WATCH_LEVEL = 2
+"""The lowest monitor level at which a request is looked at while it runs."""
+
+
+class Watcher(Protocol):
+    """Somebody who looks closer. Each has a slot of its own on ``RequestState`` to remember a request by."""
+
+    name: str
+    """What its failures are counted under."""
+    level: int
+    """The lowest monitor level it is for."""
+
+    def begin(self, state: RequestState, request: Any) -> None:
+        """See a request before its view runs; on its own thread, in its context, its span started."""
+
+    def describe(self, state: RequestState, request: Any, span: Any) -> None:
+        """See the request's values once the status is known; its context and span (or None) are alive."""
+
+    def end(self, state: RequestState, now_ns: int) -> None:
+        """See the request's last byte gone; its context is gone as well. Once, maybe without ``describe``."""
+
+
+class Watch:
+    """All watchers of one application."""
+
+    def __init__(self, guard: Guard) -> None:
+        """Begin with nobody."""
+        self._guard = guard
+        self._watchers: tuple[Watcher, ...] = ()
+
+    def add(self, watcher: Watcher) -> None:
+        """Let somebody see requests from now on."""
+        self._watchers = (*self._watchers, watcher)
+
+    def begin(self, state: RequestState, request: Any) -> None:
+        """Tell those for whom the request's level is high enough."""
+        state.watchers = watchers = tuple(each for each in self._watchers if each.level <= state.level)
+        for watcher in watchers:
+            try:
+                watcher.begin(state, request)
+            except Exception as error:  # noqa: BLE001 # nothing of ours may reach the request
+                self._guard.failed(f"{watcher.name} (begin)", error)
+
+    def describe(self, state: RequestState, request: Any, span: Any) -> None:
+        """Tell those who saw it begin."""
+        for watcher in state.watchers:
+            try:
+                watcher.describe(state, request, span)
+            except Exception as error:  # noqa: BLE001 # nothing of ours may reach the request
+                self._guard.failed(f"{watcher.name} (describe)", error)
+
+    def end(self, state: RequestState, now_ns: int) -> None:
+        """Tell those who saw it begin."""
+        for watcher in state.watchers:
+            try:
+                watcher.end(state, now_ns)
+            except Exception as error:  # noqa: BLE001 # nothing of ours may reach the request
+                self._guard.failed(f"{watcher.name} (end)", error)
