@@ -27,6 +27,9 @@ class Spool(Protocol):
     def done(self) -> None:
         """Forget the batch that was taken."""
 
+    def tend(self) -> None:
+        """Do what :meth:`take` does beside its work, while nobody takes: the database is away."""
+
     def __len__(self) -> int:
         """Count the requests that wait, those taken but not done included."""
 
@@ -112,6 +115,9 @@ class MemorySpool:
         """Forget the batch in flight."""
         self._done += len(self._in_flight)
         self._in_flight = []
+
+    def tend(self) -> None:
+        """Do nothing: memory looks after itself."""
 
     def __len__(self) -> int:
         """Count what waits."""

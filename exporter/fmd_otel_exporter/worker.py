@@ -6,15 +6,18 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from fmd_otel_exporter.detail_worker import DetailWorker
 from fmd_otel_exporter.errors import StorageError, safe_url
 from fmd_otel_exporter.native import Signal, allocate_lock
+from fmd_otel_exporter.salvage import write_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fmd_otel_exporter.maintainer import Maintainer
     from fmd_otel_exporter.memory_spool import Spool
-    from fmd_otel_exporter.records import EndpointInfo, RequestRecord
+    from fmd_otel_exporter.profile_orders import ProfileOrders
+    from fmd_otel_exporter.records import DetailRecord, EndpointInfo, RequestRecord
     from fmd_otel_exporter.settings import ExporterSettings
     from fmd_otel_exporter.store import Store
     from fmd_otel_exporter.writer import Writer
@@ -40,9 +43,12 @@ class Worker:
     def __init__(
         self,
         settings: ExporterSettings,
-        spool: Spool,
+        spool: Spool[RequestRecord],
         levels: dict[tuple[str, str], int],
         endpoints: dict[tuple[str, str], EndpointInfo],
+        *,
+        details: Spool[DetailRecord] | None = None,
+        profile_orders: ProfileOrders | None = None,
     ) -> None:
         """Prepare; nothing is opened or imported before :meth:`run`.
 
@@ -51,6 +57,8 @@ class Worker:
             spool: Where requests come from.
             levels: Kept up to date in place, for others to look up in.
             endpoints: Announced by the app, to be made known in the database.
+            details: Where details of single requests come from.
+            profile_orders: Kept up to date, for others to ask.
         """
         self.signal = Signal()
         self.announce = True
@@ -75,6 +83,8 @@ class Worker:
         self._spool = spool
         self._levels = levels
         self._endpoints = endpoints
+        self.details = DetailWorker(details)
+        self._profile_orders = profile_orders
         self._store: Store | None = None
         self._writer: Writer | None = None
         self._maintainer: Maintainer | None = None
@@ -102,6 +112,7 @@ class Worker:
                     pass
                 self._close()
                 self._spool.close()
+                self.details.close()
         finally:
             self.finished = True
 
@@ -109,6 +120,7 @@ class Worker:
         """Do what is due: write a batch, read levels, sum up days, delete; tell whether a batch waits."""
         now = time.monotonic()
         if now < self._next_try and not self.hurry:
+            self._tend_spool()
             return False
         hurry, self.hurry = self.hurry, False
         try:
@@ -121,7 +133,7 @@ class Worker:
         return more
 
     def _work(self, now: float) -> bool:
-        if self._resting and not len(self._spool):
+        if self._resting and not len(self._spool) and not self.details.waiting:
             return False  # what was closed for the process's end must not be opened again by looking around
         self._resting = False
         if self._store is not None and self._store.replaced():
@@ -129,7 +141,7 @@ class Worker:
         if self._store is None or self._writer is None:
             self._open()
         self._announce()
-        more = self._write_next()
+        more = self._write_next() or self._write_details()
         if now >= self._next_levels:
             self._read_levels()
             self._next_levels = now + LEVELS_EVERY_S
@@ -142,6 +154,7 @@ class Worker:
         if not more and self.close_store and self._store is not None:
             self._store.dispose()
             self._spool.close()
+            self.details.close()
             self._resting = True
             self.close_store = False
         return more
@@ -177,9 +190,11 @@ class Worker:
             raise
 
     def _read_levels(self) -> None:
-        from fmd_otel_exporter.catalog import load_levels  # noqa: PLC0415
+        from fmd_otel_exporter.catalog import load_levels, load_profile_orders  # noqa: PLC0415
 
         if self._store is not None:
+            if self._profile_orders is not None:
+                self._profile_orders.update(load_profile_orders(self._store))
             levels = load_levels(self._store)
             self._levels.update(levels)
             for gone in self._levels.keys() - levels.keys():
@@ -228,28 +243,40 @@ class Worker:
         self._round_ends_at = None
         return False
 
+    def _write_details(self) -> bool:
+        """Write a batch of details, since no request waits; tell whether more of them do."""
+        if self._store is None or self._writer is None:  # pragma: no cover # _work() has opened them
+            return False
+        if self.details.write_next(self._store, self._writer):
+            self.steps += 1
+        return self.details.waiting
+
     def _write(self, batch: Sequence[RequestRecord]) -> None:
-        if self._writer is None:  # pragma: no cover # _work() has opened it
+        if self._store is None or self._writer is None:  # pragma: no cover # _work() has opened them
             return
-        try:
-            result = self._writer.write(batch)
-        except StorageError:
-            raise
-        except Exception as exc:  # noqa: BLE001 # a record no row can hold; only that one may be lost
-            if len(batch) > 1:
-                middle = len(batch) // 2
-                self._write(batch[:middle])
-                self._write(batch[middle:])
-                return
-            if not self.unwritable:
-                _log.warning(
-                    "fmd-otel drops a request that cannot be stored (%s); further ones are only counted", exc
-                )
-            self.unwritable += 1
-            self.last_error = f"{type(exc).__name__}: {exc}"
-        else:
+        results = list(write_parts(self._writer.write, batch, self._lose))
+        if self._store.replaced():
+            # A file that somebody is removing takes what is written into it until the last moment.
+            raise StorageError(f"{safe_url(self._settings.database)} has been moved away")
+        for result in results:
             self.written += result.written
             self.duplicate += result.duplicate
+
+    def _tend_spool(self) -> None:
+        """See to what waits while the database is away: its disk may fill up, or work again."""
+        try:
+            with self.gate:
+                self._spool.tend()
+        except Exception as exc:  # noqa: BLE001 # this thread must outlive everything
+            self.last_error = f"{type(exc).__name__}: {exc}"
+
+    def _lose(self, _record: RequestRecord, exc: Exception) -> None:
+        if not self.unwritable:
+            _log.warning(
+                "fmd-otel drops a request that cannot be stored (%s); further ones are only counted", exc
+            )
+        self.unwritable += 1
+        self.last_error = f"{type(exc).__name__}: {exc}"
 
     # Trouble
 

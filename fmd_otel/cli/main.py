@@ -9,6 +9,7 @@ from fmd_otel.cli.dashboard import serve_dashboard
 from fmd_otel.cli.database import database
 from fmd_otel.cli.generate import generate
 from fmd_otel.cli.prune import prune_database, vacuum_database
+from fmd_otel.cli.spool import spool
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,4 +28,5 @@ main.add_command(serve_dashboard)
 main.add_command(database)
 main.add_command(generate)
 main.add_command(prune_database)
+main.add_command(spool)
 main.add_command(vacuum_database)

@@ -15,6 +15,8 @@ Record = RequestRecord
 """All that can be spooled: requests today; profiles, outliers and exceptions get a kind of their own."""
 
 KIND_REQUEST = 1
+KIND_NAMES = {KIND_REQUEST: "requests"}
+"""What people call many of a kind."""
 
 _FIXED = struct.Struct(
     "<BBBqqqih"

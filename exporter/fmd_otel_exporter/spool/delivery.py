@@ -46,6 +46,17 @@ class Delivery:
         self._limits = limits
         self._scan_at = 0.0
 
+    def tend(self) -> None:
+        """Do what has to be done now and then, also while no batch is asked for."""
+        intake = self._intake
+        if intake.lock.acquire(timeout=_PATIENCE_S):
+            try:
+                intake.store_parked()
+            finally:
+                intake.lock.release()
+        self._tend()
+        intake.empty_trash()
+
     def next_batch(self) -> Batch | None:
         """Return the batch in work, or else the oldest one, or else None."""
         self._tend()
@@ -119,6 +130,7 @@ class Delivery:
                 surplus = disk.keep_spare(spare)
             if surplus is not None:
                 surplus.discard()
+        disk.note_dropped(intake.counts.dropped)
 
     def _save_memory(self) -> None:
         """Write down what had to wait in memory."""

@@ -180,6 +180,11 @@ class Disk:
         """Tell whether our lock file is where others look for it."""
         return self._owner is None or self._owner.is_intact()
 
+    def note_dropped(self, count: int) -> None:
+        """Let whoever looks at the directory know how many records were dropped."""
+        if self._owner is not None and self.usable:
+            self._owner.note_dropped(count)
+
     def next_path(self) -> Path | None:
         """Return a path for a whole segment; None without an owner."""
         return self._owner.next_segment() if self._owner is not None else None

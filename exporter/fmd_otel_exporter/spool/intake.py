@@ -66,6 +66,11 @@ class Counts:
     torn: int = 0
     set_aside: int = 0
 
+    @property
+    def dropped(self) -> int:
+        """All records accepted once and lost since, for whatever reason."""
+        return self.dropped_full + self.dropped_memory + self.dropped_lost + self.discarded
+
 
 @dataclass
 class _Active:

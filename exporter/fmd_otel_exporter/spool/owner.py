@@ -56,6 +56,8 @@ class Owner:
         self.unfinished = 0
         """How many of them are not delivered yet; the lock is kept until none is."""
         self._lock_fd = lock_fd
+        self._started = int(time.time())
+        self._dropped = 0
         self._numbers = itertools.count(1)  # atomic, unlike +=: a request and the consumer may open one each
 
     @classmethod
@@ -74,9 +76,9 @@ class Owner:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
             try:
                 if _lock(fd):
-                    about = {"pid": os.getpid(), "host": socket.gethostname(), "started": int(time.time())}
-                    os.write(fd, json.dumps(about).encode())
-                    return cls(directory, name, fd)
+                    owner = cls(directory, name, fd)
+                    owner._describe_itself()  # the same class
+                    return owner
             except OSError:
                 os.close(fd)
                 with contextlib.suppress(OSError):
@@ -109,6 +111,22 @@ class Owner:
     def next_segment(self) -> Path:
         """Return the path of a segment not used before."""
         return self.directory / f"{self.name}.{next(self._numbers):08d}.{SEGMENT}"
+
+    def note_dropped(self, count: int) -> None:
+        """Let whoever looks at the directory know how many records this process has had to drop."""
+        if count != self._dropped:
+            self._dropped = count
+            with contextlib.suppress(OSError):  # the disk is full: no wonder that records are dropped
+                self._describe_itself()
+
+    def _describe_itself(self) -> None:
+        about = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "started": self._started,
+            "dropped": self._dropped,
+        }
+        os.pwrite(self._lock_fd, json.dumps(about).encode(), 0)  # never shorter than before
 
     def is_intact(self) -> bool:
         """Tell whether the lock file still stands where others look for it."""

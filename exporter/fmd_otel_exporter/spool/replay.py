@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from fmd_otel_exporter.spool.intake import SpoolLimits
 from fmd_otel_exporter.spool.spool import Spool
 
 if TYPE_CHECKING:
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
 
     from fmd_otel_exporter.spool.codec import Record
     from fmd_otel_exporter.spool.status import SpoolCounters
+
+_ALL = SpoolLimits(max_bytes=sys.maxsize)
+"""However much there is, and whatever bound the processes had that left it: nothing is dropped for space."""
 
 
 class Progress(NamedTuple):
@@ -39,7 +44,7 @@ def replay(
             directory.
         progress: Told after every batch.
     """
-    spool = Spool(directory)
+    spool = Spool(directory, _ALL)
     try:
         spool.adopt(without_lock_file=without_lock_file)
         while batch := spool.next_batch():

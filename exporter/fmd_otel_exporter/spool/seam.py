@@ -30,6 +30,10 @@ class DiskSpool:
         if batch is not None:
             self.spool.done(batch)
 
+    def tend(self) -> None:
+        """Look after the directory while no batch is asked for."""
+        self.spool.tend()
+
     @property
     def refused(self) -> int:
         """Things handed over that were no requests, and were never accepted."""

@@ -113,6 +113,14 @@ class Spool:
         """Give up a batch that the database will never take, and count its records as lost."""
         self._alive().delivery.finish(batch, "discarded")
 
+    def tend(self) -> None:
+        """Look after the directory, and log what is amiss; :meth:`next_batch` does this, too.
+
+        For whoever cannot take batches just now: a directory that works again is used again, and what waits
+        in memory only is written down.
+        """
+        self._alive().delivery.tend()
+
     def adopt(self, *, without_lock_file: bool = False) -> int:
         """Take over the segments of dead processes now; return how many. Happens by itself every few seconds.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fmd_otel_exporter.spool.codec import KIND_NAMES
 from fmd_otel_exporter.spool.owner import describe, entries, is_alive
 from fmd_otel_exporter.spool.segment import read_segment
 
@@ -70,8 +72,12 @@ class OwnerStatus:
     segments: int
     bytes: int
     records: int
+    kinds: dict[str, int]
+    """The same records, by what they are."""
     set_aside: int
     """Records that wait for a newer release."""
+    dropped: int
+    """Records that this process has had to drop since it started."""
     oldest_age_s: float | None
 
 
@@ -102,6 +108,24 @@ class SpoolStatus:
         return sum(owner.records for owner in self.owners)
 
     @property
+    def kinds(self) -> dict[str, int]:
+        """The same records, by what they are."""
+        kinds: Counter[str] = Counter()
+        for owner in self.owners:
+            kinds.update(owner.kinds)
+        return dict(kinds)
+
+    @property
+    def set_aside(self) -> int:
+        """Records that wait for a newer release."""
+        return sum(owner.set_aside for owner in self.owners)
+
+    @property
+    def dropped(self) -> int:
+        """Records that the processes here have had to drop."""
+        return sum(owner.dropped for owner in self.owners)
+
+    @property
     def oldest_age_s(self) -> float | None:
         """Seconds since the oldest segment was written last; None for an empty spool."""
         return max(
@@ -130,19 +154,20 @@ def inspect(directory: Path | None, counters: SpoolCounters | None = None) -> Sp
 
 def _inspect_owner(directory: Path, name: str, paths: list[Path]) -> OwnerStatus:
     about = describe(directory, name)
-    size = records = set_aside = segments = 0
+    size = set_aside = segments = 0
+    kinds: Counter[str] = Counter()
     ages = []
     now = time.time()
     for path in paths:
         with suppress(OSError):  # its owner may deliver and drop it while we look
             stat = path.stat()
-            count = len(read_segment(path).frames)
+            frames = read_segment(path).frames
             segments += 1
             size += stat.st_size
             if path.suffix == ".aside":
-                set_aside += count
-            elif count:
-                records += count
+                set_aside += len(frames)
+            elif frames:
+                kinds.update(KIND_NAMES.get(kind, f"kind {kind}") for kind, _ in frames)
                 ages.append(max(0.0, now - stat.st_mtime))
     return OwnerStatus(
         name=name,
@@ -151,7 +176,9 @@ def _inspect_owner(directory: Path, name: str, paths: list[Path]) -> OwnerStatus
         host=about.get("host"),
         segments=segments,
         bytes=size,
-        records=records,
+        records=kinds.total(),
+        kinds=dict(kinds),
         set_aside=set_aside,
+        dropped=dropped if isinstance(dropped := about.get("dropped"), int) else 0,
         oldest_age_s=max(ages, default=None),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fmd_otel_exporter.spool import Progress, Spool, SpoolLimits, replay
+from fmd_otel_exporter.spool import Progress, Spool, SpoolLimits, inspect, replay
 from fmd_otel_exporter.spool.codec import encode
 from fmd_otel_exporter.spool.owner import Owner, entries
 from fmd_otel_exporter.spool.segment import frame, write_segment
@@ -502,3 +502,29 @@ def test_a_batch_is_on_the_disk_before_it_is_handed_out_where_that_is_asked_for(
     assert batch is not None
     assert synced == [(directory / batch.key).stat().st_ino]
     spool.close()
+
+
+def test_a_replay_drops_nothing_for_want_of_space(directory, record, die) -> None:
+    large = "x" * 8_000_000
+    spool = Spool(directory, SpoolLimits(max_bytes=1_000_000_000))
+    for n in range(10):
+        spool.append(record(n, group_by=large))
+    die(spool)
+    found: list[int] = []
+    counters = replay(directory, lambda batch: found.extend(each.ts_us % 1000 for each in batch))
+    assert sorted(found) == list(range(10))
+    assert counters.dropped == 0
+    assert list(directory.iterdir()) == []
+
+
+def test_status_tells_kinds_and_what_was_dropped(directory, record, die) -> None:
+    spool = Spool(directory, SpoolLimits(batch_size=10, max_bytes=4_000))
+    for n in range(100):
+        spool.append(record(n))
+    spool.tend()
+    (owner,) = spool.status().owners
+    assert owner.dropped == spool.counters().dropped_full > 0
+    assert owner.kinds == {"requests": owner.records}
+    assert spool.status().kinds == owner.kinds
+    die(spool)
+    assert inspect(directory).dropped == owner.dropped

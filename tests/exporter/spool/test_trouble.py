@@ -342,3 +342,18 @@ def test_many_threads_and_one_consumer_lose_and_double_nothing(directory, record
     assert sorted(found) == list(range(4000))
     spool.close()
     assert names(directory) == []
+
+
+def test_a_directory_is_tended_while_nobody_takes_batches(under_a_file, record, die, drain, caplog) -> None:
+    """As during an outage of the database, which may well be one of the disk, too."""
+    spool = Spool(under_a_file, SMALL)
+    for n in range(25):
+        spool.append(record(n))
+    spool.tend()
+    assert "Not a directory" in warnings(caplog)[0]
+    under_a_file.parent.unlink()
+    spool.tend()
+    spool.tend()
+    assert not spool.counters().in_memory
+    die(spool)
+    assert sorted(drain(Spool(under_a_file, SMALL))) == list(range(25))
