@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy.exc import SQLAlchemyError
 
     from fmd_otel_exporter.errors import StorageError
+    from fmd_otel_exporter.sizes import Sizes
 
 
 class RowStatement(Protocol):
@@ -99,6 +100,15 @@ class Dialect(Protocol):
         Raises:
             StorageError: It cannot be done now.
         """
+
+    def now_us(self, connection: Connection) -> int:
+        """Return what the database's clock shows, or ours where it has none, in microseconds."""
+
+    def sizes(self, connection: Connection, prefix: str) -> Sizes:
+        """Return how much is in our tables, without reading large ones."""
+
+    def total_bytes(self, connection: Connection, prefix: str) -> int:
+        """Return how much space they take, at next to no cost."""
 
     def take_turn(self, connection: Connection, prefix: str) -> None:
         """Wait until no other transaction that has called this is under way, and let further ones wait."""

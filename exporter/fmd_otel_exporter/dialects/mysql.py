@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import NullPool
 
+from fmd_otel_exporter.dialects import mysql_sizes
 from fmd_otel_exporter.dialects import server as say
 from fmd_otel_exporter.dialects.mysql_rows import InsertRows, UpdateRows, send_rows
 from fmd_otel_exporter.dialects.server import Server, missing_driver, require_driver, server_of
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlalchemy import URL, Connection, Engine, Insert, Table
+
+    from fmd_otel_exporter.sizes import Sizes
 
 # What a server may have set otherwise for all its users. /*M! */ is a comment to all but MariaDB, /*!50708 */
 # to all but MySQL from that version on.
@@ -194,6 +197,18 @@ class MysqlDialect:
             "well, run this there at a quiet hour: "
             f"OPTIMIZE TABLE {prefix}_request, {prefix}_hits, {prefix}_lat_hist;"
         )
+
+    def now_us(self, connection: Connection) -> int:
+        """Return what the server's clock shows."""
+        return round(connection.scalar(select(func.unix_timestamp(func.now(6)))) * 1_000_000)
+
+    def sizes(self, connection: Connection, prefix: str) -> Sizes:
+        """Return what the server thinks it has."""
+        return mysql_sizes.sizes(connection, prefix)
+
+    def total_bytes(self, connection: Connection, prefix: str) -> int:
+        """Return what the server thinks it has."""
+        return self.sizes(connection, prefix).total_bytes or 0
 
     def take_turn(self, connection: Connection, prefix: str) -> None:
         """Lock the one row that every set of tables has; batches wait, too, but not for long."""

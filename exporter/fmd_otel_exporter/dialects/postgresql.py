@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import NullPool
 
+from fmd_otel_exporter.dialects import postgresql_sizes
 from fmd_otel_exporter.dialects import server as say
 from fmd_otel_exporter.dialects.server import Server, missing_driver, require_driver, server_of
 from fmd_otel_exporter.statements import Compiled, update_one_by_one
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine, Insert, Table
 
     from fmd_otel_exporter.errors import StorageError
+    from fmd_otel_exporter.sizes import Sizes
 
 _ADVISORY_LOCK = 0x666D645F6F74656C
 """Which of a database's locks means our tables: "fmd_otel" as a number."""
@@ -178,6 +180,18 @@ class PostgresqlDialect:
             "disk as well, run this there at a quiet hour, for it locks the tables: "
             f"VACUUM (FULL, ANALYZE) {prefix}_request, {prefix}_hits, {prefix}_lat_hist;"
         )
+
+    def now_us(self, connection: Connection) -> int:
+        """Return what the server's clock shows."""
+        return round(connection.scalar(select(func.extract("epoch", func.clock_timestamp()))) * 1_000_000)
+
+    def sizes(self, connection: Connection, prefix: str) -> Sizes:
+        """Return what the catalogue says."""
+        return postgresql_sizes.sizes(connection, prefix)
+
+    def total_bytes(self, connection: Connection, prefix: str) -> int:
+        """Return what the catalogue says."""
+        return self.sizes(connection, prefix).total_bytes or 0
 
     def take_turn(self, connection: Connection, prefix: str) -> None:
         """Take an advisory lock, which ends with the transaction."""

@@ -1,0 +1,66 @@
+"""What each database says of its size and its clock."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from sqlalchemy import func, insert, select
+
+from fmd_otel_exporter.writer import Writer
+
+MINUTE_US = 60_000_000
+
+
+def test_its_clock_shows_the_time_in_microseconds(store):
+    with store.read() as connection:
+        assert abs(store.dialect.now_us(connection) - time.time_ns() // 1000) < MINUTE_US
+
+
+def test_every_table_has_a_size(store, record):
+    Writer(store).write([record() for _ in range(2000)])
+    with store.read() as connection:
+        sizes = store.dialect.sizes(connection, store.prefix)
+        total = store.dialect.total_bytes(connection, store.prefix)
+    ours = {table.name.removeprefix("fmd_") for table in store.tables.metadata.sorted_tables}
+    assert ours <= set(sizes.tables)
+    assert sizes.total_bytes == total > 50_000
+    assert all((size.size_bytes or 0) >= 0 for size in sizes.tables.values())
+    assert sizes.product.split()[0] in {"SQLite", "PostgreSQL", "MariaDB", "MySQL", "ClickHouse"}
+    assert sizes.product.split()[1][0].isdigit()
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"], indirect=True)
+def test_tables_of_a_longer_prefix_are_not_counted(store):
+    with store.read() as connection:
+        assert store.dialect.sizes(connection, "fm").tables == {}
+        assert store.dialect.sizes(connection, "fm_").tables == {}
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_a_large_file_is_not_read_to_be_measured(store, record, monkeypatch):
+    Writer(store).write([record() for _ in range(2000)])
+    with store.read() as connection:
+        exact = store.dialect.sizes(connection, store.prefix).tables
+        monkeypatch.setattr("fmd_otel_exporter.dialects.sqlite_sizes.MEASURED_BYTES", 0)
+        sizes = store.dialect.sizes(connection, store.prefix)
+    assert exact["request"].rows == 2000
+    assert not exact["request"].estimated
+    assert sizes.tables["request"].rows is None
+    assert sizes.tables["request"].estimated
+    # What is worked out is of the right order.
+    assert 0.3 < (sizes.tables["request"].size_bytes or 0) / (exact["request"].size_bytes or 1) < 3
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_rows_of_long_texts_weigh_what_they_hold(store, monkeypatch):
+    with store.write() as connection:
+        job = store.tables.job
+        values = dict.fromkeys(("started_ts", "updated_ts", "done", "total"), 0)
+        values |= {"state": "done", "owner": "", "said": ""}
+        connection.execute(insert(job), [{"name": str(n), "asked": "x" * 5000, **values} for n in range(20)])
+        assert connection.scalar(select(func.count()).select_from(job)) == 20
+    monkeypatch.setattr("fmd_otel_exporter.dialects.sqlite_sizes.MEASURED_BYTES", 0)
+    with store.read() as connection:
+        sizes = store.dialect.sizes(connection, store.prefix)
+    assert 100_000 <= (sizes.tables["job"].size_bytes or 0) < 110_000
