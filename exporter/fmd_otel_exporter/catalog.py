@@ -14,10 +14,12 @@ from fmd_otel_exporter.settings import MAX_LEVEL
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Table
 
     from fmd_otel_exporter.records import EndpointInfo
     from fmd_otel_exporter.store import Store
+
+MOST_ORDERED = 100
 
 
 def register_endpoints(store: Store, infos: Iterable[EndpointInfo], default_level: int) -> int:
@@ -94,3 +96,38 @@ def load_levels(store: Store) -> dict[tuple[str, str], int]:
             (row[0], row[1]): row[2]
             for row in connection.execute(select(columns.service, columns.name, columns.level))
         }
+
+
+def order_profile(store: Store, endpoint_id: int, requests: int = 1) -> None:
+    """Let the next requests of an endpoint be profiled with all there is; 0 takes an order back.
+
+    Raises:
+        StorageError: There is no such endpoint, or the database cannot be written.
+    """
+    table = store.tables.endpoint
+    requests = min(max(requests, 0), MOST_ORDERED)
+    change = update(table).where(table.c.id == endpoint_id).values(profile_next=requests)
+    if store.run(lambda connection: connection.execute(change)).rowcount == 0:
+        raise StorageError(f"there is no endpoint {endpoint_id!r}; it may have been removed")
+
+
+def load_profile_orders(store: Store) -> set[tuple[str, str]]:
+    """Return the endpoints, by service and name, whose next request shall be profiled."""
+    columns = store.tables.endpoint.c
+    with store.read() as connection:
+        query = select(columns.service, columns.name).where(columns.profile_next > 0)
+        return {(row[0], row[1]) for row in connection.execute(query)}
+
+
+def claim_profile(connection: Connection, table: Table, endpoint_id: int) -> bool:
+    """End an order, in the transaction that writes the profile; False if another process has done so.
+
+    Of any number that try at once one succeeds: the database changes a row for one at a time, and looks at it
+    again before it does.
+    """
+    claim = (
+        update(table)
+        .where(table.c.id == endpoint_id, table.c.profile_next > 0)
+        .values(profile_next=table.c.profile_next - 1)
+    )
+    return connection.execute(claim).rowcount == 1

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import count
-from typing import TYPE_CHECKING, Protocol
+from typing import Generic, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from fmd_otel_exporter.records import RequestRecord
+R = TypeVar("R")
+"""What it keeps: requests, or details of some of them."""
 
 
-class Spool(Protocol):
+class Spool(Protocol[R]):
     """Accepts requests from any thread, and hands them in batches to one.
 
     A batch stays the spool's until :meth:`done`: whoever dies in between finds it here again (a spool on disk
@@ -18,10 +18,10 @@ class Spool(Protocol):
     them by content.
     """
 
-    def put(self, record: RequestRecord) -> int:
+    def put(self, record: R) -> int:
         """Accept a request without ever blocking or raising; return how many were accepted so far."""
 
-    def take(self, most: int) -> list[RequestRecord]:
+    def take(self, most: int) -> list[R]:
         """Return the batch not yet done, or the oldest requests as a new one, or nothing."""
 
     def done(self) -> None:
@@ -71,7 +71,7 @@ class _Tally:
         return int(repr(self._count)[len("count(") : -1]) - 1
 
 
-class MemorySpool:
+class MemorySpool(Generic[R]):
     """Keeps requests in memory: they survive a database that is away, and not the process.
 
     Takes no lock: :meth:`put` may run inside the garbage collector, when a response is abandoned, and so in
@@ -81,13 +81,13 @@ class MemorySpool:
     def __init__(self, bound: int) -> None:
         """Keep at most ``bound`` requests, and the batch in flight."""
         self._bound = bound
-        self._waiting: deque[RequestRecord] = deque()
-        self._in_flight: list[RequestRecord] = []
+        self._waiting: deque[R] = deque()
+        self._in_flight: list[R] = []
         self._accepted = _Tally()
         self._dropped = _Tally()
         self._done = 0
 
-    def put(self, record: RequestRecord) -> int:
+    def put(self, record: R) -> int:
         """Accept a request; beyond the bound the oldest gives way."""
         waiting = self._waiting
         waiting.append(record)
@@ -100,7 +100,7 @@ class MemorySpool:
             self._dropped.step()
         return number
 
-    def take(self, most: int) -> list[RequestRecord]:
+    def take(self, most: int) -> list[R]:
         """Return the batch to write next."""
         if not self._in_flight:
             waiting, batch = self._waiting, self._in_flight

@@ -47,3 +47,129 @@ class EndpointInfo(NamedTuple):
     methods: str | None = None
     """Comma-separated, sorted, without HEAD and OPTIONS."""
     blueprint: str | None = None
+
+
+# What is kept of single requests beyond their row. These are rare and large where a request is frequent and
+# small: they travel in a spool of their own, see Pipeline.offer_detail.
+
+ON_CPU = "[on CPU]"
+"""Function of the synthetic line for time on the CPU that could not be placed any deeper."""
+TRUNCATED = "[truncated]"
+"""Function of the synthetic line for what did not fit."""
+
+UNHANDLED = 1
+HANDLED = 2
+CAPTURED = 3
+
+
+class CodeLine(NamedTuple):
+    """A line of code, known by its content: the same one in all requests, processes and releases."""
+
+    file: str
+    """Relative to the app's root for its own code, ``package/module.py`` for libraries; empty for synthetic
+    lines such as :data:`ON_CPU`."""
+    function: str
+    """Qualified name."""
+    line: int
+    source: str | None
+    """Text of the line when it ran, without the indent; None where there is none to be had."""
+    in_app: bool
+
+
+class ProfileNode(NamedTuple):
+    """Where a call path ended for some time, or passed through."""
+
+    parent: int
+    """Index of the caller among the nodes, always less than the node's own; -1 at a root."""
+    line: int
+    """Index among the lines."""
+    self_us: int
+    """Wall time in this line itself, none of it in what it called."""
+    self_cpu_us: int
+    """The part of it on the CPU; the rest was spent waiting."""
+    hits: int
+    """Samples that ended here, or calls, where events and not samples were taken."""
+
+
+class ProfileRecord(NamedTuple):
+    """Where one request spent its time."""
+
+    service: str
+    endpoint: str
+    version: str
+    ts_us: int
+    """As in the :class:`RequestRecord`; with the span it says which request this is about."""
+    span_id: bytes
+    trace_id: bytes
+    duration_us: int
+    cpu_us: int
+    samples: int
+    period_us: int
+    exact: bool
+    """Made from events by a one-shot profiler, which sees everything and slows everything down."""
+    truncated: bool
+    """Something was left out because there was too much."""
+    lines: tuple[CodeLine, ...]
+    nodes: tuple[ProfileNode, ...]
+
+
+class OutlierRecord(NamedTuple):
+    """A request that took much longer than its endpoint's average."""
+
+    service: str
+    endpoint: str
+    version: str
+    ts_us: int
+    span_id: bytes
+    trace_id: bytes
+    duration_us: int
+    average_us: int
+    """What the endpoint takes usually, as known then."""
+    threshold_us: int
+    status: int
+    group_by: str | None
+    ip: str | None
+    cpu_percent: float | None
+    """Load of the whole host, 0 to 100."""
+    process_memory_bytes: int | None
+    document: bytes
+    """An :class:`.OutlierDocument`, by :func:`.encode_document`."""
+
+
+class ExceptionRecord(NamedTuple):
+    """An exception, met once."""
+
+    service: str
+    endpoint: str
+    version: str
+    ts_us: int
+    """When it was met, which is after the request began."""
+    span_id: bytes
+    trace_id: bytes
+    group_id: int
+    """63 bits, a hash of the service, the type and the normalised path through the code."""
+    kind: int
+    """:data:`UNHANDLED`, :data:`HANDLED` or :data:`CAPTURED`."""
+    type: str
+    message: str
+    group_by: str | None
+    document: bytes | None
+    """An :class:`.ExceptionDocument`; None for an exception that is only counted."""
+    place: str = ""
+    """Where it was raised, for people: ``shop/cart.py in Cart.total``. No line number: that moves."""
+
+
+class TraceRecord(NamedTuple):
+    """What a request asked of others: its child spans."""
+
+    service: str
+    endpoint: str
+    version: str
+    ts_us: int
+    span_id: bytes
+    trace_id: bytes
+    document: bytes
+    """A :class:`.TraceDocument`."""
+
+
+DetailRecord = ProfileRecord | OutlierRecord | ExceptionRecord | TraceRecord

@@ -25,6 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import BINARY
 
+from fmd_otel_exporter.detail_tables import DetailTables, build_detail_tables
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -44,7 +46,7 @@ DAY_S = 86_400
 
 
 @dataclass(frozen=True)
-class Tables:
+class Tables(DetailTables):
     """All tables of one prefix, ready for queries."""
 
     metadata: MetaData
@@ -155,6 +157,7 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
         )
 
     return Tables(
+        **vars(build_detail_tables(table)),
         metadata=metadata,
         endpoint=table(
             "endpoint",
@@ -168,6 +171,8 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
             Column("first_ts", BigInteger),
             Column("last_ts", BigInteger),
             Column("level0_n", BigInteger, nullable=False, server_default="0"),
+            # How many of its next requests shall be profiled with all there is; counts down.
+            Column("profile_next", SmallInteger, nullable=False, server_default="0"),
             UniqueConstraint("service", "name", name=f"{prefix}_endpoint_identity"),
         ),
         version=table(

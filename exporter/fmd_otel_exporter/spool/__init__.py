@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fmd_otel_exporter.spool.delivery import Batch
 from fmd_otel_exporter.spool.intake import SpoolLimits
-from fmd_otel_exporter.spool.place import spool_directory
+from fmd_otel_exporter.spool.place import details_directory, spool_directory
 from fmd_otel_exporter.spool.replay import Progress, replay
 from fmd_otel_exporter.spool.seam import DiskSpool
 from fmd_otel_exporter.spool.spool import Spool
@@ -19,6 +19,7 @@ __all__ = [
     "SpoolCounters",
     "SpoolLimits",
     "SpoolStatus",
+    "details_directory",
     "inspect",
     "replay",
     "spool_directory",

@@ -9,13 +9,27 @@ from __future__ import annotations
 
 import struct
 
-from fmd_otel_exporter.records import RequestRecord
+from fmd_otel_exporter.records import DetailRecord, RequestRecord
+from fmd_otel_exporter.spool.detail_codec import (
+    KIND_EXCEPTION,
+    KIND_OUTLIER,
+    KIND_PROFILE,
+    KIND_TRACE,
+    decode_detail,
+    encode_detail,
+)
 
-Record = RequestRecord
-"""All that can be spooled: requests today; profiles, outliers and exceptions get a kind of their own."""
+Record = RequestRecord | DetailRecord
+"""All that can be spooled."""
 
 KIND_REQUEST = 1
-KIND_NAMES = {KIND_REQUEST: "requests"}
+KIND_NAMES = {
+    KIND_REQUEST: "requests",
+    KIND_PROFILE: "profiles",
+    KIND_OUTLIER: "outliers",
+    KIND_EXCEPTION: "exceptions",
+    KIND_TRACE: "traces",
+}
 """What people call many of a kind."""
 
 _FIXED = struct.Struct(
@@ -45,6 +59,8 @@ def encode(record: Record) -> tuple[int, bytes]:
     Raises:
         Exception: Whatever Python raises for a field of the wrong type or out of its 64-bit range.
     """
+    if not isinstance(record, RequestRecord):
+        return encode_detail(record)
     (
         service,
         endpoint,
@@ -101,12 +117,15 @@ def decode(kind: int, payload: bytes) -> Record:
     Raises:
         UnknownLayoutError: The checksum held but the content means nothing to this release.
     """
-    if kind != KIND_REQUEST:
-        raise UnknownLayoutError(f"record kind {kind}")
     try:
-        return _decode_request(payload)
+        if kind == KIND_REQUEST:
+            return _decode_request(payload)
+        detail = decode_detail(kind, payload)
     except (struct.error, ValueError) as error:
         raise UnknownLayoutError(f"record of kind {kind}: {error}") from error
+    if detail is None:
+        raise UnknownLayoutError(f"record kind {kind}")
+    return detail
 
 
 def _decode_request(payload: bytes) -> RequestRecord:

@@ -39,6 +39,8 @@ class SpoolLimits:
     drops its own oldest batches for it, but is never pushed below an equal share."""
     memory_records: int = 8192
     """Most records kept in memory while the directory cannot be used."""
+    parked_records: int = MOST_PARKED
+    """Most records whose threads could not wait for another's append."""
     sync: bool = False
     """Wait for the disk before a batch is handed out, so that not even a power cut can change it any more."""
     scan_interval_s: float = 5.0
@@ -100,6 +102,7 @@ class Intake:
         """Records whose thread could not wait for the lock; the consumer stores them. Deques need no lock."""
         self._refused: deque[None] = deque(maxlen=100_000)  # one for each record rejected and not counted yet
         self._memory_records = limits.memory_records
+        self._parked_records = limits.parked_records
         self._batch_size = max(1, min(limits.batch_size, limits.memory_records))
         self._holder: int | None = None
         self._hangs = False
@@ -138,7 +141,7 @@ class Intake:
         return number
 
     def _park(self, record: Record, data: bytes) -> int:
-        if len(self.parked) < MOST_PARKED:
+        if len(self.parked) < self._parked_records:
             self.parked.append((record, data))
         else:
             self._refused.append(None)

@@ -60,6 +60,11 @@ def spool_directory(
     return Path(tempfile.gettempdir()) / f"fmd-otel-spool-{_user_id()}-{name}"
 
 
+def details_directory(directory: Path) -> Path:
+    """Return where details of single requests wait: apart, so that they never take the place of requests."""
+    return directory / "details"
+
+
 def _digest(url: str) -> str:
     """Return a digest of what makes a database another one: not its password, driver or order of options."""
     parts = urlsplit(url)

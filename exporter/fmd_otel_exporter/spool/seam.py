@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
-    from fmd_otel_exporter.records import RequestRecord
+    from collections.abc import Callable
+
+    from fmd_otel_exporter.spool.codec import Record
     from fmd_otel_exporter.spool.delivery import Batch
     from fmd_otel_exporter.spool.spool import Spool
 
+R = TypeVar("R", bound="Record")
 
-class DiskSpool:
-    """Carries the pipeline's four calls over to a :class:`.Spool`."""
+
+class DiskSpool(Generic[R]):
+    """Carries the pipeline's four calls over to a :class:`.Spool` of records of one sort."""
 
     def __init__(self, spool: Spool) -> None:
         """Use a spool that is this pipeline's alone."""
         self.spool = spool
-        self.put = spool.append
+        self.put: Callable[[R], int] = spool.append
         self._batch: Batch | None = None
 
-    def take(self, most: int) -> list[RequestRecord]:  # noqa: ARG002 # a segment is a batch, and is never split
+    def take(self, most: int) -> list[R]:  # noqa: ARG002 # a segment is a batch, and is never split
         """Return the batch not yet done, or the oldest one, or nothing."""
         self._batch = self.spool.next_batch()
-        return self._batch.records if self._batch is not None else []
+        return cast("list[R]", self._batch.records) if self._batch is not None else []
 
     def done(self) -> None:
         """Forget the batch that was taken."""
