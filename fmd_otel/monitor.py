@@ -119,24 +119,28 @@ class Monitor:
             # It lasts as long as somebody keeps a page open: counted, but no latency.
             state.level = 0
         if state.level != 0:
-            span_attributes = span_attributes.copy()
-            state.ip = address = self._address(environ)
-            if address is not None:
-                span_attributes[attributes.CLIENT_ADDRESS] = address
-            if self.group_by is not None:
-                state.group_by = group = self._group()
-                if group is not None:
-                    span_attributes[attributes.GROUP_BY] = group
+            span_attributes = self._describe_client(state, environ, span_attributes)
         else:
             state.ip = None
         span = environ.get(SPAN_KEY)
         if span is not None:
-            context = span.get_span_context()
-            state.span_id = context.span_id
-            state.trace_id = context.trace_id
-            span.set_attributes(span_attributes)
+            _describe_span(span, state, span_attributes)
         if state.watchers:
             self.watch.describe(state, request, span)
+
+    def _describe_client(
+        self, state: RequestState, environ: WSGIEnvironment, span_attributes: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Note who asked, which level 0 does not want to know."""
+        span_attributes = span_attributes.copy()
+        state.ip = address = self._address(environ)
+        if address is not None:
+            span_attributes[attributes.CLIENT_ADDRESS] = address
+        if self.group_by is not None:
+            state.group_by = group = self._group()
+            if group is not None:
+                span_attributes[attributes.GROUP_BY] = group
+        return span_attributes
 
     def announce(self) -> None:
         """Tell the pipeline every endpoint of the application that it does not know yet."""
@@ -181,6 +185,13 @@ class Monitor:
         except Exception as error:  # noqa: BLE001 # the user's function, of which anything may come
             self.guard.failed("group_by", error)
             return None
+
+
+def _describe_span(span: Any, state: RequestState, span_attributes: dict[str, Any]) -> None:
+    context = span.get_span_context()
+    state.span_id = context.span_id
+    state.trace_id = context.trace_id
+    span.set_attributes(span_attributes)
 
 
 def endpoint_infos(app: Flask, service: str) -> Iterator[EndpointInfo]:

@@ -48,25 +48,23 @@ class Watch:
 
     def begin(self, state: RequestState, request: Any) -> None:
         """Tell those for whom the request's level is high enough."""
-        state.watchers = watchers = tuple(each for each in self._watchers if each.level <= state.level)
-        for watcher in watchers:
-            try:
-                watcher.begin(state, request)
-            except Exception as error:  # noqa: BLE001 # nothing of ours may reach the request
-                self._guard.failed(f"{watcher.name} (begin)", error)
+        state.watchers = tuple(each for each in self._watchers if each.level <= state.level)
+        for watcher in state.watchers:
+            self._tell(watcher, "begin", state, request)
 
     def describe(self, state: RequestState, request: Any, span: Any) -> None:
         """Tell those who saw it begin."""
         for watcher in state.watchers:
-            try:
-                watcher.describe(state, request, span)
-            except Exception as error:  # noqa: BLE001 # nothing of ours may reach the request
-                self._guard.failed(f"{watcher.name} (describe)", error)
+            self._tell(watcher, "describe", state, request, span)
 
     def end(self, state: RequestState, now_ns: int) -> None:
         """Tell those who saw it begin."""
         for watcher in state.watchers:
-            try:
-                watcher.end(state, now_ns)
-            except Exception as error:  # noqa: BLE001 # nothing of ours may reach the request
-                self._guard.failed(f"{watcher.name} (end)", error)
+            self._tell(watcher, "end", state, now_ns)
+
+    def _tell(self, watcher: Watcher, what: str, *arguments: Any) -> None:
+        """Let no watcher's failure reach the request or the other watchers."""
+        try:
+            getattr(watcher, what)(*arguments)
+        except Exception as error:  # noqa: BLE001 # nothing of ours may reach the request
+            self._guard.failed(f"{watcher.name} ({what})", error)
