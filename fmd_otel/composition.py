@@ -152,9 +152,10 @@ def _cross_check(values: dict[str, Any], origins: dict[str, str], problems: list
             return f"{name.upper()}={days[name]} ({origins.get(name.upper(), DEFAULT_ORIGIN)})"
 
         problems += retention_problems(days, told)
-    get_ip = values.get("get_ip")
-    if get_ip is not None and not callable(get_ip):
-        problems.append(f"{place(BY_NAME['GET_IP'], get_ip, origins['GET_IP'])}: expected a function")
+    for name in ("GET_IP", "SCRUB"):
+        function = values.get(name.lower())
+        if function is not None and not callable(function):
+            problems.append(f"{place(BY_NAME[name], function, origins[name])}: expected a function")
 
 
 def _git_path(git: str, origin: str, file: ConfigFile | None) -> Path:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("fmd_otel")
 
-_LIVE = frozenset({"GROUP_BY", "GET_IP"})
+_LIVE = frozenset({"GROUP_BY", "GET_IP", "SCRUB"})
 """Keys that an instrumented application obeys at once."""
 
 
@@ -35,7 +35,7 @@ class Config:
     """Settings given in code: ``config.group_by = ...``, ``config.init_from(file=...)``.
 
     Every key of the configuration file is an attribute, lower case, and may be assigned before the
-    application is instrumented; ``group_by`` and ``get_ip`` at any time.
+    application is instrumented; ``group_by``, ``get_ip`` and ``scrub`` at any time.
     """
 
     def __init__(self) -> None:

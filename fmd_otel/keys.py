@@ -72,6 +72,27 @@ KEYS: tuple[Key, ...] = (
         "a request this many times slower than usual is an outlier",
     ),
     Key(
+        "OUTLIER_MIN_REQUESTS",
+        "dashboard",
+        parsers.whole_number(1, 1_000_000),
+        20,
+        "requests of an endpoint before any of them can be an outlier",
+    ),
+    Key(
+        "SCRUB_KEYS",
+        "dashboard",
+        parsers.names,
+        (),
+        "more names whose values are taken out of what is stored",
+    ),
+    Key(
+        "EXCEPTION_LOCALS",
+        "dashboard",
+        parsers.boolean,
+        default=False,
+        help="keep the local variables of an exception's frames, scrubbed",
+    ),
+    Key(
         "SAMPLING_PERIOD",
         "dashboard",
         parsers.number_above(0, 60_000),
@@ -160,6 +181,14 @@ KEYS: tuple[Key, ...] = (
         parsers.callable_or_name,
         None,
         "function that returns the client's address",
+        parse_text=parsers.callable_or_name,
+    ),
+    Key(
+        "SCRUB",
+        None,
+        parsers.callable_or_name,
+        None,
+        "function that has the last word on what is stored of a request",
         parse_text=parsers.callable_or_name,
     ),
     Key(

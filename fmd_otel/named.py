@@ -45,12 +45,12 @@ class Named:
         elif not getattr(getattr(module, "__spec__", None), "_initializing", False):
             self._look_up(module)
 
-    def __call__(self) -> Any:
+    def __call__(self, *args: Any) -> Any:
         """Return what the function returns, or what is there if it is no function."""
         if not self._is_found:
             self._found = self._look_up(importlib.import_module(self.module))
             self._is_found = True
-        return self._found() if callable(self._found) else self._found
+        return self._found(*args) if callable(self._found) else self._found
 
     def __repr__(self) -> str:
         """Write it as the configuration does."""

@@ -158,6 +158,16 @@ def colors(value: Any) -> Mapping[str, str]:
     return found
 
 
+def names(value: Any) -> tuple[str, ...]:
+    """Read names, given as a list or separated by commas."""
+    literal = _literal(value)
+    if isinstance(value, str) and not isinstance(literal, (list, tuple)):
+        literal = unquote(value).split(",")
+    if not isinstance(literal, (list, tuple)) or not all(isinstance(name, str) for name in literal):
+        raise ValueError("expected names separated by commas, such as patient_id, insurance_no")
+    return tuple(name.strip() for name in literal if name.strip())
+
+
 def callable_or_name(value: Any) -> Any:
     """Read something to call for each request: the thing itself, or ``module:function``."""
     return Named(unquote(value)) if isinstance(value, str) else value

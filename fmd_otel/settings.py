@@ -29,6 +29,9 @@ class Settings:
     custom_link: str = "dashboard"
     monitor_level: int = 1
     outlier_detection_constant: float = 2.5
+    outlier_min_requests: int = 20
+    scrub_keys: tuple[str, ...] = ()
+    exception_locals: bool = False
     sampling_period: float = 10.0
     """In milliseconds, as in the file."""
     enable_logging: bool = False
@@ -48,6 +51,7 @@ class Settings:
     colors: Mapping[str, str] = field(default_factory=dict)
     group_by: Any = None
     get_ip: Any = None
+    scrub: Any = None
     include_dashboard: bool = True
     queue_size: int = 8192
     batch_size: int = 512
@@ -102,7 +106,7 @@ class Settings:
         Raises:
             SettingsError: They do not.
         """
-        for name in ("GROUP_BY", "GET_IP"):
+        for name in ("GROUP_BY", "GET_IP", "SCRUB"):
             value = getattr(self, name.lower())
             if isinstance(value, Named):
                 try:
@@ -130,6 +134,8 @@ def shown(key: Key, value: Any) -> Any:  # noqa: PLR0911 # one line for each kin
         return value
     if isinstance(value, dict):
         return dict(value)
+    if isinstance(value, tuple):
+        return ", ".join(value)
     if isinstance(value, (Path, Named)):
         return str(value)
     name = getattr(value, "__qualname__", None)

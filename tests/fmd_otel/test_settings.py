@@ -62,6 +62,10 @@ def test_every_key_is_a_variable():
         "FMD_OTEL_COLORS": "{'a': '#00FF00'}",
         "FMD_OTEL_GROUP_BY": "shop.users:current",
         "FMD_OTEL_GET_IP": "shop.users:ip",
+        "FMD_OTEL_SCRUB": "shop.users:scrub",
+        "FMD_OTEL_SCRUB_KEYS": "patient_id, insurance",
+        "FMD_OTEL_EXCEPTION_LOCALS": "on",
+        "FMD_OTEL_OUTLIER_MIN_REQUESTS": "5",
         "FMD_OTEL_INCLUDE_DASHBOARD": "no",
         "FMD_OTEL_QUEUE_SIZE": "100",
         "FMD_OTEL_BATCH_SIZE": "10",
@@ -77,6 +81,7 @@ def test_every_key_is_a_variable():
     assert settings.origins == {key.name: key.variable for key in KEYS}
     assert settings.monitor_level == 2
     assert settings.sampling_period == 5.5
+    assert settings.scrub_keys == ("patient_id", "insurance")
     assert settings.include_dashboard is False
     assert settings.colors == {"a": "#00ff00"}
     assert repr(settings.group_by) == "shop.users:current"
