@@ -189,7 +189,11 @@ def _canonical(date: str) -> str:
 def _moment_us(text: str, now_us: int, zone: ZoneInfo, started: VersionStart, *, end: bool) -> int:
     if match := _RELATIVE.fullmatch(text):
         sign, count, unit, floor = match.groups()
-        us = now_us if unit is None else _shifted(now_us, int(count) * (1 if sign == "+" else -1), unit, zone)
+        us = (
+            now_us
+            if unit is None
+            else shifted_us(now_us, int(count) * (1 if sign == "+" else -1), unit, zone)
+        )
         return us if floor is None else _floored(us, floor, zone)
     if text.startswith(VERSION_PREFIX):
         version = text.removeprefix(VERSION_PREFIX)
@@ -222,10 +226,12 @@ def _offset_s(offset: str) -> int:
     return -seconds if offset[0] == "-" else seconds
 
 
-def _shifted(us: int, count: int, unit: str, zone: ZoneInfo) -> int:
+def shifted_us(us: int, count: int, unit: str, zone: ZoneInfo) -> int:
+    """Return a moment some units later; days and longer keep the time of day (``M`` is a month)."""
     if unit in _ELAPSED_S:
         return us + count * _ELAPSED_S[unit] * US_PER_S
-    local = local_time(us, zone).replace(tzinfo=None, fold=0)
+    there = local_time(us, zone)
+    local = there.replace(tzinfo=None, fold=0)
     if unit in _MONTHS:
         month = local.year * 12 + local.month - 1 + count * _MONTHS[unit]
         first = datetime(month // 12, month % 12 + 1, 1)  # noqa: DTZ001 - wall clock, given its zone below
@@ -235,7 +241,7 @@ def _shifted(us: int, count: int, unit: str, zone: ZoneInfo) -> int:
         )
     else:
         moved = local + timedelta(days=count * (7 if unit == "w" else 1))
-    return to_us(moved.replace(tzinfo=zone))
+    return to_us(moved.replace(tzinfo=zone, fold=there.fold))
 
 
 def _floored(us: int, unit: str, zone: ZoneInfo) -> int:

@@ -8,13 +8,14 @@ from dash import ALL, Input, Output, State, ctx, html, no_update
 
 from fmd_otel_dash import formatting, ids, urlstate
 from fmd_otel_dash.colors import endpoint_color
+from fmd_otel_dash.comparison import pinned
 from fmd_otel_dash.components import failure, icon
 from fmd_otel_dash.components.attributes import attributes
-from fmd_otel_dash.components.picker import version_buttons
+from fmd_otel_dash.components.picker import pin_button, version_buttons
 from fmd_otel_dash.components.shell import MenuLink, menu
 from fmd_otel_dash.queries.look import look
 from fmd_otel_dash.queries.scope import Scope
-from fmd_otel_dash.rangetext import RangeError
+from fmd_otel_dash.rangetext import RangeError, utc_moment
 from fmd_otel_dash.roles import GUEST
 from fmd_otel_dash.surroundings import version_starts
 
@@ -79,7 +80,10 @@ def register_shell(registry: Registry, surroundings: FlaskSurroundings, router: 
             label,
             window.problem,
             html.Span(f"Times are in {window.tz}", **attributes(data_tz=window.tz)),
-            version_buttons(offered),
+            [
+                pin_button(pinned(utc_moment(window.start_us), utc_moment(window.end_us))),
+                *version_buttons(offered),
+            ],
             chip,
             list(dict.fromkeys((*services, *view.state.services))),
             list(view.state.services),

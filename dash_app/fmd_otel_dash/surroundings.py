@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flask import g
 
 from fmd_otel_dash import urlstate
 from fmd_otel_dash.auth import gate
+from fmd_otel_dash.comparison import baseline_problem
 from fmd_otel_dash.queries.look import look
 from fmd_otel_dash.queries.scope import US_PER_S, Scope
 from fmd_otel_dash.view import View
@@ -51,6 +53,9 @@ class FlaskSurroundings:
             browser_tz=browser_tz,
             started=self.started,
         )
+        if not window.problem:
+            told = baseline_problem(state, now_us=now_us, scope=window.scope(state), started=self.started)
+            window = replace(window, problem=told)
         match = self.router.resolve(path)
         return View(self._services, gate.current_user(), path, match.params, state, window, now_us, serial)
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo, available_timezones
 
-from fmd_otel_dash.queries.scope import US_PER_S, Scope, local_time, to_us
+from fmd_otel_dash.queries.scope import US_PER_S, Scope, local_time
 from fmd_otel_dash.rangetext import (
     VERSION_PREFIX,
     RangeError,
@@ -28,7 +28,15 @@ from fmd_otel_dash.rangetext import (
 
 DEFAULT_START = "now-24h"
 DEFAULT_END = "now"
-COMPARISONS = {"prev": "previous period", "week": "a week earlier", "off": "no comparison"}
+COMPARISONS = {
+    "prev": "previous period",
+    "day": "a day earlier",
+    "week": "a week earlier",
+    "month": "a month earlier",
+    "version": "previous version",
+    "pin": "pinned baseline",
+    "off": "no comparison",
+}
 REFRESHES = {"": 0, "10s": 10, "1m": 60, "5m": 300}
 QUICK_RANGES = (
     ("Last 15 minutes", "now-15m", "now"),
@@ -48,7 +56,7 @@ _LABELS = {(start, end): label for label, start, end in QUICK_RANGES} | {
     ("now-1M/M", "now/M"): "Last month",
     ("now/y", "now"): "This year",
 }
-_OWN = ("from", "to", "tz", "cmp", "refresh", "v", "svc")
+_OWN = ("from", "to", "tz", "cmp", "base", "refresh", "v", "svc")
 _MAX_TEXT = 200
 _MAX_PAIRS = 64
 _UNIT_NAMES = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week", "M": "month", "y": "year"}
@@ -65,6 +73,8 @@ class UrlState:
     tz: str = ""
     """A zone's name; empty for the setting's, else the browser's."""
     compare: str = "prev"
+    baseline: str = ""
+    """The range that was pinned to compare with: two moments, see :mod:`fmd_otel_dash.comparison`."""
     refresh: str = ""
     versions: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
@@ -129,6 +139,7 @@ def parse(search: str) -> UrlState:
         end=one("to", DEFAULT_END),
         tz=one("tz", ""),
         compare=compare if compare in COMPARISONS else "prev",
+        baseline=one("base", ""),
         refresh=refresh if refresh in REFRESHES else "",
         versions=tuple(dict.fromkeys(found.get("v", ()))),
         services=tuple(dict.fromkeys(found.get("svc", ()))),
@@ -146,12 +157,14 @@ def format_search(state: UrlState) -> str:
         pairs.append(("tz", state.tz))
     if state.compare != default.compare:
         pairs.append(("cmp", state.compare))
+    if state.baseline:
+        pairs.append(("base", state.baseline))
     if state.refresh:
         pairs.append(("refresh", state.refresh))
     pairs += [("v", version) for version in state.versions]
     pairs += [("svc", service) for service in state.services]
     pairs += state.extra
-    return "?" + urlencode(pairs, safe=":/,") if pairs else ""
+    return "?" + urlencode(pairs, safe=":/,~") if pairs else ""
 
 
 def resolve(
@@ -182,23 +195,11 @@ def resolve(
     return Window(start_us, end_us, tz, problem)
 
 
-def comparison(state: UrlState, scope: Scope) -> Scope | None:
-    """Return what to compare a scope with, if anything."""
-    if state.compare == "prev":
-        return scope.previous()
-    if state.compare == "week":
-        start_us, end_us = (_days_later(us, -7, scope.zone) for us in (scope.start_us, scope.end_us))
-        return replace(scope, start_us=start_us, end_us=end_us)
-    return None
-
-
-def comparison_label(state: UrlState) -> str:
-    """Return what a comparison is with, in a few words: "vs previous 24 hours"."""
-    if state.compare == "week":
-        return "vs a week earlier"
+def previous_label(state: UrlState) -> str:
+    """Return what the period before the range is, in a few words: "previous 24 hours"."""
     if state.end == DEFAULT_END and state.start.startswith("now-") and state.start[4:-1].isdigit():
-        return "vs " + _span_label(int(state.start[4:-1]), state.start[-1]).replace("Last", "previous")
-    return "vs previous period"
+        return _span_label(int(state.start[4:-1]), state.start[-1]).replace("Last", "previous")
+    return "previous period"
 
 
 def with_text(
@@ -303,9 +304,3 @@ def _zone(wanted: str, *fallbacks: str | None) -> tuple[str, str]:
     return usable, (
         f"“{wanted[:40]}” is not a time zone; times are in {usable}. Use a name such as Europe/Amsterdam."
     )
-
-
-def _days_later(us: int, days: int, zone: ZoneInfo) -> int:
-    local = local_time(us, zone)
-    moved = (local.replace(tzinfo=None, fold=0) + timedelta(days=days)).replace(tzinfo=zone, fold=local.fold)
-    return to_us(moved)

@@ -6,11 +6,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from fmd_otel_dash import urlstate
+from fmd_otel_dash.comparison import compared
+from fmd_otel_dash.queries.scope import Scope
+from fmd_otel_dash.queries.versions import versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fmd_otel_dash.queries.scope import Scope
+    from fmd_otel_dash.comparison import Comparison
+    from fmd_otel_dash.queries.look import Version
     from fmd_otel_dash.roles import User
     from fmd_otel_dash.services import Services
     from fmd_otel_dash.settings import DashboardSettings
@@ -54,9 +58,26 @@ class View:
         return self.window.scope(self.state, endpoint_ids=() if endpoint_id is None else (endpoint_id,))
 
     @property
+    def comparison(self) -> Comparison | None:
+        """What to compare it with, and in words, if the person wants that and there is such a thing."""
+        known: tuple[Version, ...] = ()
+        if self.state.compare in {"version", "pin"}:
+            known = self.query(versions, Scope(0, 0, services=self.state.services))
+        starts: dict[str, int] = {each.name: each.first_us for each in known}
+        return compared(
+            self.state,
+            self.scope,
+            now_us=self.now_us,
+            previous=urlstate.previous_label(self.state),
+            versions=known,
+            started=lambda name: starts.get(name),  # noqa: PLW0108 # of the overloads, only this one fits
+        )
+
+    @property
     def compare(self) -> Scope | None:
-        """What to compare it with, if the person wants that."""
-        return urlstate.comparison(self.state, self.scope)
+        """What to compare it with."""
+        found = self.comparison
+        return found.scope if found else None
 
     @property
     def endpoint_id(self) -> int | None:

@@ -1,7 +1,7 @@
 /* The address is the state. Everything that changes what is shown changes the address, and Dash follows it. */
 (function () {
   "use strict";
-  var RANGE = ["from", "to", "tz", "cmp", "refresh", "svc"];
+  var RANGE = ["from", "to", "tz", "cmp", "base", "refresh", "svc"];
   var fmd = (window.fmd = window.fmd || {});
 
   fmd.prefix = function () {
@@ -95,6 +95,8 @@
 
   /* Quick ranges and "since version" buttons. */
   document.addEventListener("click", function (event) {
+    var pin = event.target.closest ? event.target.closest("[data-pin]") : null;
+    if (pin) { fmd.go(fmd.edit({ cmp: "pin", base: pin.dataset.pin })); return; }
     var button = event.target.closest ? event.target.closest("[data-start]") : null;
     if (!button) { return; }
     fmd.go(fmd.range(button.dataset.start, button.dataset.end));

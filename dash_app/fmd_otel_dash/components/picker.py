@@ -75,6 +75,17 @@ def version_buttons(versions: Iterable[tuple[str, str]]) -> list[Any]:
     return [html.Div("Deployed", className="fmd-picker-title"), *buttons] if buttons else []
 
 
+def pin_button(baseline: str) -> Any:
+    """Return a button that pins a range as what to compare others with."""
+    return html.Button(
+        [icon("pin", size=14), "Pin as baseline"],
+        className="fmd-quick",
+        type="button",
+        title="Compare every range with the one shown now",
+        **attributes(data_pin=baseline),
+    )
+
+
 def _panel() -> Any:
     return html.Div(
         [

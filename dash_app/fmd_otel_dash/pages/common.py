@@ -107,8 +107,15 @@ def against(view: View) -> str:
 
 def compared_with(view: View) -> str:
     """Return what the comparison is, in a few words: the previous 7 days."""
-    words = urlstate.comparison_label(view.state).removeprefix("vs ")
+    found = view.comparison
+    words = found.words if found else ""
     return f"the {words}" if words.startswith("previous") else words
+
+
+def versus(view: View) -> str:
+    """Return the comparison as it stands beside a difference: vs previous 7 days."""
+    found = view.comparison
+    return f"vs {found.words}" if found else ""
 
 
 def export(view: View) -> Any:

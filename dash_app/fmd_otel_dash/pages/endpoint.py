@@ -22,13 +22,13 @@ from fmd_otel_dash.pages.common import (
     on_click,
     requests_href,
     step_text,
+    versus,
 )
 from fmd_otel_dash.pages.endpoint_head import endpoint_page, read
 from fmd_otel_dash.queries.overview import Kpis, Overview
 from fmd_otel_dash.queries.scope import US_PER_S
 from fmd_otel_dash.queries.timeline import MAX_POINTS, Timeline, timeline
 from fmd_otel_dash.router import Page
-from fmd_otel_dash.urlstate import comparison_label
 
 if TYPE_CHECKING:
     from fmd_otel_dash.registry import Registry
@@ -179,35 +179,35 @@ def _ghost(view: View, before: Timeline | None) -> str:
 
 def _kpis(view: View, found: Overview) -> list[Any]:
     now, before = found.kpis, found.previous or Kpis()
-    versus = comparison_label(view.state) if found.previous and found.previous.n else ""
+    beside = versus(view) if found.previous and found.previous.n else ""
     moved = found.p95_change
     return [
         kpi(
             "Requests",
             formatting.count(now.n),
             delta=formatting.relative_change(now.n, before.n, better="none"),
-            against=versus,
+            against=beside,
             hint=f"{now.n:,} requests",
         ),
         kpi(
             "p95",
             formatting.duration(now.p95_us),
             delta=formatting.measured_change(moved) if moved else None,
-            against=versus,
+            against=beside,
             hint=f"95 % of {now.n:,} requests took less",
         ),
         kpi(
             "Median",
             formatting.duration(now.p50_us),
             delta=formatting.relative_change(now.p50_us, before.p50_us, n_now=now.n, n_before=before.n),
-            against=versus,
+            against=beside,
             hint=f"Half took less; 99 % less than {formatting.duration(now.p99_us)}",
         ),
         kpi(
             "Error rate",
             formatting.percent(now.error_rate),
             delta=formatting.point_change(now.error_rate, before.error_rate, n_now=now.n, n_before=before.n),
-            against=versus,
+            against=beside,
             hint=f"{now.errors:,} answers of 500 and above; {now.client_errors:,} of 400 to 499 left out",
         ),
     ]

@@ -23,12 +23,11 @@ from fmd_otel_dash.components import (
 from fmd_otel_dash.components.endpoints import columns, export_link, filter_field
 from fmd_otel_dash.figures import lines
 from fmd_otel_dash.pages import endpoint_rows
-from fmd_otel_dash.pages.common import deploys
+from fmd_otel_dash.pages.common import deploys, versus
 from fmd_otel_dash.queries.overview import Kpis, Overview, overview
 from fmd_otel_dash.queries.timeline import timeline
 from fmd_otel_dash.roles import ADMIN
 from fmd_otel_dash.router import Page
-from fmd_otel_dash.urlstate import comparison_label
 from fmd_otel_exporter.catalog import set_level
 from fmd_otel_exporter.errors import FmdOtelError
 
@@ -160,7 +159,7 @@ def _chart(view: View, name: str, draw: Callable[..., Any], label: str, *, durat
 
 def _kpis(view: View, found: Overview) -> list[Any]:
     now, before = found.kpis, found.previous or Kpis()
-    against = comparison_label(view.state) if found.previous and found.previous.n else ""
+    against = versus(view) if found.previous and found.previous.n else ""
     n = {"n_now": now.n, "n_before": before.n}
     return [
         kpi(
