@@ -22,8 +22,12 @@ class PipelineCounters(NamedTuple):
     duplicate: int
     dropped: Mapping[str, int]
     """Requests that are lost, by the reason; only reasons there were."""
+    details_accepted: int
+    """Profiles, outliers, exceptions and traces, which are counted apart from requests."""
+    details_written: int
+    details_duplicate: int
     details_dropped: int
-    """Profiles, outliers and the like that had to give way; no requests among them."""
+    """For want of space, or because nothing could hold them."""
     retries: int
     queue_depth: int
     """Requests that wait."""

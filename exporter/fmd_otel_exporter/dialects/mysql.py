@@ -200,7 +200,8 @@ class MysqlDialect:
 
     def now_us(self, connection: Connection) -> int:
         """Return what the server's clock shows."""
-        return round(connection.scalar(select(func.unix_timestamp(func.now(6)))) * 1_000_000)
+        seconds = connection.scalar(select(func.unix_timestamp(func.now(6))))
+        return round(float(seconds or 0) * 1_000_000)
 
     def sizes(self, connection: Connection, prefix: str) -> Sizes:
         """Return what the server thinks it has."""

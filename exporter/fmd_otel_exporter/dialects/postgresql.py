@@ -183,7 +183,8 @@ class PostgresqlDialect:
 
     def now_us(self, connection: Connection) -> int:
         """Return what the server's clock shows."""
-        return round(connection.scalar(select(func.extract("epoch", func.clock_timestamp()))) * 1_000_000)
+        seconds = connection.scalar(select(func.extract("epoch", func.clock_timestamp())))
+        return round(float(seconds or 0) * 1_000_000)
 
     def sizes(self, connection: Connection, prefix: str) -> Sizes:
         """Return what the catalogue says."""

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError, SQLA
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool, StaticPool
 
+from fmd_otel_exporter.dialects import sqlite_sizes
 from fmd_otel_exporter.dialects.sqlite_errors import cannot_write_beside, explain, no_directory
 from fmd_otel_exporter.errors import StorageError
 from fmd_otel_exporter.settings import sqlite_path
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlalchemy import URL, Connection, Engine, Insert, Table
+
+    from fmd_otel_exporter.sizes import Sizes
 
 BUSY_TIMEOUT_S = 10.0
 LOCK_TIMEOUT_S = 60.0
@@ -265,6 +268,18 @@ class SqliteDialect:
             raise self._explain(exc) from exc
         after = self.path.stat().st_size
         return f"{self.path} had {_megabytes(before)} and has {_megabytes(after)} now."
+
+    def now_us(self, connection: Connection) -> int:  # noqa: ARG002 # there is no other clock
+        """Return what the clock of this machine shows."""
+        return time.time_ns() // 1000
+
+    def sizes(self, connection: Connection, prefix: str) -> Sizes:
+        """Measure a small file, and work out what is in a large one."""
+        return sqlite_sizes.sizes(connection, prefix, None if self.single_connection else self.path)
+
+    def total_bytes(self, connection: Connection, prefix: str) -> int:  # noqa: ARG002 # one file for all
+        """Ask the file system."""
+        return 0 if self.single_connection else sqlite_sizes.total_bytes(self.path)
 
     def take_turn(self, connection: Connection, prefix: str) -> None:
         """Do nothing: there is one writer at a time."""

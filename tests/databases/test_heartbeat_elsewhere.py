@@ -1,0 +1,12 @@
+"""What the exporter's tests ask of heartbeats and jobs on SQLite, asked of the servers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.databases.suites import suite_of
+
+pytestmark = pytest.mark.parametrize("kind", ["postgresql", "mariadb"], indirect=True)
+
+globals().update(suite_of("tests.exporter.test_heartbeat"))
+globals().update(suite_of("tests.exporter.test_jobs"))
