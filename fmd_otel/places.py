@@ -1,0 +1,107 @@
+"""Where code stands: in the application or in a library, and what its file is called.
+
+Names are relative, so that a line is the same one on every machine and in every virtual environment.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+_SITE = re.compile(r"^.*[/\\](?:site|dist)-packages[/\\]")
+_OURS = re.compile(r"^.*[/\\](?=fmd_otel(?:_exporter|_dash)?[/\\][^/\\])")
+_MOST_REMEMBERED = 8192
+_LAST_PARTS = 3
+
+
+class Place(NamedTuple):
+    """A file with code in it."""
+
+    file: str
+    """Relative to the application's root for its own code, ``package/module.py`` for libraries."""
+    in_app: bool
+
+
+class Places:
+    """Tells places by the file names that code objects carry; one for each application."""
+
+    def __init__(self, app: Flask | None = None) -> None:
+        """Learn where an application's code is; without one, all code outside of libraries is the app's."""
+        self._root, self._package = _roots(app)
+        paths = sysconfig.get_paths()
+        self._stdlib = tuple({f"{Path(paths[name])}/" for name in ("stdlib", "platstdlib")})
+        self._ours = tuple(f"{Path(__file__).parents[0].parent}/{part}/" for part in _OWN_FOLDERS)
+        self._remembered: dict[str, Place] = {}
+
+    def of(self, filename: str) -> Place:
+        """Return the place of a code object's ``co_filename``."""
+        found = self._remembered.get(filename)
+        if found is None:
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.clear()
+            found = self._remembered[filename] = self._look(filename)
+        return found
+
+    def _look(self, filename: str) -> Place:
+        if not filename or filename.startswith("<"):  # generated, frozen, typed in: nobody's file
+            return Place(filename, in_app=False)
+        if self._package and (filename + "/").startswith(self._package):
+            return Place(_below(self._root, filename), in_app=True)
+        if site := _SITE.match(filename):
+            return Place(_plain(filename[site.end() :]), in_app=False)
+        for folder in self._ours:
+            if filename.startswith(folder) and (ours := _OURS.match(filename)):
+                return Place(_plain(filename[ours.end() :]), in_app=False)
+        for folder in self._stdlib:
+            if filename.startswith(folder):
+                return Place(_plain(filename[len(folder) :]), in_app=False)
+        if self._root and filename.startswith(self._root):
+            return Place(_below(self._root, filename), in_app=True)
+        return Place(_below_import_path(filename), in_app=True)
+
+
+_OWN_FOLDERS = ("fmd_otel", "exporter/fmd_otel_exporter", "dash_app/fmd_otel_dash")
+
+
+def _roots(app: Flask | None) -> tuple[str, str]:
+    """Return the folder an application's names are relative to, and where its own code is even so.
+
+    The second matters for an application that was installed like a library: it stands among them.
+    """
+    if app is None:
+        return "", ""
+    top = app.import_name.partition(".")[0]
+    module = sys.modules.get(top)
+    file = getattr(module, "__file__", None)
+    if module is None or not file:
+        return f"{Path(app.root_path)}/", ""
+    folder = Path(file).absolute().parent
+    if hasattr(module, "__path__"):
+        return f"{folder.parent}/", f"{folder}/"
+    return f"{folder}/", f"{Path(file).absolute()}/"
+
+
+def _below(root: str, filename: str) -> str:
+    return _plain(filename[len(root) :] if filename.startswith(root) else filename)
+
+
+def _below_import_path(filename: str) -> str:
+    best = ""
+    for entry in sys.path:
+        folder = f"{entry.rstrip('/')}/"
+        if entry and filename.startswith(folder) and len(folder) > len(best):
+            best = folder
+    if best:
+        return _plain(filename[len(best) :])
+    # Where it stood is nobody's business; the end of it tells enough.
+    return "/".join(_plain(filename).split("/")[-_LAST_PARTS:])
+
+
+def _plain(filename: str) -> str:
+    return filename.replace("\\", "/").lstrip("/")
