@@ -66,7 +66,8 @@ def test_a_process_says_who_and_how_it_is(process, store, said):
     process.heartbeat.serves = ("shop", "1.7.0")
     process.after(
         3, accepted=12, written=10, queue_depth=2, dropped={"spool_full": 4, "refused": 1},
-        failures={"get_ip": 3}, last_error="the disk is full", last_error_us=5, batches=2, batch_us=70, batch_max_us=40,
+        failures={"get_ip": 3}, last_error="the disk is full", last_error_us=5, batches=2,
+        batch_us=70, batch_max_us=40,
     )  # fmt: skip
     process.heartbeat.work(store)
     (row,) = said()
