@@ -4,10 +4,13 @@ Raw rows go by their time. Finer sums go by whole UTC days, and only of days who
 day is *sealed* first, in a transaction that no batch is in the middle of. From then on a request that comes
 late for it is added to the sums of the day itself, so that they stay right without what they were made of.
 
+What users and addresses did on each day is added up from raw rows before these go, and goes with the finer
+sums.
+
 Endpoints and versions stay for ever: the sums of days refer to them, people have set levels on endpoints, and
 there are no more of them than routes and releases. Users and addresses are many, and personal: they go with
-the last raw row that may refer to them. Who that is would take reading all raw rows; instead each is dated by
-the last day on which a writer asked for its id (see :meth:`.Dimensions.begin_day`).
+the last row that may refer to them. Who that is would take reading all rows; instead each is dated by the
+last day on which a writer asked for its id (see :meth:`.Dimensions.begin_day`).
 """
 
 from __future__ import annotations
@@ -18,10 +21,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import delete, func, select, update
 
 from fmd_otel_exporter.deleting import count_times, delete_times, sweep
+from fmd_otel_exporter.rollups import first_open_day
 from fmd_otel_exporter.schema import DAY_S
+from fmd_otel_exporter.subject_sums import GONE, SEALED, forget_subjects, seal_subjects, sum_up_subjects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sqlalchemy import ColumnElement, Connection, Table
 
@@ -57,11 +62,16 @@ class Cutoffs:
     daily_s: int | None
 
     @property
-    def seen_day(self) -> int | None:
-        """Users and addresses last seen before this day are in no raw row."""
-        if self.raw_us is None:
+    def subjects_s(self) -> int | None:
+        """The day before which nobody is told apart any more, by user or address."""
+        if self.raw_us is None or self.hourly_s is None:
             return None
-        return self.raw_us // _US // DAY_S * DAY_S - SUBJECT_DAYS * DAY_S
+        return min(self.raw_us // _US // DAY_S * DAY_S, self.hourly_s)
+
+    @property
+    def seen_day(self) -> int | None:
+        """Users and addresses last seen before this day are in no row."""
+        return None if self.subjects_s is None else self.subjects_s - SUBJECT_DAYS * DAY_S
 
     @property
     def ledger_us(self) -> int:
@@ -91,8 +101,8 @@ class Retention:
 def prune(store: Store, cutoffs: Cutoffs) -> Iterator[Deleted]:
     """Delete what is older than the cutoffs; every step is a short transaction, and may be the last.
 
-    Days that are not summed up yet keep their finer sums: run :func:`.compact_days` first. Several processes
-    may do this at once; they only get in each other's way.
+    Days that are over and not summed up yet keep their rows and finer sums: run :func:`.compact_days` first.
+    Several processes may do this at once; they only get in each other's way.
 
     Yields:
         What each step deleted.
@@ -106,8 +116,11 @@ def prune(store: Store, cutoffs: Cutoffs) -> Iterator[Deleted]:
         ranges = _sealed(store, cutoffs.hourly_s)
         for table in (tables.hits, tables.lat_hist):
             yield from _told(store, table, delete_times(store, table, ranges))
+    yield from _told(store, tables.subject_day, (0 for _ in sum_up_subjects(store)))
     if cutoffs.raw_us is not None:
-        yield from _told(store, tables.request, delete_times(store, tables.request, [(0, cutoffs.raw_us)]))
+        yield from _prune_raw(store, cutoffs.raw_us, cutoffs.now_us)
+    if cutoffs.subjects_s is not None:
+        yield from _told(store, tables.subject_day, forget_subjects(store, cutoffs.subjects_s))
     if cutoffs.daily_s is not None:
         yield from _prune_days(store, cutoffs.daily_s)
     if cutoffs.seen_day is not None:
@@ -124,6 +137,7 @@ def count_old(store: Store, cutoffs: Cutoffs) -> dict[str, int]:
     for cutoff, by_time in (
         (cutoffs.raw_us, (tables.request,)),
         (cutoffs.hourly_s, (tables.hits, tables.lat_hist)),
+        (cutoffs.subjects_s, (tables.subject_day,)),
         (cutoffs.daily_s, (tables.hits_day, tables.lat_hist_day)),
     ):
         for table in by_time if cutoff is not None else ():
@@ -160,20 +174,38 @@ def _seal(store: Store, end: int) -> None:
 def _sealed(store: Store, end: int) -> list[Range]:
     """Return sealed days, those that follow each other as one range. A day once sealed stays so."""
     day = store.tables.rollup_day.c
-    ranges: list[Range] = []
     with store.read() as connection:
         days = select(day.day).where(day.day < end, day.sealed != 0).order_by(day.day)
-        for start in connection.scalars(days):
-            begin = ranges.pop()[0] if ranges and ranges[-1][1] == start else start
-            ranges.append((begin, start + DAY_S))
+        return _joined(connection.scalars(days))
+
+
+def _joined(days: Iterable[int]) -> list[Range]:
+    ranges: list[Range] = []
+    for start in days:
+        begin = ranges.pop()[0] if ranges and ranges[-1][1] == start else start
+        ranges.append((begin, start + DAY_S))
     return ranges
+
+
+def _prune_raw(store: Store, end_us: int, now_us: int) -> Iterator[Deleted]:
+    """Delete raw rows; of days that are over, only once users and addresses are added up from them."""
+    end = -(-end_us // _US)
+    seal_subjects(store, end)
+    subjects = store.tables.subject_rollup.c
+    with store.read() as connection:
+        sealed = select(subjects.day).where(subjects.day < end, subjects.state >= SEALED)
+        days = sorted({*connection.scalars(sealed), *range(first_open_day(now_us), end, DAY_S)})
+    ranges = [(start * _US, min(until * _US, end_us)) for start, until in _joined(days)]
+    yield from _told(store, store.tables.request, delete_times(store, store.tables.request, ranges))
 
 
 def _prune_days(store: Store, end: int) -> Iterator[Deleted]:
     tables = store.tables
-    register = tables.rollup_day
+    register, subjects = tables.rollup_day, tables.subject_rollup
     # From the register first, so that nobody takes what is left of a day for the whole of it.
     _delete(store, register, (register.c.day < end) & (register.c.sealed != 0))
+    known = select(register.c.day).where(register.c.day == subjects.c.day).exists()
+    _delete(store, subjects, (subjects.c.day < end) & (subjects.c.state == GONE) & ~known)
     for table in (tables.hits_day, tables.lat_hist_day):
         yield from _told(store, table, delete_times(store, table, [(0, end)]))
 

@@ -54,6 +54,11 @@ def compact_days(store: Store, *, now_ts_us: int, most_days: int = MOST_DAYS) ->
     return days
 
 
+def first_open_day(now_ts_us: int) -> int:
+    """Return the start of the first UTC day that is not over."""
+    return (now_ts_us // _SECOND_US - GRACE_S) // DAY_S * DAY_S
+
+
 def _has_open_day(store: Store, now_ts_us: int) -> bool:
     with store.read() as connection:
         return next(_open_days(connection, store.tables, now_ts_us), None) is not None
@@ -65,7 +70,7 @@ def _open_days(connection: Connection, tables: Tables, now_ts_us: int) -> Iterat
     The hits table is ordered by endpoint first, so "the first bucket from here on" is one look-up an
     endpoint, where "all days" would read the whole table.
     """
-    end = (now_ts_us // _SECOND_US - GRACE_S) // DAY_S * DAY_S
+    end = first_open_day(now_ts_us)
     registered = list(connection.scalars(select(tables.rollup_day.c.day).order_by(tables.rollup_day.c.day)))
     start = 0
     for closed in [*(day for day in registered if day < end), end]:

@@ -59,6 +59,8 @@ class Tables(DetailTables):
     hits_day: Table
     lat_hist_day: Table
     rollup_day: Table
+    subject_day: Table
+    subject_rollup: Table
     batch: Table
     lease: Table
     process: Table
@@ -221,6 +223,31 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
             _key("day", BigInteger),
             Column("sealed", SmallInteger, nullable=False, server_default="0"),
             clustered=True,
+        ),
+        # What each user and address did on a day, see subject_sums.py. The parts of a key are added up.
+        subject_day=table(
+            "subject_day",
+            _key("endpoint_id"),
+            _key("day", BigInteger),
+            _key("kind", SmallInteger),
+            _key("subject_id"),
+            _key("version_id"),
+            _key("part", BigInteger),  # 0, or a number of the batch that came when the raw rows had gone
+            _count("n"),
+            _count("errors"),
+            _count("sum_us"),
+            Column("buckets", Text),  # of latency, "512 530x3"; see buckets_of()
+            clustered=True,
+            info={"kind": "raw"},
+        ),
+        # What has become of these sums, by day: the state is one of subject_sums.py, or a mark while they are
+        # being made.
+        subject_rollup=table(
+            "subject_rollup",
+            _key("day", BigInteger),
+            _count("state"),
+            clustered=True,
+            info={"kind": "meta"},
         ),
         # The ledger: a batch whose id stands here is in the database, whoever sends it again.
         batch=table("batch", _key("id", _bytes(16)), _count("ts"), clustered=True),

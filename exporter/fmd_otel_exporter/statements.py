@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, case, delete, insert, select, update
+from sqlalchemy import bindparam, case, delete, insert, literal_column, select, union_all, update
+
+from fmd_otel_exporter.subject_sums import OPEN, SEALED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,9 +83,13 @@ class Statements:
         self.latencies = dialect.row_adder(connection, tables.lat_hist, add=("n",))
         # What became of the days of a batch is asked after its sums were added: from then on, nobody sums up
         # or seals a day before this transaction ends.
-        days = tables.rollup_day.c
+        days, subjects = tables.rollup_day.c, tables.subject_rollup.c
+        asked = bindparam("first"), bindparam("last")
         self.closed_days = Compiled(
-            select(days.day, days.sealed).where(days.day.between(bindparam("first"), bindparam("last"))),
+            union_all(
+                select(literal_column("0"), days.day, days.sealed).where(days.day.between(*asked)),
+                select(literal_column("1"), subjects.day, subjects.state).where(subjects.day.between(*asked)),
+            ),
             connection,
             ("first", "last"),
         )
@@ -92,6 +98,14 @@ class Statements:
             connection,
             ("day_start",),
         )
+        self.reopen_subjects = Compiled(
+            update(tables.subject_rollup)
+            .where(subjects.day == bindparam("day_start"), subjects.state < literal_column(str(SEALED)))
+            .values(state=literal_column(str(OPEN))),
+            connection,
+            ("day_start",),
+        )
+        self.subject_day = dialect.row_inserter(connection, tables.subject_day)
         self.hits_day = dialect.row_adder(
             connection, tables.hits_day, add=("n", "sum_us"), least=("min_us",), greatest=("max_us",)
         )

@@ -21,6 +21,7 @@ from fmd_otel_exporter.batch import (
 from fmd_otel_exporter.dimensions import Dimensions
 from fmd_otel_exporter.schema import DAY_S
 from fmd_otel_exporter.statements import Statements
+from fmd_otel_exporter.subject_sums import late_sums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,24 +143,31 @@ class Writer:
             do.request.run(connection, batch.rows)
             do.hits.run(connection, batch.hits)
             do.latencies.run(connection, batch.latencies)
-            self._keep_days_right(connection, do, batch.rows)
+            self._keep_days_right(connection, do, batch)
         do.touch.run(connection, [(endpoint, *batch.touches[endpoint]) for endpoint in sorted(batch.touches)])
         do.first_seen.run(connection, sorted(batch.earlier.items()))
 
-    def _keep_days_right(self, connection: Connection, do: Statements, rows: list[Row]) -> None:
+    def _keep_days_right(self, connection: Connection, do: Statements, batch: Batch) -> None:
         """See to days that were summed up before these rows came: they are no longer complete.
 
         They are summed up anew, from finer sums. Where retention has deleted those, what is late goes into
         the sums of its day as well as into the finer ones, where it stands until retention comes by again.
         """
-        days = days_of(rows)
-        sealed = dict(do.closed_days.fetch(connection, (days[0], days[-1])))
-        if not sealed:
+        days = days_of(batch.rows)
+        found = do.closed_days.fetch(connection, (days[0], days[-1]))
+        if not found:
             return  # nearly always: the day of most requests is today
+        sealed, subjects = (
+            {day: state for which, day, state in found if which == register} for register in (0, 1)
+        )
         do.reopen_day.run(connection, [(day,) for day in days if sealed.get(day) == 0])
-        late = [row for row in rows if sealed.get(day_of(row))]
+        do.reopen_subjects.run(connection, [(day,) for day in days if day in subjects])
+        late = [row for row in batch.rows if sealed.get(day_of(row))]
         do.hits_day.run(connection, hits_of(late, DAY_S))
         do.latencies_day.run(connection, latencies_of(late, DAY_S))
+        too_late = late_sums(batch.rows, subjects, batch.id)
+        if too_late:
+            do.subject_day.run(connection, too_late)
 
     def _stored(self, connection: Connection, rows: list[Row]) -> set[Key]:
         """Return which of these rows are in the database."""

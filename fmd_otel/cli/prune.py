@@ -30,6 +30,7 @@ _NAMES = {
     "request": "requests",
     "hits": "sums by the quarter of an hour",
     "lat_hist": "latency counts by the hour",
+    "subject_day": "sums of users and addresses by the day",
     "hits_day": "sums by the day",
     "lat_hist_day": "latency counts by the day",
     "subject": "users and addresses",

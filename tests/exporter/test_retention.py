@@ -10,6 +10,7 @@ from sqlalchemy import event, update
 from fmd_otel_exporter.deleting import TARGET_S, Pace
 from fmd_otel_exporter.retention import Cutoffs, Retention, count_old, prune
 from fmd_otel_exporter.rollups import compact_days
+from fmd_otel_exporter.subject_sums import sum_up_subjects
 from fmd_otel_exporter.writer import Writer, WriteResult
 from tests.exporter.conftest import WEEK
 
@@ -85,6 +86,7 @@ def test_each_step_is_small_and_a_transaction_of_its_own(
     old = [record(ts_us=5) for _ in range(10)] + [record(ts_us=6 + n // 2) for n in range(10)]
     new = record(ts_us=today_us)
     writer.write([*old, new])
+    compact_days(store, now_ts_us=today_us)
     left = 21
     for step in prune(store, WEEK.cutoffs(today_us)):
         if step.table == "request":
@@ -301,9 +303,9 @@ def test_users_of_a_time_when_it_was_not_noted_begin_to_age(
         connection.execute(update(store.tables.subject).values(seen_day=None))
     keep()
     assert [row["seen_day"] for row in see.rows("subject")] == [day_of(today_us)]
-    keep(now_us=today_us + 9 * DAY_US)
+    keep(now_us=today_us + 16 * DAY_US)
     assert _names(see) == {"me"}
-    keep(now_us=today_us + 11 * DAY_US)
+    keep(now_us=today_us + 18 * DAY_US)
     assert _names(see) == set()
 
 
@@ -332,12 +334,15 @@ def test_what_would_be_deleted_is_counted_without_deleting(
     )
     policy = Retention(7, 14, 60)
     compact_days(store, now_ts_us=today_us)
+    for _ in sum_up_subjects(store):
+        pass
     counted = count_old(store, policy.cutoffs(today_us))
     before = see.sums()
     assert counted == {
         "request": 6,
         "hits": 4,
         "lat_hist": 4,
+        "subject_day": 4,
         "hits_day": 2,
         "lat_hist_day": 2,
         "subject": 1,

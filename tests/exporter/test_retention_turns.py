@@ -11,6 +11,7 @@ from fmd_otel_exporter import lease
 from fmd_otel_exporter.maintainer import EVERY_S, LEASE, LEASE_S, LOOK_EVERY_S, Maintainer
 from fmd_otel_exporter.retention import Deleted, prune
 from fmd_otel_exporter.rollups import compact_days
+from fmd_otel_exporter.subject_sums import sum_up_subjects
 from fmd_otel_exporter.writer import Writer
 from tests.exporter.conftest import WEEK
 
@@ -63,6 +64,9 @@ def process(clock: Clock) -> Callable[..., Maintainer]:
 
 def _old(writer: Writer, record: Any, today_us: int, n: int = 20) -> None:
     writer.write([record(ts_us=today_us - 10 * DAY_US) for _ in range(n)])
+    compact_days(writer._store, now_ts_us=today_us)
+    for _ in sum_up_subjects(writer._store):
+        pass
 
 
 @pytest.fixture

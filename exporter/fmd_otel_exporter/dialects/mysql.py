@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _SESSION = (
     "SET sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', "
     "time_zone = '+00:00', sql_safe_updates = 0, default_storage_engine = InnoDB, "
+    "group_concat_max_len = 1048576, "
     f"innodb_lock_wait_timeout = {say.LOCK_TIMEOUT_S}, lock_wait_timeout = {say.LOCK_TIMEOUT_S} "
     f"/*M! , max_statement_time = {say.STATEMENT_TIMEOUT_S} */ "
     f"/*!50708 , max_execution_time = {1000 * say.STATEMENT_TIMEOUT_S} */"

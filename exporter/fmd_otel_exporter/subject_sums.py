@@ -1,0 +1,223 @@
+"""What each user and each address did on a day, added up from raw rows once the day is over.
+
+A row says how many requests a subject sent to an endpoint, how long they took together and which latency
+buckets they fell into, in a few characters: that is a tenth of a row for each bucket, and as exact. Who wants
+to know adds up rows, never looks for the only one: requests that come for a day whose raw rows are gone get a
+row of their own beside it.
+
+Raw rows are read without holding up anybody, a share of the subjects at a time. Nothing keeps a late request
+from arriving meanwhile. So a day is marked before its rows are read, and is complete only if the mark is
+there when the last one is written: the writer takes it away with every request for that day.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import String, and_, case, cast, delete, func, insert, literal, select, update
+from sqlalchemy.exc import IntegrityError
+
+from fmd_otel_exporter.buckets import bucket_of
+from fmd_otel_exporter.deleting import delete_times
+from fmd_otel_exporter.schema import DAY_S, SUBJECT_IP, SUBJECT_USER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sqlalchemy import Connection, Insert, Select
+
+    from fmd_otel_exporter.batch import Row
+    from fmd_otel_exporter.schema import Tables
+    from fmd_otel_exporter.store import Store
+
+OPEN = 0
+"""A request has come since the day was added up."""
+SUMMED = 1
+"""The day's sums are complete, and raw rows may still come."""
+SEALED = 2
+"""Its raw rows go, or are gone: what comes late is added beside the sums."""
+GONE = 3
+"""Its sums are deleted, too."""
+FIRST_ERROR = 500
+SLICE = 4000
+"""Raw rows whose sums are worked out in one transaction, roughly."""
+_US = 1_000_000
+
+Buckets = dict[int, int]
+
+
+def sum_up_subjects(store: Store) -> Iterator[int]:
+    """Add up users and addresses of all days that are registered in ``rollup_day`` and not added up yet.
+
+    Every step is a short transaction, and may be the last. Two processes at it get in each other's way, and
+    one of them gives up.
+
+    Yields:
+        How many rows each step has written; none where it only looked.
+
+    Raises:
+        StorageError: The database cannot be used now.
+    """
+    with store.read() as connection:
+        days = sorted(connection.scalars(_not_added_up(store.tables)))
+    for day in days:
+        try:
+            yield from _sum_up(store, day)
+        except IntegrityError:  # noqa: PERF203 # there are few days
+            return  # somebody else is adding up this day
+
+
+def seal_subjects(store: Store, end_s: int) -> None:
+    """Let requests for days before this no longer be looked for among raw rows, because these go."""
+    done = store.tables.subject_rollup
+    ripe = (done.c.day < end_s, done.c.state == SUMMED)
+    with store.read() as connection:
+        if connection.scalar(select(func.count()).where(*ripe)) == 0:
+            return
+
+    def work(connection: Connection) -> None:
+        # A batch under way may have found a day open to it, and is about to take its mark away.
+        store.dialect.hold_batches(connection, store.prefix)
+        connection.execute(update(done).where(*ripe).values(state=SEALED))
+
+    store.run(work)
+
+
+def forget_subjects(store: Store, end_s: int) -> Iterator[int]:
+    """Delete the sums of days before this one, whose raw rows are gone; the days stay known as deleted.
+
+    Yields:
+        How many rows each chunk had.
+    """
+    done = store.tables.subject_rollup
+    ripe = (done.c.day < end_s, done.c.state == SEALED)
+    with store.read() as connection:
+        sealed = connection.scalar(select(func.count()).where(*ripe))
+    if sealed:
+        # First of all, so that nobody takes what is left of a day for the whole of it.
+        store.run(lambda connection: connection.execute(update(done).where(*ripe).values(state=GONE)))
+    yield from delete_times(store, store.tables.subject_day, [(0, end_s)])
+
+
+def late_sums(rows: Iterable[Row], states: dict[int, int], batch_id: bytes) -> list[tuple[Any, ...]]:
+    """Return the rows to add for requests whose days are sealed, in the order of the table's key."""
+    sums: dict[tuple[int, ...], tuple[list[int], Buckets]] = {}
+    for row in rows:
+        day = row[1] // (DAY_S * _US) * DAY_S
+        if states.get(day) != SEALED:
+            continue
+        for kind, subject in ((SUBJECT_USER, row[6]), (SUBJECT_IP, row[7])):
+            if subject is None:
+                continue
+            found, buckets = sums.setdefault((row[0], day, kind, subject, row[5]), ([0, 0, 0], {}))
+            found[0] += 1
+            found[1] += row[8] >= FIRST_ERROR
+            found[2] += row[3]
+            buckets[row[4]] = buckets.get(row[4], 0) + 1
+    part = int.from_bytes(batch_id[:8], "big") >> 1 | 1
+    return [
+        (*key, part, *found, written(buckets) if found[0] > 1 else None)
+        for key, (found, buckets) in sorted(sums.items())
+    ]
+
+
+def written(buckets: Buckets) -> str:
+    """Return latency buckets as ``subject_day`` holds them: ``512 530x3``."""
+    return " ".join(str(bkt) if n == 1 else f"{bkt}x{n}" for bkt, n in sorted(buckets.items()))
+
+
+def buckets_of(n: int, sum_us: int, text: str | None) -> Buckets:
+    """Return the latency buckets of a row of ``subject_day``, ``n`` requests in all."""
+    if text is None:
+        return {bucket_of(sum_us): n}
+    found: Buckets = {}
+    for each in text.split(" "):
+        bkt, _, count = each.partition("x")
+        found[int(bkt)] = found.get(int(bkt), 0) + int(count or 1)
+    return found
+
+
+def _not_added_up(tables: Tables) -> Select[tuple[int]]:
+    over, known = tables.rollup_day.c.day, tables.subject_rollup.c
+    return select(over).where(~select(known.day).where(known.day == over, known.state >= SUMMED).exists())
+
+
+def _sum_up(store: Store, day: int) -> Iterator[int]:
+    mark = -(int.from_bytes(os.urandom(7), "big") | 1)
+    store.run(lambda connection: _mark(connection, store, day, mark))
+    for _ in delete_times(store, store.tables.subject_day, [(day, day + DAY_S)]):
+        yield 0
+    for statement in _statements(store, day):
+        yield store.run(lambda connection, do=statement: connection.execute(do).rowcount)
+    store.run(lambda connection: _complete(connection, store.tables, day, mark))
+    yield 0
+
+
+def _mark(connection: Connection, store: Store, day: int, mark: int) -> None:
+    # A batch under way has looked for marks already, and would not find this one.
+    store.dialect.hold_batches(connection, store.prefix)
+    done = store.tables.subject_rollup
+    connection.execute(delete(done).where(done.c.day == day, done.c.state < SUMMED))
+    connection.execute(insert(done).values(day=day, state=mark))
+
+
+def _complete(connection: Connection, tables: Tables, day: int, mark: int) -> None:
+    done = tables.subject_rollup.c
+    mine = and_(done.day == day, done.state == mark)
+    connection.execute(update(tables.subject_rollup).where(mine).values(state=SUMMED))
+
+
+def _statements(store: Store, day: int) -> Iterator[Insert]:
+    """Yield what adds up a day: each endpoint with requests in as many shares as keep them short."""
+    endpoint, hits = store.tables.endpoint.c, store.tables.hits_day.c
+    requests = (
+        select(func.sum(hits.n)).where(hits.endpoint_id == endpoint.id, hits.bucket == day).scalar_subquery()
+    )
+    with store.read() as connection:
+        found = connection.execute(select(endpoint.id, requests).order_by(endpoint.id)).all()
+    for number, n in found:
+        parts = -(-int(n or 0) // SLICE)
+        for kind in (SUBJECT_USER, SUBJECT_IP):
+            for part in range(parts):
+                yield _sums_of(store.tables, day, number, kind, (part, parts))
+
+
+def _sums_of(tables: Tables, day: int, endpoint: int, kind: int, share: tuple[int, int]) -> Insert:
+    raw = tables.request.c
+    subject = raw.group_id if kind == SUBJECT_USER else raw.ip_id
+    part, parts = share
+    whose = subject.is_not(None) if parts == 1 else subject % parts == part
+    by_bucket = (
+        select(
+            subject.label("subject_id"),
+            raw.version_id,
+            raw.bkt,
+            func.count().label("n"),
+            func.sum(case((raw.status >= FIRST_ERROR, 1), else_=0)).label("errors"),
+            func.sum(raw.duration).label("sum_us"),
+        )
+        .where(raw.endpoint_id == endpoint, raw.ts >= day * _US, raw.ts < (day + DAY_S) * _US, whose)
+        .group_by(subject, raw.version_id, raw.bkt)
+        .subquery("by_bucket")
+    )
+    c = by_bucket.c
+    bucket, count = cast(c.bkt, String(8)), cast(c.n, String(20))
+    text = case((c.n == 1, bucket), else_=bucket + literal("x", String(1)) + count)
+    n = func.sum(c.n)
+    target = tables.subject_day
+    return insert(target).from_select(
+        [column.name for column in target.columns],
+        select(
+            literal(endpoint, target.c.endpoint_id.type),
+            literal(day, target.c.day.type),
+            literal(kind, target.c.kind.type),
+            c.subject_id,
+            c.version_id,
+            literal(0, target.c.part.type),
+            n,
+            func.sum(c.errors),
+            func.sum(c.sum_us),
+            case((n > 1, func.aggregate_strings(text, " "))),
+        ).group_by(c.subject_id, c.version_id),
+    )
