@@ -1,0 +1,1 @@
+"""What the users of a monitored application notice while its database is locked or gone."""

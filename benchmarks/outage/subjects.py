@@ -1,0 +1,156 @@
+"""The servers that are measured, and what befalls their databases."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from benchmarks.cpu.subjects import ROOT
+from benchmarks.outage.app import DATABASE, DRAIN_PATH, SPOOL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_START_S = 60
+_HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)
+connection.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.read()
+connection.execute("COMMIT")
+"""
+
+
+class Subject:
+    """One gunicorn worker of the default kind, asked over HTTP."""
+
+    trouble = "–"
+    """What befalls its database while it is measured."""
+
+    def __init__(self, name: str, folder: Path, *, monitored: bool = True) -> None:
+        """Start the server and wait for its first answer."""
+        self.name = name
+        self.sent = 0
+        self.failed = 0
+        self.folder = folder
+        self.monitored = monitored
+        self.database = folder / "data" / "fmd.db"
+        self.database.parent.mkdir(parents=True)
+        environ = {
+            key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "FMD_OTEL_"))
+        }
+        if monitored:
+            environ |= {DATABASE: f"sqlite:///{self.database}", SPOOL: str(folder / "spool")}
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self._address = listener.getsockname()
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "gunicorn", "--workers", "1"),
+                    *("--bind", f"fd://{listener.fileno()}", "benchmarks.outage.app:application()"),
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=(folder / "server.log").open("w"),
+                cwd=folder,
+                env={**environ, "PYTHONPATH": str(ROOT)},
+                pass_fds=[listener.fileno()],
+            )
+        for number in range(50):
+            self.ask(number)
+        if not self.drain():
+            raise SystemExit(f"{name}: its database takes no requests")
+
+    def ask(self, number: int) -> float:
+        """Send a request; return how many seconds the answer took."""
+        began = time.perf_counter()
+        answer = self._get(f"/hello/{number}")
+        took = time.perf_counter() - began
+        self.sent += 1
+        self.failed += answer != f"Hello {number}\n".encode()
+        return took
+
+    def drain(self) -> bool:
+        """Wait until all requests are in the database; tell whether they are."""
+        return not self.monitored or bool(json.loads(self._get(DRAIN_PATH))["drained"])
+
+    def begin(self) -> None:
+        """Let trouble begin."""
+
+    def end(self) -> None:
+        """End it."""
+
+    def recorded(self) -> tuple[int, int]:
+        """Count rows, and what the sums say of them."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            return tuple(
+                connection.execute(query).fetchone()[0] or 0
+                for query in ("SELECT count(*) FROM fmd_request", "SELECT sum(n) FROM fmd_hits")
+            )  # type: ignore[return-value]
+
+    def stop(self) -> None:
+        """End the server."""
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _get(self, path: str) -> bytes:
+        with socket.create_connection(self._address, timeout=_START_S) as connection:
+            connection.sendall(
+                f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+            )
+            with connection.makefile("rb") as reader:
+                head, _, body = reader.read().partition(b"\r\n\r\n")
+        return body if head.startswith(b"HTTP/1.1 200") else head
+
+
+class Locked(Subject):
+    """Another process holds the write lock of its database all the time."""
+
+    trouble = "locked by another process"
+
+    def begin(self) -> None:
+        """See :class:`Subject`."""
+        self._holder = subprocess.Popen(
+            [sys.executable, "-c", _HOLD, str(self.database)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if self._holder.stdout is None or self._holder.stdout.readline() != "locked\n":
+            raise SystemExit("the database cannot be locked")
+
+    def end(self) -> None:
+        """See :class:`Subject`."""
+        self._holder.communicate("")
+
+
+class Gone(Subject):
+    """Its database has been removed, and the directory with it, so that no new one can be made there."""
+
+    trouble = "removed, and its directory too"
+    before = (0, 0)
+
+    def begin(self) -> None:
+        """See :class:`Subject`."""
+        self.before = super().recorded()
+        shutil.rmtree(self.database.parent)
+
+    def end(self) -> None:
+        """See :class:`Subject`."""
+        self.database.parent.mkdir()
+
+    def recorded(self) -> tuple[int, int]:
+        """Add up what the removed file held and what the new one holds."""
+        after = super().recorded()
+        return self.before[0] + after[0], self.before[1] + after[1]
