@@ -14,6 +14,7 @@ from fmd_otel_dash import exports, pages
 from fmd_otel_dash.auth.gate import COOKIE, Gate, problem_response
 from fmd_otel_dash.auth.sessions import csrf_token
 from fmd_otel_dash.auth.views import AuthViews, asset_url
+from fmd_otel_dash.badge import register_badge
 from fmd_otel_dash.components import failure, shell
 from fmd_otel_dash.compression import compress
 from fmd_otel_dash.headers import Headers, content_security_policy
@@ -68,6 +69,7 @@ class Dashboard:
             self.dash = _dash(services.settings)
             self.registry = Registry(self.dash, self.surroundings, failure)
             register_shell(self.registry, self.surroundings, self.router)
+            register_badge(self.registry)
             for page in (*self.router.pages, self.router.not_found):
                 page.register(self.registry)
             self.dash.layout = self._layout

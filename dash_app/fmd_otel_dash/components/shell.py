@@ -10,6 +10,7 @@ from dash import dcc, html
 
 from fmd_otel_dash import ids
 from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.components.badge import badge
 from fmd_otel_dash.components.icons import icon
 from fmd_otel_dash.components.picker import picker
 from fmd_otel_dash.urlstate import REFRESHES
@@ -145,6 +146,7 @@ def _header(settings: DashboardSettings, user: User | None, csrf: str) -> Any:
             html.Div(className="fmd-spacer"),
             picker(),
             _refresh(),
+            badge(),
             dmc.ColorSchemeToggle(
                 id="scheme",
                 lightIcon=icon("sun"),
@@ -195,7 +197,8 @@ def _user_menu(settings: DashboardSettings, user: User | None, csrf: str) -> Any
             html.Div(
                 [
                     html.Div([html.Strong(name), f" · {role}"], className="fmd-menu-label"),
-                    _users_link(settings, user),
+                    _admin_link(settings, user, "users", "Users"),
+                    _admin_link(settings, user, "storage", "Storage", symbol="database"),
                     html.Button(
                         [icon("keyboard", size=16), "Keyboard"], className="fmd-menu-button", id="help-open"
                     ),
@@ -219,12 +222,14 @@ def _user_menu(settings: DashboardSettings, user: User | None, csrf: str) -> Any
     )
 
 
-def _users_link(settings: DashboardSettings, user: User | None) -> Any:
+def _admin_link(
+    settings: DashboardSettings, user: User | None, page: str, title: str, *, symbol: str = ""
+) -> Any:
     if user is None or not user.may("admin"):
         return None
     return html.A(
-        [icon("users", size=16), "Users"],
-        href=settings.url("/users"),
+        [icon(symbol or page, size=16), title],
+        href=settings.url(f"/{page}"),
         className="fmd-menu-button",
         **attributes(data_keep="range"),
     )
