@@ -84,7 +84,7 @@ class Statements:
         # What became of the days of a batch is asked after its sums were added: from then on, nobody sums up
         # or seals a day before this transaction ends.
         days, subjects = tables.rollup_day.c, tables.subject_rollup.c
-        asked = bindparam("first"), bindparam("last")
+        asked: tuple[Any, Any] = bindparam("first"), bindparam("last")
         self.closed_days = Compiled(
             union_all(
                 select(literal_column("0"), days.day, days.sealed).where(days.day.between(*asked)),

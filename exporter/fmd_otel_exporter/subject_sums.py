@@ -13,9 +13,10 @@ there when the last one is written: the writer takes it away with every request 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import String, and_, case, cast, delete, func, insert, literal, select, update
+from sqlalchemy import String, and_, bindparam, case, cast, delete, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from fmd_otel_exporter.buckets import bucket_of
@@ -23,7 +24,7 @@ from fmd_otel_exporter.deleting import delete_times
 from fmd_otel_exporter.schema import DAY_S, SUBJECT_IP, SUBJECT_USER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection, Insert, Select
 
@@ -60,10 +61,11 @@ def sum_up_subjects(store: Store) -> Iterator[int]:
         StorageError: The database cannot be used now.
     """
     with store.read() as connection:
-        days = sorted(connection.scalars(_not_added_up(store.tables)))
+        days = connection.scalars(_not_added_up(store.tables)).all()
+    statements = [_sums_of(store.tables, kind) for kind in (SUBJECT_USER, SUBJECT_IP)]
     for day in days:
         try:
-            yield from _sum_up(store, day)
+            yield from _sum_up(store, statements, day)
         except IntegrityError:  # noqa: PERF203 # there are few days
             return  # somebody else is adding up this day
 
@@ -138,20 +140,27 @@ def buckets_of(n: int, sum_us: int, text: str | None) -> Buckets:
     return found
 
 
-def _not_added_up(tables: Tables) -> Select[tuple[int]]:
+def _not_added_up(tables: Tables) -> Select[int]:
     over, known = tables.rollup_day.c.day, tables.subject_rollup.c
-    return select(over).where(~select(known.day).where(known.day == over, known.state >= SUMMED).exists())
+    added_up = select(known.day).where(known.day == over, known.state >= SUMMED).exists()
+    return select(over).where(~added_up).order_by(over)
 
 
-def _sum_up(store: Store, day: int) -> Iterator[int]:
+def _sum_up(store: Store, statements: Sequence[Insert], day: int) -> Iterator[int]:
     mark = -(int.from_bytes(os.urandom(7), "big") | 1)
     store.run(lambda connection: _mark(connection, store, day, mark))
     for _ in delete_times(store, store.tables.subject_day, [(day, day + DAY_S)]):
         yield 0
-    for statement in _statements(store, day):
-        yield store.run(lambda connection, do=statement: connection.execute(do).rowcount)
+    for share in _shares(store, day):
+        values = {**share._asdict(), "of_day": day, "start_us": day * _US, "end_us": (day + DAY_S) * _US}
+        for statement in statements:
+            yield store.run(partial(_changed, statement, values))
     store.run(lambda connection: _complete(connection, store.tables, day, mark))
     yield 0
+
+
+def _changed(statement: Insert, values: dict[str, Any], connection: Connection) -> int:
+    return connection.execute(statement, values).rowcount
 
 
 def _mark(connection: Connection, store: Store, day: int, mark: int) -> None:
@@ -168,28 +177,45 @@ def _complete(connection: Connection, tables: Tables, day: int, mark: int) -> No
     connection.execute(update(tables.subject_rollup).where(mine).values(state=SUMMED))
 
 
-def _statements(store: Store, day: int) -> Iterator[Insert]:
-    """Yield what adds up a day: each endpoint with requests in as many shares as keep them short."""
+class _Share(NamedTuple):
+    """A part of a day's requests, few enough to be added up in one transaction."""
+
+    endpoints: list[int]
+    part: int
+    parts: int
+    """Subjects whose number leaves the remainder ``part``."""
+
+
+def _shares(store: Store, day: int) -> list[_Share]:
     endpoint, hits = store.tables.endpoint.c, store.tables.hits_day.c
     requests = (
         select(func.sum(hits.n)).where(hits.endpoint_id == endpoint.id, hits.bucket == day).scalar_subquery()
     )
     with store.read() as connection:
         found = connection.execute(select(endpoint.id, requests).order_by(endpoint.id)).all()
+    shares: list[_Share] = []
+    few: list[int] = []
+    room = SLICE
     for number, n in found:
         parts = -(-int(n or 0) // SLICE)
-        for kind in (SUBJECT_USER, SUBJECT_IP):
-            for part in range(parts):
-                yield _sums_of(store.tables, day, number, kind, (part, parts))
+        if parts > 1:
+            shares += [_Share([number], part, parts) for part in range(parts)]
+        elif parts == 1:
+            if room < n:
+                shares.append(_Share(few, 0, 1))
+                few, room = [], SLICE
+            few.append(number)
+            room -= int(n)
+    return [*shares, _Share(few, 0, 1)] if few else shares
 
 
-def _sums_of(tables: Tables, day: int, endpoint: int, kind: int, share: tuple[int, int]) -> Insert:
+def _sums_of(tables: Tables, kind: int) -> Insert:
+    """Return what adds up a share; built once, for that takes as long as running it."""
     raw = tables.request.c
     subject = raw.group_id if kind == SUBJECT_USER else raw.ip_id
-    part, parts = share
-    whose = subject.is_not(None) if parts == 1 else subject % parts == part
     by_bucket = (
         select(
+            raw.endpoint_id,
             subject.label("subject_id"),
             raw.version_id,
             raw.bkt,
@@ -197,8 +223,14 @@ def _sums_of(tables: Tables, day: int, endpoint: int, kind: int, share: tuple[in
             func.sum(case((raw.status >= FIRST_ERROR, 1), else_=0)).label("errors"),
             func.sum(raw.duration).label("sum_us"),
         )
-        .where(raw.endpoint_id == endpoint, raw.ts >= day * _US, raw.ts < (day + DAY_S) * _US, whose)
-        .group_by(subject, raw.version_id, raw.bkt)
+        .where(
+            raw.endpoint_id.in_(bindparam("endpoints", expanding=True)),
+            raw.ts >= bindparam("start_us"),
+            raw.ts < bindparam("end_us"),
+            subject.is_not(None),
+            subject % bindparam("parts") == bindparam("part"),
+        )
+        .group_by(raw.endpoint_id, subject, raw.version_id, raw.bkt)
         .subquery("by_bucket")
     )
     c = by_bucket.c
@@ -209,8 +241,8 @@ def _sums_of(tables: Tables, day: int, endpoint: int, kind: int, share: tuple[in
     return insert(target).from_select(
         [column.name for column in target.columns],
         select(
-            literal(endpoint, target.c.endpoint_id.type),
-            literal(day, target.c.day.type),
+            c.endpoint_id,
+            bindparam("of_day", type_=target.c.day.type),
             literal(kind, target.c.kind.type),
             c.subject_id,
             c.version_id,
@@ -219,5 +251,5 @@ def _sums_of(tables: Tables, day: int, endpoint: int, kind: int, share: tuple[in
             func.sum(c.errors),
             func.sum(c.sum_us),
             case((n > 1, func.aggregate_strings(text, " "))),
-        ).group_by(c.subject_id, c.version_id),
+        ).group_by(c.endpoint_id, c.subject_id, c.version_id),
     )

@@ -148,8 +148,9 @@ def test_a_late_request_opens_its_day_again(writer: Writer, traffic, record, tod
 
 
 def test_a_request_that_comes_while_its_day_is_added_up_is_not_forgotten(
-    writer: Writer, traffic, record, today_us: int, store: Store, add_up, see
+    writer: Writer, traffic, record, today_us: int, store: Store, add_up, see, monkeypatch
 ):
+    monkeypatch.setattr("fmd_otel_exporter.subject_sums.SLICE", 20)
     writer.write(traffic)
     compact_days(store, now_ts_us=today_us)
     late = [
