@@ -98,6 +98,12 @@ class Settings:
             timezone=self.timezone,
             colors=self.colors,
             default_level=self.monitor_level,
+            retention_raw_days=self.retention_raw_days,
+            retention_hourly_days=self.retention_hourly_days,
+            retention_daily_days=self.retention_daily_days,
+            spool_dir=self.spool_dir,
+            spool_mb=self.spool_mb,
+            origins=self.origins,
         )
 
     def check_callables(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fmd_otel_exporter.settings import RETENTION_DAYS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -33,6 +35,14 @@ class DashboardSettings:
     colors: Mapping[str, str] = field(default_factory=dict)
     """Endpoint name to a colour: ``#rrggbb`` or the ``[r,g,b]`` of older configuration files."""
     default_level: int = 1
+    retention_raw_days: int = RETENTION_DAYS["retention_raw_days"]
+    """As the dashboard was told; applications may have been told otherwise, and it is they who delete."""
+    retention_hourly_days: int = RETENTION_DAYS["retention_hourly_days"]
+    retention_daily_days: int = RETENTION_DAYS["retention_daily_days"]
+    spool_dir: str | None = None
+    spool_mb: int = 64
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Who said so, by the upper-case name of a setting; what is missing stands at its default."""
 
     @property
     def prefix(self) -> str:

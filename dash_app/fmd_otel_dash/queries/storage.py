@@ -1,0 +1,169 @@
+"""What the database holds, how fast it grows, and what goes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
+
+from fmd_otel_dash.queries.daily import daily
+from fmd_otel_dash.queries.look import look, total
+from fmd_otel_dash.queries.scope import US_PER_S, Scope
+from fmd_otel_exporter.schema import DAY_S
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Connection, Table
+
+    from fmd_otel_exporter.store import Store
+
+SHOWN_DAYS = 30
+_HOUR_US = 3600 * US_PER_S
+_DAY_US = DAY_S * US_PER_S
+_FIRST = date(1970, 1, 1)
+_WEEK = 7
+_LABELS = {
+    "request": "Requests",
+    "hits": "Sums by the quarter of an hour",
+    "lat_hist": "Latency counts by the hour",
+    "hits_day": "Sums by the day",
+    "lat_hist_day": "Latency counts by the day",
+    "subject": "Names of users and addresses",
+    "subject_day": "Users and addresses by the day",
+    "batch": "Notes of what was written",
+    "endpoint": "Endpoints",
+    "code_line": "Lines of code",
+    "stack": "Call stacks",
+    "profile": "Profiles",
+    "profile_day": "Profiles, summed up",
+    "outlier": "Outliers",
+    "exception_group": "Kinds of exceptions",
+    "exception_hits": "Exceptions, counted",
+    "exception_occurrence": "Exceptions",
+    "request_trace": "Spans",
+    "process": "Processes",
+}
+
+
+@dataclass(frozen=True)
+class StoredTable:
+    """One table."""
+
+    name: str
+    label: str
+    rows: int | None
+    size_bytes: int | None
+    estimated: bool
+
+
+@dataclass(frozen=True)
+class Oldest:
+    """When the oldest of each kind is from; None where there is nothing of it."""
+
+    raw_us: int | None
+    hourly_us: int | None
+    daily_us: int | None
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The database."""
+
+    product: str
+    total_bytes: int | None
+    reusable_bytes: int | None
+    disk_free_bytes: int | None
+    tables: tuple[StoredTable, ...]
+    """Largest first."""
+    days: tuple[date, ...]
+    """The last month's UTC days, today the last."""
+    requests: tuple[int, ...]
+    """On each of them."""
+    history: tuple[tuple[date, int], ...]
+    """Bytes, as measured at the end of days."""
+    raw_rows: int
+    """Requests that are kept one by one."""
+    rate_per_s: float
+    """Requests, over the last hour."""
+    oldest: Oldest
+
+    @property
+    def requests_per_day(self) -> float:
+        """Over the last full days with any, a week at most."""
+        full = [n for n in self.requests[:-1][-_WEEK:] if n]
+        return sum(full) / len(full) if full else float(self.requests[-1] if self.requests else 0)
+
+    @property
+    def bytes_per_request(self) -> float:
+        """Of all that is stored, for each request kept."""
+        return (self.total_bytes or 0) / self.raw_rows if self.raw_rows else 0.0
+
+
+def storage(store: Store, now_us: int) -> Storage:
+    """Measure the database, without reading what is large."""
+    today = now_us // _DAY_US
+    with store.read() as connection:
+        sizes = store.dialect.sizes(connection, store.prefix)
+        days = store.tables.storage_day.c
+        history = connection.execute(
+            select(days.day, days.size_bytes)
+            .where(days.day >= (today - 3 * SHOWN_DAYS) * DAY_S)
+            .order_by(days.day)
+        ).all()
+        oldest = _oldest(connection, store)
+    raw_rows = 0 if oldest.raw_us is None else _requests(store, oldest.raw_us, now_us)
+    by_day = daily(store, Scope((today - SHOWN_DAYS + 1) * _DAY_US, now_us + 1))
+    tables = [
+        StoredTable(
+            name,
+            _LABELS.get(name, name.replace("_", " ").capitalize()),
+            raw_rows if size.rows is None and name == "request" else size.rows,
+            size.size_bytes,
+            size.estimated,
+        )
+        for name, size in sizes.tables.items()
+    ]
+    return Storage(
+        product=sizes.product,
+        total_bytes=sizes.total_bytes,
+        reusable_bytes=sizes.reusable_bytes,
+        disk_free_bytes=sizes.disk_free_bytes,
+        tables=tuple(sorted(tables, key=lambda table: -(table.size_bytes or 0))),
+        days=by_day.days,
+        requests=tuple(
+            sum(endpoint.n[number] for endpoint in by_day.endpoints) for number in range(len(by_day.days))
+        ),
+        history=tuple((_FIRST + timedelta(seconds=row[0]), int(row[1])) for row in history),
+        raw_rows=raw_rows,
+        rate_per_s=_requests(store, now_us - _HOUR_US, now_us) / 3600,
+        oldest=oldest,
+    )
+
+
+def _requests(store: Store, start_us: int, end_us: int) -> int:
+    scope = Scope(start_us, end_us)
+    with look(store, scope) as view:
+        return view.conn.scalar(select(total(view.hits(scope).c.n))) or 0
+
+
+def _oldest(connection: Connection, store: Store) -> Oldest:
+    t = store.tables
+
+    def first(table: Table, time: ColumnElement[Any], unit: int) -> int | None:
+        # One look-up for each endpoint; the least of all times would be read from all rows.
+        one = (
+            select(time)
+            .where(table.c.endpoint_id == t.endpoint.c.id)
+            .order_by(time)
+            .limit(1)
+            .scalar_subquery()
+        )
+        found = connection.scalar(select(func.min(one)).select_from(t.endpoint))
+        return None if found is None else int(found) * unit
+
+    return Oldest(
+        raw_us=first(t.request, t.request.c.ts, 1),
+        hourly_us=first(t.hits, t.hits.c.bucket, US_PER_S),
+        daily_us=first(t.hits_day, t.hits_day.c.bucket, US_PER_S),
+    )
