@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 _BOM = "\ufeff"
 """Tells spreadsheets that it is UTF-8."""
+_TYPES = {"html": "text/html", "md": "text/markdown", "json": "application/json"}
 _NAMES = {"endpoints": "overview"}
 """Tables that have a name of their own beside that of their page."""
 
@@ -43,6 +44,19 @@ def blueprint(surroundings: FlaskSurroundings, router: Router) -> Blueprint:
         view = surroundings.view_of(path, state, browser_tz=request.args.get("btz", ""))
         return csv_response(found.table.name, view, found.table.columns, found.table.rows(view))
 
+    @routes.get("/<path:path>.<any(html, md, json):kind>")
+    def file(path: str, kind: str) -> Response:
+        path = f"/{path}"
+        found = router.resolve(path).page
+        if kind not in found.files:
+            raise NotFound(f"There is no file named {path}.{kind}")
+        gate.require(found.role)
+        state = urlstate.parse(request.query_string.decode("utf-8", "replace"))
+        view = surroundings.view_of(path, state, browser_tz=request.args.get("btz", ""))
+        answer = Response(found.files[kind](view), mimetype=_TYPES[kind])
+        _named(answer, path.strip("/"), view, kind)
+        return answer
+
     return routes
 
 
@@ -52,14 +66,19 @@ def csv_response(name: str, view: View, columns: Sequence[str], rows: Iterable[S
     writer = csv.writer(text)
     writer.writerow(columns)
     writer.writerows([safe(value) for value in row] for row in rows)
+    answer = Response(_BOM + text.getvalue(), mimetype="text/csv")
+    _named(answer, name, view, "csv")
+    return answer
+
+
+def _named(answer: Response, name: str, view: View, kind: str) -> None:
+    """Name a download after what it is, and of which range."""
     start, end = (
         datetime.fromtimestamp(us // 1_000_000, timezone.utc).strftime("%Y%m%dT%H%MZ")
         for us in (view.window.start_us, view.window.end_us)
     )
-    answer = Response(_BOM + text.getvalue(), mimetype="text/csv")
     file_name = "_".join([re.sub(r"[^\w.-]+", "-", name), start, end])
-    answer.headers["Content-Disposition"] = f'attachment; filename="{file_name}.csv"'
-    return answer
+    answer.headers["Content-Disposition"] = f'attachment; filename="{file_name}.{kind}"'
 
 
 def safe(value: Any) -> Any:

@@ -46,6 +46,8 @@ class Page:
     aliases: tuple[str, ...] = ()
     table: Table | None = None
     """What ``/export/<path>.csv`` downloads."""
+    files: Mapping[str, Callable[[View], str]] = field(default_factory=dict)
+    """What ``/export/<path>.<kind>`` downloads: by kind, how to write it."""
     pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

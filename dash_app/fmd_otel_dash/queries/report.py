@@ -88,6 +88,8 @@ class Report:
     threshold: Threshold
     endpoints: tuple[EndpointReport, ...]
     """Most time lost first."""
+    last_recorded_us: int | None = None
+    """Newest recorded request, sought only where neither side has any."""
 
     @property
     def regressions(self) -> tuple[EndpointReport, ...]:
@@ -112,13 +114,14 @@ def report(
         old, new = _sides(view, before), _sides(view, after)
         rates = _traffic(view, before, after) if traffic else {}
         endpoints = [each for each in view.endpoints if each.id in old or each.id in new]
+        last_us = None if endpoints else view.last_recorded_us()
     pairs = [(old.get(each.id, _NOBODY), new.get(each.id, _NOBODY)) for each in endpoints]
     tests = [_tests(a, b, rates.get(each.id)) for each, (a, b) in zip(endpoints, pairs, strict=True)]
     found = [
         EndpointReport(each, a, b, findings)
         for each, (a, b), findings in zip(endpoints, pairs, judged(tests, threshold), strict=True)
     ]
-    return Report(before, after, threshold, ordered(found))
+    return Report(before, after, threshold, ordered(found), last_us)
 
 
 def ordered(endpoints: Iterable[EndpointReport]) -> tuple[EndpointReport, ...]:

@@ -1,0 +1,8 @@
+"""A report in words and as a file: for a page, a pull request, or a machine."""
+
+from __future__ import annotations
+
+from fmd_otel_dash.reports.files import FORMATS, rendered
+from fmd_otel_dash.reports.words import headline, summary, verdict
+
+__all__ = ["FORMATS", "headline", "rendered", "summary", "verdict"]
