@@ -14,7 +14,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Double,
-    Float,
     Integer,
     LargeBinary,
     SmallInteger,
@@ -73,6 +72,15 @@ def _blob() -> Any:
     return LargeBinary().with_variant(MEDIUMBLOB(), "mysql", "mariadb")
 
 
+def _days() -> list[Column[Any]]:
+    """Return what says when a row is needed no longer, without looking for what refers to it.
+
+    The last UTC day (epoch seconds) on which a writer had to do with it, as for subjects, and the last day of
+    whose sums it is part, 0 if of none.
+    """
+    return [_column("seen_day"), _column("summed_day")]
+
+
 def build_detail_tables(table: Callable[..., Table]) -> DetailTables:
     """Return the tables.
 
@@ -88,8 +96,7 @@ def build_detail_tables(table: Callable[..., Table]) -> DetailTables:
             _column("line", Integer),
             Column("source", Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")),
             _column("in_app", SmallInteger),
-            # As of subjects: the last UTC day on which a writer had to do with it.
-            _column("seen_day"),
+            *_days(),
             clustered=True,
             info={"kind": "meta"},
         ),
@@ -99,9 +106,7 @@ def build_detail_tables(table: Callable[..., Table]) -> DetailTables:
             _column("parent_id"),
             _column("line_id"),
             _column("depth", SmallInteger),
-            _column("seen_day"),
-            # The last day whose sums it is part of, so that one which is in no sums can go with raw rows.
-            _column("summed_day"),
+            *_days(),
             clustered=True,
             info={"kind": "meta"},
         ),
@@ -155,7 +160,7 @@ def build_detail_tables(table: Callable[..., Table]) -> DetailTables:
             _column("status", SmallInteger),
             Column("group_id", Integer),
             Column("ip_id", Integer),
-            Column("cpu_percent", Float),
+            Column("cpu_percent", Double),
             Column("rss_bytes", BigInteger),
             _column("trace_id", _fixed(16)),
             _column("data", _blob()),

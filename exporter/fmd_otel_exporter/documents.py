@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
 from fmd_otel_exporter.errors import FmdOtelError
 
@@ -17,7 +17,13 @@ LARGEST_DOCUMENT = 16 * 1024 * 1024
 _LEVEL = 6
 
 
-class Frame(TypedDict):
+class _FrameContext(TypedDict, total=False):
+    context_before: list[str]
+    context_after: list[str]
+    locals: dict[str, str]
+
+
+class Frame(_FrameContext):
     """One call on a stack."""
 
     file: str
@@ -25,9 +31,6 @@ class Frame(TypedDict):
     line: int
     source: str | None
     in_app: bool
-    context_before: NotRequired[list[str]]
-    context_after: NotRequired[list[str]]
-    locals: NotRequired[dict[str, str]]
 
 
 class OutlierDocument(TypedDict, total=False):

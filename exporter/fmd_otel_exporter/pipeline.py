@@ -9,21 +9,29 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
 
+from fmd_otel_exporter.detail_worker import DetailWorker
 from fmd_otel_exporter.memory_spool import MemorySpool
 from fmd_otel_exporter.native import start_thread
+from fmd_otel_exporter.profile_orders import ProfileOrders
 from fmd_otel_exporter.settings import absolute_url
 from fmd_otel_exporter.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from fmd_otel_exporter.memory_spool import Spool
-    from fmd_otel_exporter.records import EndpointInfo, RequestRecord
+    from fmd_otel_exporter.records import DetailRecord, EndpointInfo, RequestRecord
     from fmd_otel_exporter.settings import ExporterSettings
 
 EXIT_FLUSH_MS = 5000
 STALL_MS = 2000
 """A flush gives up when nothing has been written for so long: the database is not there."""
+DETAILS_SHARE = 4
+"""Details may take as much space again as requests, divided by this."""
+DETAILS_A_BATCH = 64
+"""Details are large: more of them would make transactions that requests wait for."""
+DETAILS_IN_MEMORY = 128
 _POLL_S = 0.005
 _HURRY_EVERY_S = 0.1
 _RESTART_AFTER_S = 1.0
@@ -44,6 +52,12 @@ class PipelineCounters(NamedTuple):
     retries: int
     queue_depth: int
     last_error: str | None
+    details_accepted: int = 0
+    """Profiles, outliers, exceptions and traces, which are counted apart from requests."""
+    details_written: int = 0
+    details_duplicate: int = 0
+    details_dropped: int = 0
+    """For want of space, or because nothing could hold them."""
 
 
 class Pipeline:
@@ -67,9 +81,16 @@ class Pipeline:
     def _reset(self) -> None:
         """Begin anew in this process: what the parent had in hand, the parent will write."""
         self._pid = os.getpid()
-        self._spool = _spool_for(self.settings)
+        self._spool, self._details = _spool_for(self.settings), _detail_spool_for(self.settings)
         self._put = self._spool.put
-        self._worker = Worker(self.settings, self._spool, self._levels, self._announced)
+        self._profile_orders = ProfileOrders()
+        self._worker = Worker(
+            self.settings,
+            self._spool,
+            self._levels,
+            self._announced,
+            DetailWorker(self._details, self._profile_orders),
+        )
         self._running = False
         self._starting: list[None] = [None]
         self._start_after = 0.0
@@ -89,6 +110,7 @@ class Pipeline:
         _LEFT_TO_THE_PARENT.append(self._worker)
         # Our copy of its lock would outlive the parent, and then nobody could adopt what that left.
         self._spool.close()
+        self._details.close()
         self._reset()
 
     # From request threads
@@ -105,6 +127,28 @@ class Pipeline:
         elif number % self.settings.batch_size == 0:
             self._worker.signal.set()
 
+    def offer_detail(self, record: DetailRecord) -> None:
+        """Hand over what is known beyond the row of a request; never blocks, never raises.
+
+        Details wait in a space of their own, and only when no request waits are they written: too many of
+        them, and the oldest are dropped and counted, whatever becomes of requests.
+        """
+        if self._pid != os.getpid():
+            self._after_fork()
+        if self._closed:
+            return
+        self._details.put(record)
+        if not self._running:
+            self._start()
+
+    def take_profile(self, service: str, endpoint: str) -> bool:
+        """Tell whether somebody has ordered that this request be profiled with all there is.
+
+        For the beginning of a request: true once for each order in each process. The profile that is then
+        handed over with ``exact`` set ends the order, if none of another process came before.
+        """
+        return self._profile_orders.take(service, endpoint)
+
     def announce(self, infos: Sequence[EndpointInfo]) -> None:
         """Make endpoints known; they are written when the first request is."""
         self._announced.update({(info.service, info.endpoint): info for info in infos})
@@ -116,7 +160,7 @@ class Pipeline:
 
     def counters(self) -> PipelineCounters:
         """Return what became of the requests so far; never blocks."""
-        worker, spool = self._worker, self._spool
+        worker, spool, details = self._worker, self._spool, self._details
         return PipelineCounters(
             accepted=spool.accepted,
             written=worker.written,
@@ -126,12 +170,16 @@ class Pipeline:
             retries=worker.retries,
             queue_depth=len(spool),
             last_error=worker.last_error,
+            details_accepted=details.accepted,
+            details_written=worker.details.written,
+            details_duplicate=worker.details.duplicate,
+            details_dropped=details.dropped + details.refused + worker.details.unwritable,
         )
 
     # From whoever ends the app
 
     def force_flush(self, timeout_ms: int = 5000) -> bool:
-        """Wait until every request handed over before is in the database.
+        """Wait until every request handed over before, and every detail, is in the database.
 
         Returns:
             Whether that has happened; ``False`` after the timeout, or when the database cannot be reached.
@@ -158,9 +206,13 @@ class Pipeline:
     def _flush(self, timeout_ms: int, *, close: bool = False) -> bool:
         if self._pid != os.getpid():
             self._after_fork()
-        spool, worker = self._spool, self._worker
-        goal = spool.accepted
-        if spool.settled < goal and not self._running:
+        spool, details, worker = self._spool, self._details, self._worker
+        goals = spool.accepted, details.accepted
+
+        def waits() -> bool:
+            return spool.settled < goals[0] or details.settled < goals[1]
+
+        if waits() and not self._running:
             self._start()
         worker.close_store = close and self._running
         # Where the process exits, and has waited for this database once already, waiting again is of no use.
@@ -168,7 +220,7 @@ class Pipeline:
         now = hurry_at = time.monotonic()
         deadline, stalled_at = now + timeout_s, now + stall_s
         progress = -1
-        while (spool.settled < goal or worker.close_store) and self._running:
+        while (waits() or worker.close_store) and self._running:
             now = time.monotonic()
             if worker.loading or worker.steps != progress:
                 progress, stalled_at = worker.steps, now + stall_s
@@ -179,7 +231,7 @@ class Pipeline:
                 worker.signal.set()
                 hurry_at = now + _HURRY_EVERY_S
             time.sleep(_POLL_S)
-        return spool.settled >= goal
+        return not waits()
 
     def _flush_at_exit(self) -> None:
         if self._pid != os.getpid() or not self._running or self._closed:
@@ -208,13 +260,13 @@ class Pipeline:
             self._running = True
 
 
-def _spool_for(settings: ExporterSettings) -> Spool:
+def _spool_for(settings: ExporterSettings) -> Spool[RequestRecord]:
     """Return where requests wait: on disk, unless the database is in memory or the user wants no files."""
-    from fmd_otel_exporter.spool import DiskSpool, SpoolLimits, spool_directory  # noqa: PLC0415 # not at import
+    from fmd_otel_exporter.spool import DiskSpool, SpoolLimits  # noqa: PLC0415 # not at import
     from fmd_otel_exporter.spool import Spool as Segments  # noqa: PLC0415 # the same
 
-    directory = spool_directory(settings.database, settings.table_prefix, configured=settings.spool_dir)
-    if directory is None or not settings.spool_mb:
+    directory = _spool_directory(settings)
+    if directory is None:
         return MemorySpool(settings.queue_size)
     limits = SpoolLimits(
         batch_size=settings.batch_size,
@@ -222,6 +274,31 @@ def _spool_for(settings: ExporterSettings) -> Spool:
         memory_records=settings.queue_size,
     )
     return DiskSpool(Segments(directory, limits))
+
+
+def _detail_spool_for(settings: ExporterSettings) -> Spool[DetailRecord]:
+    """Return where details wait."""
+    from fmd_otel_exporter.spool import DiskSpool, SpoolLimits, details_directory  # noqa: PLC0415 # not at import
+    from fmd_otel_exporter.spool import Spool as Segments  # noqa: PLC0415 # the same
+
+    directory = _spool_directory(settings)
+    if directory is None:
+        return MemorySpool(DETAILS_IN_MEMORY)
+    limits = SpoolLimits(
+        batch_size=DETAILS_A_BATCH,
+        max_bytes=settings.spool_mb * _MB // DETAILS_SHARE,
+        memory_records=DETAILS_IN_MEMORY,
+        parked_records=DETAILS_IN_MEMORY,
+    )
+    return DiskSpool(Segments(details_directory(directory), limits))
+
+
+def _spool_directory(settings: ExporterSettings) -> Path | None:
+    from fmd_otel_exporter.spool import spool_directory  # noqa: PLC0415 # not at import
+
+    if not settings.spool_mb:
+        return None
+    return spool_directory(settings.database, settings.table_prefix, configured=settings.spool_dir)
 
 
 _LEFT_TO_THE_PARENT: list[Worker] = []

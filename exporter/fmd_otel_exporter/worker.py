@@ -6,6 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from fmd_otel_exporter.detail_worker import DetailWorker
 from fmd_otel_exporter.errors import StorageError, safe_url
 from fmd_otel_exporter.native import Signal, allocate_lock
 from fmd_otel_exporter.salvage import write_parts
@@ -41,9 +42,10 @@ class Worker:
     def __init__(
         self,
         settings: ExporterSettings,
-        spool: Spool,
+        spool: Spool[RequestRecord],
         levels: dict[tuple[str, str], int],
         endpoints: dict[tuple[str, str], EndpointInfo],
+        details: DetailWorker | None = None,
     ) -> None:
         """Prepare; nothing is opened or imported before :meth:`run`.
 
@@ -52,6 +54,7 @@ class Worker:
             spool: Where requests come from.
             levels: Kept up to date in place, for others to look up in.
             endpoints: Announced by the app, to be made known in the database.
+            details: Writes details of single requests.
         """
         self.signal = Signal()
         self.announce = True
@@ -76,6 +79,7 @@ class Worker:
         self._spool = spool
         self._levels = levels
         self._endpoints = endpoints
+        self.details = details or DetailWorker()
         self._store: Store | None = None
         self._writer: Writer | None = None
         self._maintainer: Maintainer | None = None
@@ -103,6 +107,7 @@ class Worker:
                     pass
                 self._close()
                 self._spool.close()
+                self.details.close()
         finally:
             self.finished = True
 
@@ -123,7 +128,7 @@ class Worker:
         return more
 
     def _work(self, now: float) -> bool:
-        if self._resting and not len(self._spool):
+        if self._resting and not len(self._spool) and not self.details.waiting:
             return False  # what was closed for the process's end must not be opened again by looking around
         self._resting = False
         if self._store is not None and self._store.replaced():
@@ -131,7 +136,7 @@ class Worker:
         if self._store is None or self._writer is None:
             self._open()
         self._announce()
-        more = self._write_next()
+        more = self._write_next() or self._write_details()
         if now >= self._next_levels:
             self._read_levels()
             self._next_levels = now + LEVELS_EVERY_S
@@ -144,6 +149,7 @@ class Worker:
         if not more and self.close_store and self._store is not None:
             self._store.dispose()
             self._spool.close()
+            self.details.close()
             self._resting = True
             self.close_store = False
         return more
@@ -182,6 +188,7 @@ class Worker:
         from fmd_otel_exporter.catalog import load_levels  # noqa: PLC0415
 
         if self._store is not None:
+            self.details.read_orders(self._store)
             levels = load_levels(self._store)
             self._levels.update(levels)
             for gone in self._levels.keys() - levels.keys():
@@ -229,6 +236,14 @@ class Worker:
                 return True
         self._round_ends_at = None
         return False
+
+    def _write_details(self) -> bool:
+        """Write a batch of details, since no request waits; tell whether more of them do."""
+        if self._store is None or self._writer is None:  # pragma: no cover # _work() has opened them
+            return False
+        if self.details.write_next(self._store, self._writer):
+            self.steps += 1
+        return self.details.waiting
 
     def _write(self, batch: Sequence[RequestRecord]) -> None:
         if self._store is None or self._writer is None:  # pragma: no cover # _work() has opened them

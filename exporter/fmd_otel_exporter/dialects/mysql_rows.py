@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import LargeBinary, String
+from sqlalchemy import Float, LargeBinary, String
 from sqlalchemy.types import Integer
 
 if TYPE_CHECKING:
@@ -134,9 +134,15 @@ _number = "%d".__mod__
 """Write a number; takes nothing else, so nothing else can get into a statement."""
 
 
+_decimal = "%.17g".__mod__
+"""The same for what may have a fraction; all of its digits."""
+
+
 def _writer(column: Column[Any], escape: Callable[[str], str]) -> Callable[[Any], str]:
     if isinstance(column.type, Integer):
         write: Callable[[Any], str] = _number
+    elif isinstance(column.type, Float):
+        write = _decimal
     elif isinstance(column.type, LargeBinary):
         write = _bytes
     elif isinstance(column.type, String):

@@ -30,6 +30,9 @@ KIND_OUTLIER = 3
 KIND_EXCEPTION = 4
 KIND_TRACE = 5
 
+MOST_DOCUMENT_BYTES = 1024 * 1024
+"""Sent to MySQL as text it is twice as long, and some servers take no more than 4 MB at once."""
+
 _HEAD = struct.Struct("<I")
 _NO_DOCUMENT = 0xFFFFFFFF
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
@@ -46,6 +49,7 @@ def encode_detail(record: DetailRecord) -> tuple[int, bytes]:
         values = [*record[:4], record.span_id.hex(), record.trace_id.hex(), *record[6:]]
         return KIND_PROFILE, _packed(values, None)
     values = [*record[:4], record.span_id.hex(), record.trace_id.hex()]
+    check_size(record)
     if isinstance(record, OutlierRecord):
         return KIND_OUTLIER, _packed([*values, *record[6:-1]], record.document)
     if isinstance(record, ExceptionRecord):
@@ -73,6 +77,17 @@ def decode_detail(kind: int, payload: bytes) -> DetailRecord | None:
         return reader(_Values(values), payload[end:] if has_document else None)
     except (struct.error, ValueError, TypeError, RecursionError) as exc:
         raise ValueError(str(exc)) from exc
+
+
+def check_size(record: DetailRecord) -> None:
+    """Refuse a document that would be too much for some database.
+
+    Raises:
+        ValueError: It is.
+    """
+    size = len(getattr(record, "document", None) or b"")
+    if size > MOST_DOCUMENT_BYTES:
+        raise ValueError(f"a document of {size} bytes; at most {MOST_DOCUMENT_BYTES} are stored")
 
 
 def _packed(values: list[Any], document: bytes | None) -> bytes:

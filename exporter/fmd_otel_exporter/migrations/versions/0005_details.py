@@ -61,6 +61,7 @@ def upgrade() -> None:
         sa.Column("source", sa.Text().with_variant(MEDIUMTEXT(), *_MYSQL)),
         _column("in_app", sa.SmallInteger),
         _column("seen_day"),
+        _column("summed_day"),
         key=("id",),
     )
     create(
@@ -120,7 +121,7 @@ def upgrade() -> None:
         _column("status", sa.SmallInteger),
         sa.Column("group_id", sa.Integer),
         sa.Column("ip_id", sa.Integer),
-        sa.Column("cpu_percent", sa.Float),
+        sa.Column("cpu_percent", sa.Double),
         sa.Column("rss_bytes", sa.BigInteger),
         _column("trace_id", _fixed(16)),
         _column("data", _blob()),

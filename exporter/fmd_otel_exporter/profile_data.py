@@ -1,0 +1,232 @@
+"""Profiles as numbers: what a call path is known by, and how those of one request are packed.
+
+A *line* is known by a hash of what it says and where it stands, a *stack* by a hash of its caller's stack and
+its line: the same path is the same number in all processes and releases, and equal profiles share all but
+their times.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
+
+from fmd_otel_exporter.errors import FmdOtelError
+from fmd_otel_exporter.records import TRUNCATED, CodeLine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from fmd_otel_exporter.records import ProfileRecord
+
+NO_STACK = 0
+"""Whoever has this one for a caller is called by nobody of ours."""
+TRUNCATED_LINE = CodeLine("", TRUNCATED, 0, None, in_app=False)
+DEEPEST = 10_000
+_MASK = 2**63 - 1
+_LAYOUT = 1
+_ID_BYTES = 8
+_MORE = 0x80
+_LONGEST_US = 366 * 86_400 * 1_000_000
+
+
+class ProfileDataError(FmdOtelError):
+    """Stored bytes that are no profile."""
+
+
+class Leaf(NamedTuple):
+    """Time spent at the end of a call path, as it is stored."""
+
+    stack_id: int
+    self_us: int
+    self_cpu_us: int
+    hits: int
+
+
+class PathNode(NamedTuple):
+    """A call path of one request."""
+
+    parent_id: int
+    line_id: int
+    depth: int
+    self_us: int
+    self_cpu_us: int
+    hits: int
+    total_us: int
+    """With all that it called."""
+
+
+Trie = dict[int, PathNode]
+"""By stack id, callers before callees."""
+
+
+def line_id(line: CodeLine) -> int:
+    """Return what a line is known by."""
+    text = f"{line.file}\0{line.function}\0{line.line}\0{line.in_app:d}\0{line.source!r}"
+    return _id(text.encode("utf-8", "surrogatepass"))
+
+
+def stack_id(parent_id: int, line: int) -> int:
+    """Return what a call path is known by."""
+    return _id(b"%x %x" % (parent_id, line))
+
+
+def _id(data: bytes) -> int:
+    return int.from_bytes(blake2b(data, digest_size=_ID_BYTES).digest(), "big") & _MASK or 1
+
+
+def trie_of(
+    record: ProfileRecord,
+    lines: Callable[[CodeLine], int] = line_id,
+    stacks: Callable[[int, int], int] = stack_id,
+) -> Trie:
+    """Return the call paths of a request; what took no time and was never seen is left out.
+
+    Args:
+        record: The request.
+        lines: Remembers what :func:`line_id` returned.
+        stacks: Remembers what :func:`stack_id` returned.
+
+    Raises:
+        ValueError: Its nodes are no tree.
+    """
+    line_ids = [lines(line) for line in record.lines]
+    stack_ids: list[int] = []
+    found: dict[int, list[int]] = {}
+    for index, (parent, line, self_us, self_cpu_us, hits) in enumerate(record.nodes):
+        if not (-1 <= parent < index and 0 <= line < len(line_ids)):
+            raise ValueError(f"node {index} of a profile has caller {parent} and line {line}")
+        parent_id = NO_STACK if parent < 0 else stack_ids[parent]
+        depth = 1 if parent < 0 else found[parent_id][2] + 1
+        if depth > DEEPEST:
+            raise ValueError(f"a profile is deeper than {DEEPEST} calls")
+        own = stacks(parent_id, line_ids[line])
+        stack_ids.append(own)
+        us = min(max(self_us, 0), _LONGEST_US)
+        times = (us, min(max(self_cpu_us, 0), us), max(hits, 0))
+        add_node(found, own, (parent_id, line_ids[line], depth), times)
+    return with_totals(found)
+
+
+def add_node(
+    found: dict[int, list[int]], own: int, where: tuple[int, int, int], times: tuple[int, int, int]
+) -> None:
+    """Add what was met at a path: it has caller, line and depth, and its own time, that on the CPU, hits."""
+    node = found.get(own)
+    if node is None:
+        found[own] = [*where, *times]
+    else:
+        node[3] += times[0]
+        node[4] += times[1]
+        node[5] += times[2]
+
+
+def with_totals(found: dict[int, list[int]]) -> Trie:
+    """Return call paths with the time of all that they called; callers stand before callees."""
+    totals = {own: node[3] for own, node in found.items()}
+    seen = {own: node[5] for own, node in found.items()}
+    for own in reversed(found):
+        parent = found[own][0]
+        if parent != NO_STACK:
+            totals[parent] += totals[own]
+            seen[parent] += seen[own]
+    return {
+        own: PathNode._make((*node, totals[own])) for own, node in found.items() if totals[own] or seen[own]
+    }
+
+
+def fold(trie: Trie, keep: Callable[[int], bool], stacks: Callable[[int, int], int], truncated: int) -> Trie:
+    """Return the call paths that are kept; what lies beyond is their caller's, as one line ``[truncated]``.
+
+    Args:
+        trie: The call paths of a request.
+        keep: Tells whether one is kept; its callers must be, too.
+        stacks: Returns ids of call paths.
+        truncated: The id of that line.
+    """
+    put: dict[int, int] = {NO_STACK: NO_STACK}
+    folded: set[int] = set()
+    found: dict[int, list[int]] = {}
+    for own, node in trie.items():
+        parent = put[node.parent_id]
+        where = (parent, node.line_id, node.depth)
+        into = own
+        if parent in folded:
+            into, where = parent, tuple(found[parent][:3])  # type: ignore[assignment]  # three of them
+        elif not keep(own):
+            into, where = stacks(parent, truncated), (parent, truncated, node.depth)
+            folded.add(into)
+        put[own] = into
+        add_node(found, into, where, (node.self_us, node.self_cpu_us, node.hits))
+    return with_totals(found)
+
+
+# Packed: a byte for the layout, then for each path that ended somewhere its id and three numbers, each of
+# these in as few bytes as it takes. Ids are random and times nearly so: nothing is left to compress.
+
+
+def pack(trie: Trie) -> bytes:
+    """Return the times of a request; callers are known by the stacks."""
+    data = bytearray((_LAYOUT,))
+    for own, node in trie.items():
+        if node.self_us or node.hits:
+            data += own.to_bytes(_ID_BYTES, "big")
+            for number in (node.self_us, node.self_cpu_us, node.hits):
+                while number >= _MORE:
+                    data.append(number & (_MORE - 1) | _MORE)
+                    number >>= 7  # noqa: PLW2901 # its upper part is what is left of it
+                data.append(number)
+    return bytes(data)
+
+
+def unpack(data: bytes) -> list[Leaf]:
+    """Return what :func:`pack` has packed, in its order: callers before callees.
+
+    Raises:
+        ProfileDataError: It has packed nothing of the kind.
+    """
+    if data[:1] != bytes((_LAYOUT,)):
+        raise ProfileDataError(f"a stored profile is of layout {data[:1].hex() or 'none'}, unknown here")
+    leaves: list[Leaf] = []
+    position = 1
+    try:
+        while position < len(data):
+            own = int.from_bytes(data[position : position + _ID_BYTES], "big")
+            position += _ID_BYTES
+            numbers = []
+            for _ in range(3):
+                number, position = _number(data, position)
+                numbers.append(number)
+            leaves.append(Leaf(own, *numbers))
+    except IndexError:
+        raise ProfileDataError("a stored profile is cut off") from None
+    return leaves
+
+
+def _number(data: bytes, position: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        byte = data[position]
+        position += 1
+        number |= (byte & (_MORE - 1)) << shift
+        if byte < _MORE:
+            return number, position
+        shift += 7
+
+
+def added_up(tries: Iterable[Trie]) -> dict[int, list[int]]:
+    """Return what stands in the sums of a day for each path: n, hits, own time and CPU, total, its square."""
+    sums: dict[int, list[int]] = {}
+    for trie in tries:
+        for own, node in trie.items():
+            total = node.total_us
+            found = sums.get(own)
+            if found is None:
+                sums[own] = [1, node.hits, node.self_us, node.self_cpu_us, total, total * total]
+                continue
+            found[0] += 1
+            found[1] += node.hits
+            found[2] += node.self_us
+            found[3] += node.self_cpu_us
+            found[4] += total
+            found[5] += total * total
+    return sums
