@@ -14,6 +14,7 @@ from fmd_otel.configuration import config
 from fmd_otel.handle import Handle
 from fmd_otel.monitor import Monitor
 from fmd_otel.provider import exporter_names, find_tracing, install, link, sdk_disabled
+from fmd_otel.scrubbing import Scrubber
 from fmd_otel.services import ServiceNames
 from fmd_otel.version import app_version
 from fmd_otel_exporter.errors import SettingsError
@@ -98,7 +99,9 @@ def _start(
         logger.info("%s: %s is not monitored", reason, app.name)
         return Handle(settings)
     settings.check_callables()
-    from fmd_otel_exporter.pipeline import shared_pipeline  # noqa: PLC0415 # not where monitoring is off
+    from fmd_otel.profiler.lines import LineResolver, project_root  # noqa: PLC0415 # not where monitoring is off
+    from fmd_otel.profiler.watcher import ProfileWatcher  # noqa: PLC0415 # the same
+    from fmd_otel_exporter.pipeline import shared_pipeline  # noqa: PLC0415 # the same
     from fmd_otel_exporter.span_processor import FmdSpanProcessor  # noqa: PLC0415 # the same
 
     pipeline = shared_pipeline(settings.exporter())
@@ -114,7 +117,11 @@ def _start(
         pipeline=pipeline,
         group_by=settings.group_by,
         get_ip=settings.get_ip,
+        scrubber=Scrubber(settings.scrub_keys, settings.scrub),
+        exception_locals=settings.exception_locals,
     )
+    root = project_root(app.root_path, app.import_name)
+    monitor.watch.add(ProfileWatcher(pipeline, LineResolver(root), period_ms=settings.sampling_period))
     options: dict[str, Any] = {"tracer_provider": provider}
     if meter_provider is not None:
         options["meter_provider"] = meter_provider

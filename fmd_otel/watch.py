@@ -6,6 +6,7 @@ again on its way out. Below level 2 no request comes here.
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ class Watch:
             self._tell(watcher, "describe", state, request, span)
 
     def end(self, state: RequestState, now_ns: int) -> None:
-        """Tell those who saw it begin."""
+        """Tell those who saw it begin; whatever they keep names the request as its record will."""
+        if not state.span_id:
+            state.span_id, state.trace_id = random.getrandbits(64), random.getrandbits(128)
         for watcher in state.watchers:
             self._tell(watcher, "end", state, now_ns)
 

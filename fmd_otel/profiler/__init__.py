@@ -1,0 +1,1 @@
+"""Where a request spends its time, by looking at its stack now and then (monitor level 3)."""

@@ -1,0 +1,141 @@
+"""A thread that works for a request, and what was last seen there."""
+
+from __future__ import annotations
+
+import sys
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+from fmd_otel.profiler.bytecode import was_computing
+from fmd_otel.profiler.clocks import cpu_ns, own_clock, own_cpu_ns, real_thread_id
+from fmd_otel.profiler.credit import Look
+from fmd_otel.profiler.trie import ROOT
+from fmd_otel.profiler.walker import walk, without_outer
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+    from types import FrameType
+
+    from fmd_otel.profiler.sites import WaitingSites
+    from fmd_otel.profiler.walker import Stack
+
+AWAY = 0
+"""Thread of a place where nothing of the request is running just now."""
+_COMPUTES_SHARE = 4
+"""A thread computes without the GIL if its clock moves for a quarter of the time it is looked at."""
+
+
+class Place:
+    """A thread that works for a request."""
+
+    __slots__ = (
+        "_bases",
+        "_clock",
+        "_cpu_ns",
+        "_outer",
+        "_unread_ns",
+        "ended",
+        "look",
+        "prefix",
+        "thread_id",
+    )
+
+    def __init__(
+        self, bases: Container[int], *, prefix: Stack | None = None, outer: int | None = None
+    ) -> None:
+        """Begin in the calling thread.
+
+        Args:
+            bases: Identities of the code objects that are a request's outermost frame.
+            prefix: The stack in another thread that this one works for.
+            outer: How many of the outermost frames are not the request's, where no base tells.
+        """
+        self.thread_id = real_thread_id()
+        self.look = Look(ROOT, waits=True)
+        """What the last look found; before the first one, the request itself."""
+        self.prefix = prefix
+        self.ended = False
+        self._bases = bases
+        self._outer = outer
+        self._clock = own_clock()
+        self._cpu_ns = own_cpu_ns()
+        self._unread_ns = 0
+
+    # On the request's own thread
+
+    def leave(self) -> None:
+        """Hand the thread back to its server; it may do other things in between, or nothing."""
+        self._unread_ns += max(own_cpu_ns() - self._cpu_ns, 0)
+        self.thread_id = AWAY
+
+    def enter(self) -> None:
+        """Go on, on whatever thread this is."""
+        self._clock = own_clock()
+        self._cpu_ns = own_cpu_ns()
+        self.thread_id = real_thread_id()
+
+    def end(self) -> None:
+        """Note how much was computed up to the very end; nobody looks here any more."""
+        if self.thread_id == real_thread_id():
+            self.leave()
+        self.ended = True
+
+    # On the sampler's thread
+
+    def read_clock(self) -> int:
+        """Return the CPU time used since the last reading."""
+        used_ns, self._unread_ns = self._unread_ns, 0
+        if self.thread_id != AWAY:
+            now_ns = cpu_ns(self._clock)
+            if now_ns is not None:
+                used_ns += max(now_ns - self._cpu_ns, 0)
+                self._cpu_ns = now_ns
+        return used_ns
+
+    def stack(self, frames: Mapping[int, FrameType]) -> Stack | None:
+        """Return the request's own part of the stack; None where nothing of it is running."""
+        frame = frames.get(self.thread_id)
+        if frame is None:
+            return None
+        stack = walk(frame, self._bases)
+        return stack if self._outer is None else without_outer(stack, self._outer)
+
+    def waits(self, stack: Stack | None, sites: WaitingSites, *, is_prompt: bool) -> bool:
+        """Tell whether the thread waits where it was just seen, and was not merely interrupted.
+
+        Args:
+            stack: What was seen.
+            sites: Calls that are known to wait.
+            is_prompt: Nobody held the GIL when the sampler wanted it, so nobody was interrupted.
+        """
+        if stack is None or not stack.codes:
+            return True
+        code, position = stack.codes[0], stack.positions[0]
+        if was_computing(code, position):
+            return False
+        if not is_prompt:
+            return sites.known(code, position)
+        if self._is_computing():
+            return False
+        sites.add(code, position)
+        return True
+
+    def _is_computing(self) -> bool:
+        """Tell whether the thread is on the CPU although the GIL is ours: in C code that does without."""
+        start_ns, before_ns = perf_counter_ns(), cpu_ns(self._clock)
+        for _ in range(20):  # a few microseconds
+            pass
+        after_ns = cpu_ns(self._clock)
+        if before_ns is None or after_ns is None:
+            return False
+        return (after_ns - before_ns) * _COMPUTES_SHARE > perf_counter_ns() - start_ns
+
+
+def depth_of_caller(levels: int) -> int:
+    """Return how many frames there are outside of a caller's."""
+    frame: FrameType | None = sys._getframe(levels + 1)  # noqa: SLF001 # the documented way
+    depth = -1
+    while frame is not None:
+        depth += 1
+        frame = frame.f_back
+    return depth

@@ -1,0 +1,161 @@
+"""What is being learnt of one request while it runs."""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, NamedTuple
+
+from fmd_otel.profiler.credit import Look, Unplaced, credit
+from fmd_otel.profiler.trie import ELSEWHERE, ROOT, Trie
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import FrameType
+
+    from fmd_otel.profiler.place import Place
+    from fmd_otel.profiler.sites import WaitingSites
+
+SAMPLES_A_LIFE = 100
+"""A request is looked at about so often however old it gets, and as often again each time it grows 2.7 times
+older: an hour costs nine times what a second does."""
+
+
+class Moment(NamedTuple):
+    """One waking of the sampler."""
+
+    now_ns: int
+    is_prompt: bool
+    """It got the GIL at once: no thread was interrupted for it."""
+    frames: Callable[[], Mapping[int, FrameType]]
+    sites: WaitingSites
+
+
+class RequestProfile:
+    """A request in flight."""
+
+    __slots__ = (
+        "credit",
+        "deliver",
+        "due_ns",
+        "duration_ns",
+        "end_ns",
+        "followed",
+        "main",
+        "period_ns",
+        "pid",
+        "samples",
+        "seen_ns",
+        "start_ns",
+        "trie",
+        "unplaced",
+    )
+
+    def __init__(self, main: Place, *, start_ns: int, period_ns: int, is_long: bool, pid: int) -> None:
+        """Begin with a request.
+
+        Args:
+            main: The thread it is served on.
+            start_ns: When it came, by ``perf_counter_ns``.
+            period_ns: Time between two looks.
+            is_long: Requests like this one usually last longer than a period. If so, it is looked at from the
+                beginning, else only once it has grown older than a period: then the beginnings of long
+                requests are seen as often as their ends, and short requests are not looked at.
+            pid: The process.
+        """
+        self.main = main
+        self.pid = pid
+        self.period_ns = period_ns
+        self.start_ns = self.seen_ns = start_ns
+        self.due_ns = start_ns if is_long else start_ns + period_ns
+        self.end_ns = 0
+        self.samples = 0
+        self.followed: list[Place] = []
+        """Other threads that work for it; they add themselves, the sampler takes out those that ended."""
+        self.trie: Trie | None = None
+        self.unplaced: dict[Unplaced, int] = {}
+        self.deliver: Callable[[RequestProfile], None] | None = None
+        """Where it goes when it is complete."""
+        self.credit = credit
+
+    # On the request's own thread
+
+    def end(self, end_ns: int) -> None:
+        """Note when the last byte had gone."""
+        self.main.end()
+        self.end_ns = end_ns
+
+    # On the sampler's thread
+
+    def look(self, moment: Moment) -> None:
+        """Look at all threads of the request, and give them the time since the last look."""
+        trie = self.trie
+        if trie is None:
+            trie = self.trie = Trie()
+        end_ns = self.end_ns
+        now_ns = end_ns or moment.now_ns
+        wall_ns = now_ns - self.seen_ns
+        if wall_ns <= 0:
+            return
+        self.seen_ns = now_ns
+        main = self.main
+        used_ns = min(main.read_clock(), wall_ns)
+        helpers = self.followed
+        if end_ns:
+            self._close(trie, main, wall_ns, used_ns)
+            return
+        self.samples += 1
+        if not helpers:
+            self._look_at(trie, main, wall_ns, used_ns, ROOT, moment)
+        else:
+            # The request's own thread waits for the others: what it waits for is what they do.
+            self._look_at(trie, main, used_ns, used_ns, ROOT, moment)
+            self._look_at_helpers(trie, wall_ns - used_ns, moment)
+        self.due_ns = now_ns + max(self.period_ns, (now_ns - self.start_ns) // SAMPLES_A_LIFE)
+
+    def _look_at_helpers(self, trie: Trie, wall_ns: int, moment: Moment) -> None:
+        helpers = tuple(self.followed)
+        share_ns = wall_ns // len(helpers)
+        for helper in helpers:
+            start = self.main.look.node if helper.prefix is None else trie.leaf(helper.prefix)
+            if helper.ended:
+                self.followed.remove(helper)
+                self._close(trie, helper, share_ns, min(helper.read_clock(), share_ns), start)
+            else:
+                self._look_at(trie, helper, share_ns, min(helper.read_clock(), share_ns), start, moment)
+        trie.add(self.main.look.node, wall_ns - share_ns * len(helpers))
+
+    def _look_at(  # noqa: PLR0913, PLR0917 # all that a look depends on
+        self, trie: Trie, place: Place, wall_ns: int, used_ns: int, start: int, moment: Moment
+    ) -> None:
+        earlier = place.look
+        if used_ns == 0 and earlier.node != ROOT and earlier.is_of(place.thread_id):
+            # The thread has not run since: it is where it was.
+            node = earlier.node
+            trie.add(node, wall_ns)
+        else:
+            stack = place.stack(moment.frames())
+            node = trie.child(start, None, ELSEWHERE) if stack is None else trie.leaf(stack, start)
+            waits = place.waits(stack, moment.sites, is_prompt=moment.is_prompt)
+            later = place.look = Look(node, waits=waits, thread_id=place.thread_id)
+            self.credit(trie, self.unplaced, (earlier, later), wall_ns, used_ns)
+        trie.hits[node] += 1
+
+    def _close(self, trie: Trie, place: Place, wall_ns: int, used_ns: int, start: int = ROOT) -> None:
+        """Give the time since the last look to what was seen then."""
+        last = place.look
+        node = last.node if last.node != ROOT else start
+        if last.waits:
+            trie.add(node, wall_ns - used_ns)
+            between = Unplaced(node, start)
+            self.unplaced[between] = self.unplaced.get(between, 0) + used_ns
+        else:
+            trie.add(node, wall_ns, used_ns)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the request is over."""
+        return self.end_ns != 0
+
+    def age_ns(self) -> int:
+        """Return how long it has been running."""
+        return perf_counter_ns() - self.start_ns

@@ -1,0 +1,290 @@
+"""The one thread of a process that looks at the stacks of all its requests.
+
+It comes with the first request that is to be looked at, sleeps while there is none, and is made anew in a
+forked worker. Everything but taking note of a request happens here, and not on the request's thread.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import random
+import time
+from collections import deque
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+from fmd_otel.guard import Guard
+from fmd_otel.profiler.request_profile import Moment, RequestProfile
+from fmd_otel.profiler.sites import WaitingSites
+from fmd_otel.profiler.walker import current_frames
+from fmd_otel_exporter.native import Signal, start_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import FrameType
+
+    from fmd_otel.profiler.threshold import Watched
+
+DUTY = 0.02
+"""The largest share of one core that looking may take; beyond it, looks become rarer."""
+LINGER_NS = 1_000_000_000
+"""The thread stays awake so long after the last request began: waking it would cost each of them more."""
+MOST_LOOKS = 128
+"""Requests that are looked at in one go; the others come next."""
+MOST_COMPLETE = 512
+"""Ended requests that may wait to be put together; beyond it, the oldest are dropped and counted."""
+PROMPT_NS = 2_000_000
+"""Woken later than this, some thread had to be interrupted first."""
+_LONGEST_SLEEP_NS = 1_000_000_000
+_FOLDS_A_TURN = 32
+_JITTER = 0.15
+_PARKED_S = 3600.0
+_RESTART_AFTER_S = 1.0
+_FLUSH_POLL_S = 0.002
+
+
+class Sampler:
+    """Looks at the stacks of requests in flight."""
+
+    def __init__(self, *, duty: float = DUTY) -> None:
+        """Prepare; nothing is started before it is needed."""
+        self.guard = Guard()
+        self.duty = duty
+        self._exit_registered = False
+        self._reset()
+
+    def _reset(self) -> None:
+        """Begin anew in this process: requests of the parent are the parent's, and so is its thread."""
+        self._pid = os.getpid()
+        self._profiles: dict[int, RequestProfile] = {}
+        self._watched: dict[int, Watched] = {}
+        self._complete: deque[RequestProfile] = deque(maxlen=MOST_COMPLETE)
+        self._signal = Signal()
+        self._sites = WaitingSites()
+        self._running = False
+        self._starting: list[None] = [None]
+        self._start_after = 0.0
+        self._parked = False
+        self._period_ns = _LONGEST_SLEEP_NS
+        self._wake_ns = 0
+        self._last_begin_ns = 0
+        self._is_busy = False
+        self.dropped = 0
+        self.looks = 0
+
+    # From request threads
+
+    def begin(self, profile: RequestProfile) -> None:
+        """Look at a request from now on."""
+        if self._pid != os.getpid():  # servers written in C fork without Python's hooks
+            self._reset()
+        self._profiles[id(profile)] = profile
+        self._last_begin_ns = profile.seen_ns
+        self._period_ns = period_ns = profile.period_ns
+        if self._parked or not self._running or self._wake_ns - profile.seen_ns > 2 * period_ns:
+            self._wake()
+
+    def end(self, profile: RequestProfile, now_ns: int, deliver: Callable[[RequestProfile], None]) -> bool:
+        """Look at a request no more; ``deliver`` is called from the sampler's thread.
+
+        Returns:
+            Whether anything was learnt of it; otherwise ``deliver`` is not called.
+        """
+        profile.end(now_ns)
+        kept = profile.samples > 0 and profile.pid == self._pid
+        if kept:
+            profile.deliver = deliver
+            if len(self._complete) >= MOST_COMPLETE:
+                self.dropped += 1
+            self._complete.append(profile)
+        self._profiles.pop(id(profile), None)
+        return kept
+
+    def watch(self, watched: Watched) -> None:
+        """Take the stack of a request if it is still running at a certain time.
+
+        It is taken late by the finest period there is, at the most.
+        """
+        if self._pid != os.getpid():
+            self._reset()
+        self._watched[id(watched)] = watched
+        self._last_begin_ns = perf_counter_ns()
+        if self._parked or not self._running or watched.wake_at_ns < self._wake_ns:
+            self._wake()
+
+    def forget(self, watched: Watched) -> None:
+        """Take it no more."""
+        watched.is_over = True
+        self._watched.pop(id(watched), None)
+
+    def __len__(self) -> int:
+        """Return how many requests are being looked at or watched."""
+        return len(self._profiles) + len(self._watched)
+
+    # From whoever ends the app
+
+    def flush(self, timeout_s: float = 2.0) -> bool:
+        """Wait until every ended request has been put together and handed over.
+
+        Returns:
+            Whether that has happened.
+        """
+        deadline = time.monotonic() + timeout_s
+        while self._pid == os.getpid() and self._running and (self._complete or self._is_busy):
+            if time.monotonic() > deadline:
+                return False
+            self._signal.set()
+            time.sleep(_FLUSH_POLL_S)
+        return True
+
+    # The thread
+
+    def _wake(self) -> None:
+        """Wake the thread, starting it if there is none; never at the expense of the request."""
+        if self._running:
+            self._signal.set()
+            return
+        if time.monotonic() < self._start_after:
+            return
+        try:
+            self._starting.pop()  # one thread gets it
+        except IndexError:
+            return
+        try:
+            start_thread(self._run, "fmd-otel-profiler")
+        except Exception as error:  # noqa: BLE001 # out of threads, or the interpreter is exiting
+            self.guard.failed("the profiler's thread", error)
+            self._start_after = time.monotonic() + _RESTART_AFTER_S
+            self._starting.append(None)
+        else:
+            self._running = True
+
+    def _run(self) -> None:
+        wake_ns = perf_counter_ns()
+        while True:
+            try:
+                wake_ns = self._turn(wake_ns)
+            except Exception as error:  # noqa: BLE001 # one request that cannot be read is not the end of all
+                self.guard.failed("a look at the stacks", error)
+                wake_ns = perf_counter_ns() + _LONGEST_SLEEP_NS
+            wake_ns = self._sleep(wake_ns)
+
+    def _turn(self, wake_ns: int) -> int:
+        """Do what is due.
+
+        Args:
+            wake_ns: When it was meant to begin.
+
+        Returns:
+            When the next turn is to begin.
+        """
+        cpu_before_ns = time.thread_time_ns()
+        self._look(perf_counter_ns(), wake_ns)
+        looked_ns = time.thread_time_ns() - cpu_before_ns
+        self._deliver()
+        now_ns = perf_counter_ns()
+        earliest_ns = self._next_due_ns(now_ns)
+        return max(earliest_ns, now_ns + int(looked_ns / self.duty))
+
+    def _next_due_ns(self, now_ns: int) -> int:
+        if self._complete:
+            return now_ns
+        due_ns = [each.due_ns for each in list(self._profiles.values())]
+        due_ns += [each.wake_at_ns for each in list(self._watched.values())]
+        # Never in step with what the application does in periods of its own.
+        wait_ns = int(self._period_ns * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 # no secret
+        if due_ns:
+            wait_ns = max(wait_ns, min(due_ns) - now_ns)
+        return now_ns + min(wait_ns, _LONGEST_SLEEP_NS)
+
+    def _look(self, now_ns: int, wake_ns: int) -> None:
+        soon_ns = now_ns + self._period_ns // 4
+        due = [each for each in list(self._profiles.values()) if each.due_ns <= soon_ns]
+        late = [each for each in list(self._watched.values()) if each.wake_at_ns <= now_ns]
+        if not due and not late:
+            return
+        if len(due) > MOST_LOOKS:
+            due.sort(key=lambda each: each.due_ns)
+            del due[MOST_LOOKS:]
+        frames = _Frames()
+        is_prompt = 0 <= now_ns - wake_ns < PROMPT_NS
+        moment = Moment(now_ns, is_prompt, frames.get, self._sites)
+        try:
+            for profile in due:
+                if not profile.ended:
+                    profile.look(moment)
+                    self.looks += 1
+            for watched in late:
+                self._watched.pop(id(watched), None)
+                watched.take(frames.get)
+        finally:
+            frames.clear()
+
+    def _deliver(self) -> None:
+        """Put ended requests together, a few at a time: looking must not wait for it."""
+        self._is_busy = True
+        try:
+            for _ in range(_FOLDS_A_TURN):
+                try:
+                    profile = self._complete.popleft()
+                except IndexError:
+                    return
+                self._deliver_one(profile)
+        finally:
+            self._is_busy = False
+
+    def _deliver_one(self, profile: RequestProfile) -> None:
+        if not self._exit_registered:
+            # Only now: what runs at exit runs in reverse order, and this has to come before the pipeline's.
+            self._exit_registered = True
+            atexit.register(self.flush)
+        deliver = profile.deliver
+        try:
+            if deliver is not None:
+                profile.look(Moment(profile.end_ns, False, current_frames, self._sites))  # noqa: FBT003 # a named tuple
+                deliver(profile)
+        except Exception as error:  # noqa: BLE001 # one profile that fails is not the end of all
+            self.guard.failed("a profile", error)
+
+    def _sleep(self, wake_ns: int) -> int:
+        """Sleep until a time, or until somebody comes.
+
+        Returns:
+            When it was to end.
+        """
+        now_ns = perf_counter_ns()
+        if not self and not self._complete and now_ns - self._last_begin_ns > LINGER_NS:
+            self._parked = True
+            if not self and not self._complete:
+                self._signal.wait(_PARKED_S)
+            self._parked = False
+            return 0
+        self._wake_ns = wake_ns
+        self._signal.wait((wake_ns - now_ns) / 1e9)
+        return wake_ns
+
+
+class _Frames:
+    """The frames of all threads, asked for at most once a turn, and never kept beyond it."""
+
+    def __init__(self) -> None:
+        self._found: Mapping[int, FrameType] | None = None
+
+    def get(self) -> Mapping[int, FrameType]:
+        if self._found is None:
+            self._found = current_frames()
+        return self._found
+
+    def clear(self) -> None:
+        self._found = None
+
+
+_shared: list[Sampler] = []
+
+
+def shared_sampler() -> Sampler:
+    """Return this process's sampler, the same one for all its applications."""
+    if not _shared:
+        _shared.append(Sampler())
+    return _shared[0]
