@@ -128,14 +128,17 @@ def _delete_range(store: Store, table: Table, pace: Pace, endpoint: int, times: 
     start, end = times
     time: Column[Any] = key[0]
     while True:
-        here = [of == endpoint, time >= start, time < end]
-        ordered = select(*key).where(*here).order_by(*key).limit(1)
+        here = [of == endpoint, time >= start]
+        ordered = select(*key).where(*here, time < end).order_by(*key).limit(1)
         with store.read() as connection:
             bound = connection.execute(ordered.offset(pace.rows - 1)).first()
             if bound is None and connection.execute(ordered).first() is None:
                 return
-        if bound is not None:
-            # The first condition says less than the second, but every database finds its way by it.
+        if bound is None:
+            here.append(time < end)
+        else:
+            # The first condition says less than the second, but every database finds its way by it. None must
+            # say still less: SQLite would go by that one, and look at all rows up to there for each chunk.
             values = [literal(value, column.type) for value, column in zip(bound, key, strict=True)]
             here += [time <= bound[0], tuple_(*key) <= tuple_(*values)]
         yield _run(store, pace, delete(table).where(*here))
