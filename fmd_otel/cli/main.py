@@ -9,6 +9,7 @@ from fmd_otel.cli.dashboard import serve_dashboard
 from fmd_otel.cli.database import database
 from fmd_otel.cli.generate import generate
 from fmd_otel.cli.prune import prune_database, vacuum_database
+from fmd_otel.cli.report import write_report
 from fmd_otel.cli.spool import spool
 
 
@@ -28,5 +29,6 @@ main.add_command(serve_dashboard)
 main.add_command(database)
 main.add_command(generate)
 main.add_command(prune_database)
+main.add_command(write_report)
 main.add_command(spool)
 main.add_command(vacuum_database)

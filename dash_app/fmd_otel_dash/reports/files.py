@@ -16,7 +16,7 @@ from fmd_otel_dash.reports.drawing import overlay
 from fmd_otel_dash.reports.words import headline, summary, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from fmd_otel_dash.queries.report import EndpointReport, Report, Side
     from fmd_otel_dash.queries.scope import Scope
@@ -24,9 +24,17 @@ if TYPE_CHECKING:
 _COLUMNS = ("Endpoint", "Verdict", "p50", "p95", "Errors", "Requests", "Time lost")
 
 
-def rendered(report: Report, kind: str, *, title: str = "Report") -> str:
-    """Return a report as the text of a file of one of :data:`FORMATS`."""
-    return FORMATS[kind](report, title)
+def rendered(report: Report, kind: str, *, title: str = "Report", everything: bool = True) -> str:
+    """Return a report as the text of a file of one of :data:`FORMATS`.
+
+    Args:
+        report: what was found.
+        kind: ``html``, ``md`` or ``json``.
+        title: the file's heading.
+        everything: whether endpoints with no change that matters are listed, too.
+    """
+    listed = [one for one in report.endpoints if everything or one.matters]
+    return FORMATS[kind](report, listed, title)
 
 
 def period(scope: Scope) -> str:
@@ -60,13 +68,13 @@ def _both(before: str, after: str) -> str:
     return f"{before} → {after}" if before != after else after
 
 
-def _markdown(report: Report, title: str) -> str:
+def _markdown(report: Report, listed: Sequence[EndpointReport], title: str) -> str:
     def safe(text: str) -> str:
         # Names come from URLs and versions: no cell of theirs may end a row, begin a tag or a link.
         kept = "".join(c if c.isprintable() else "�" for c in text)
         return escape(kept, quote=False).translate({ord(c): f"\\{c}" for c in "\\`*_[]|~"})
 
-    rows = [_COLUMNS, *(cells(one) for one in report.endpoints)]
+    rows = [_COLUMNS, *(cells(one) for one in listed)]
     table = [f"| {' | '.join(safe(cell) for cell in row)} |" for row in rows]
     table.insert(1, "|" + " --- |" * len(_COLUMNS))
     return "\n".join(
@@ -78,7 +86,7 @@ def _markdown(report: Report, title: str) -> str:
             f"Before: {safe(period(report.before))}  ",
             f"After: {safe(period(report.after))}",
             "",
-            *(table if report.endpoints else ()),
+            *(table if listed else ()),
             "",
             _small_print(report),
             "",
@@ -86,7 +94,7 @@ def _markdown(report: Report, title: str) -> str:
     )
 
 
-def _html(report: Report, title: str) -> str:
+def _html(report: Report, listed: Sequence[EndpointReport], title: str) -> str:
     def row(one: EndpointReport) -> str:
         name, told, *others = (f"<td>{escape(cell)}</td>" for cell in cells(one))
         tone = verdict(one)[1]
@@ -96,7 +104,7 @@ def _html(report: Report, title: str) -> str:
         return f'<tr>{name}<td class="{tone}">{told[4:-5]}{detail}</td>{"".join(others)}</tr>'
 
     heads = "".join(f"<th>{escape(head)}</th>" for head in _COLUMNS)
-    body = "".join(row(one) for one in report.endpoints)
+    body = "".join(row(one) for one in listed)
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>" if body else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -115,7 +123,7 @@ def _style() -> str:
     return Path(__file__).with_name("report.css").read_text(encoding="utf-8")
 
 
-def _json(report: Report, title: str) -> str:
+def _json(report: Report, listed: Sequence[EndpointReport], title: str) -> str:
     def side(one: Side) -> dict[str, Any]:
         return {
             "requests": one.counts.n,
@@ -165,7 +173,7 @@ def _json(report: Report, title: str) -> str:
                     for name, each in one.findings.items()
                 },
             }
-            for one in report.endpoints
+            for one in listed
         ],
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -187,4 +195,8 @@ def _small_print(report: Report) -> str:
     )
 
 
-FORMATS: dict[str, Callable[[Report, str], str]] = {"html": _html, "md": _markdown, "json": _json}
+FORMATS: dict[str, Callable[[Report, Sequence[EndpointReport], str], str]] = {
+    "html": _html,
+    "md": _markdown,
+    "json": _json,
+}

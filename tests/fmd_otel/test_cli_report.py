@@ -1,0 +1,135 @@
+"""``fmd-otel report``: what it says, and what it exits with."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from fmd_otel.cli import main
+from fmd_otel_exporter.records import RequestRecord
+from fmd_otel_exporter.store import open_store
+from fmd_otel_exporter.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+DAY_US = 86_400_000_000
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'fmd.db'}"
+
+
+@pytest.fixture
+def fill(url: str) -> Callable[[float], None]:
+    """Write two days of an endpoint that became slower by a factor a day ago, with a new version."""
+
+    def into(factor: float) -> None:
+        chance = random.Random(5)  # noqa: S311 - the same in every run
+        now_us = time.time_ns() // 1000
+        records = [
+            RequestRecord(
+                "shop", "shop.cart", now_us - days * DAY_US + i * DAY_US // 301, chance.randbytes(8),
+                chance.randbytes(16), round(20_000 * times * chance.lognormvariate(0, 0.3)), 200, "GET", name,
+            )
+            for days, times, name in ((2, 1.0, "1.0"), (1, factor, "1.1"))
+            for i in range(1, 300)
+        ]  # fmt: skip
+        store = open_store(url)
+        Writer(store).write(records)
+        store.dispose()
+
+    return into
+
+
+@pytest.fixture
+def report(url: str) -> Callable[..., Any]:
+    return lambda *arguments: CliRunner().invoke(main, ["report", *arguments, "--database", url])
+
+
+def test_a_regression_ends_with_1_and_is_named(fill, report):
+    fill(1.3)
+    answer = report()
+    assert answer.exit_code == 1
+    assert "The only endpoint got slower" in answer.stdout
+    assert "| shop.cart |" in answer.stdout
+    assert report("--exit-zero").exit_code == 0
+
+
+def test_no_regression_ends_with_0_and_lists_nothing(fill, report):
+    fill(1.0)
+    answer = report()
+    assert answer.exit_code == 0
+    assert "shop.cart" not in answer.stdout
+    assert "shop.cart" in report("--all").stdout
+
+
+def test_what_matters_is_for_the_user_to_say(fill, report):
+    fill(1.3)
+    assert report("--min-change", "60").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--app-version", "1.1", "--against", "1.0", "--from", "now-3d"),
+        ("--compare", "version"),
+        ("--compare", "day"),
+        ("--baseline", "now-48h", "now-24h"),
+        ("--from", "version:1.1", "--compare", "prev"),
+    ],
+)
+def test_it_compares_what_it_is_asked_to(fill, report, options):
+    fill(1.3)
+    found = json.loads(report("--format", "json", *options).stdout)
+    assert found["regressions"] == ["shop.cart"]
+
+
+def test_a_file_is_written_and_named(fill, report, tmp_path):
+    fill(1.3)
+    answer = report("--format", "html", "--output", str(tmp_path / "report.html"))
+    assert answer.exit_code == 1
+    assert "report.html" in answer.stderr
+    assert answer.stdout == ""
+    assert "<svg" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--app-version", "1.1"), "--against"),
+        (("--app-version", "9", "--against", "1.0"), "known: 1.0, 1.1"),
+        (("--from", "teatime"), "teatime"),
+        (("--from", "now", "--to", "now-1h"), "ends before it starts"),
+        (("--compare", "pin"), "--baseline"),
+        (("--timezone", "Mars/Base"), "Mars/Base"),
+        (("--output", "/nowhere/report.md"), "/nowhere/report.md"),
+        (("--baseline", "2026-02-03", "2026-02-01"), "ends before it starts"),
+    ],
+)
+def test_what_cannot_be_done_is_told_and_is_no_regression(fill, report, options, told):
+    fill(1.0)
+    answer = report(*options)
+    assert answer.exit_code == 2
+    assert told in answer.output
+    assert "Traceback" not in answer.output
+
+
+def test_a_database_that_is_not_there_is_no_regression(report):
+    answer = report()
+    assert answer.exit_code == 2
+    assert "fmd.db" in answer.output
+
+
+def test_an_empty_database_has_nothing_to_compare(url, report):
+    open_store(url).dispose()
+    answer = report()
+    assert answer.exit_code == 0
+    assert "nothing to compare" in answer.output
