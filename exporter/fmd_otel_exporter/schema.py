@@ -123,7 +123,9 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
     """Return the tables named ``<prefix>_request``, ``<prefix>_hits`` and so on.
 
     Tables that are read by ranges of their key are clustered on it (``WITHOUT ROWID`` in SQLite, InnoDB does
-    so anyway): one B-tree instead of a heap and an index.
+    so anyway): one B-tree instead of a heap and an index. Their ``info`` says what a table is for, where that
+    decides how a database keeps it: ``raw`` rows are only added, ``sum`` rows are added up by their key (and
+    ``of`` raw rows, where nothing else goes in), ``meta`` rows are few, and change.
     """
     metadata = MetaData()
 
@@ -133,7 +135,7 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
             options["sqlite_with_rowid"] = False
         return Table(f"{prefix}_{name}", metadata, *columns, **options)
 
-    def hits(name: str) -> Table:
+    def hits(name: str, **info: str) -> Table:
         return table(
             name,
             _key("endpoint_id"),
@@ -145,9 +147,10 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
             _count("min_us"),
             _count("max_us"),
             clustered=True,
+            info={"kind": "sum", **info},
         )
 
-    def lat_hist(name: str) -> Table:
+    def lat_hist(name: str, **info: str) -> Table:
         return table(
             name,
             _key("endpoint_id"),
@@ -156,6 +159,7 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
             _key("bkt", SmallInteger),
             _count("n"),
             clustered=True,
+            info={"kind": "sum", **info},
         )
 
     return Tables(
@@ -210,9 +214,10 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
             Column("headers_us", BigInteger),
             Column("trace_id", _bytes(16), nullable=False),
             clustered=True,
+            info={"kind": "raw"},
         ),
-        hits=hits("hits"),
-        lat_hist=lat_hist("lat_hist"),
+        hits=hits("hits", of="request"),
+        lat_hist=lat_hist("lat_hist", of="request"),
         hits_day=hits("hits_day"),
         lat_hist_day=lat_hist("lat_hist_day"),
         # The days (start, epoch seconds) whose *_day rows are complete. A late row takes its day out again,
@@ -240,17 +245,24 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
             clustered=True,
             info={"kind": "raw"},
         ),
-        # What has become of these sums, by day: the state is one of subject_sums.py, or a mark while they are
-        # being made.
+        # What has become of these sums, by day: the state is one of subject_sums.py. The mark is another one
+        # whenever they are made or changed.
         subject_rollup=table(
             "subject_rollup",
             _key("day", BigInteger),
-            _count("state"),
+            Column("state", SmallInteger, nullable=False),
+            _count("mark"),
             clustered=True,
             info={"kind": "meta"},
         ),
         # The ledger: a batch whose id stands here is in the database, whoever sends it again.
-        batch=table("batch", _key("id", _bytes(16)), _count("ts"), clustered=True),
+        batch=table(
+            "batch",
+            _key("id", _bytes(16)),
+            _count("ts"),
+            clustered=True,
+            info={"kind": "raw", "ledger": "batch"},
+        ),
         lease=table(
             "lease",
             _key("name", String(64)),

@@ -25,13 +25,20 @@ class Compiled:
 
     def __init__(self, statement: Executable, connection: Connection, names: Sequence[str]) -> None:
         """Compile for the database of a connection; ``names`` says in which order callers give the values."""
-        compiled = statement.compile(dialect=connection.dialect, column_keys=list(names))  # type: ignore[attr-defined]  # every Executable has it
-        order = list(compiled.positiontup or ())
+        self._names = list(names)
+        # Where values go by name, what runs is not what was compiled, but whatever stands for it there.
+        self._statement = None if connection.dialect.positional else statement
+        compiled = statement.compile(dialect=connection.dialect, column_keys=self._names)  # type: ignore[attr-defined]  # every Executable has it
+        order = list(compiled.positiontup or self._names)
         self.sql = str(compiled)
         self._picks = None if order == list(names) else [list(names).index(name) for name in order]
 
     def run(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
         """Run once for each row."""
+        if self._statement is not None:
+            for row in rows:
+                connection.execute(self._statement, dict(zip(self._names, row, strict=True)))
+            return
         if self._picks is not None:
             rows = [tuple([row[pick] for pick in self._picks]) for row in rows]
         if rows:
@@ -39,6 +46,9 @@ class Compiled:
 
     def fetch(self, connection: Connection, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """Run once, and return what was found."""
+        if self._statement is not None:
+            named = dict(zip(self._names, values, strict=True))
+            return [tuple(row) for row in connection.execute(self._statement, named)]
         if self._picks is not None:
             values = tuple([values[pick] for pick in self._picks])
         return [tuple(row) for row in connection.exec_driver_sql(self.sql, values)]
@@ -101,9 +111,16 @@ class Statements:
         self.reopen_subjects = Compiled(
             update(tables.subject_rollup)
             .where(subjects.day == bindparam("day_start"), subjects.state < literal_column(str(SEALED)))
-            .values(state=literal_column(str(OPEN))),
+            .values(state=literal_column(str(OPEN)), mark=literal_column("0")),
             connection,
             ("day_start",),
+        )
+        self.mark_subjects = Compiled(
+            update(tables.subject_rollup)
+            .where(subjects.day == bindparam("day_start"))
+            .values(mark=bindparam("new_mark")),
+            connection,
+            ("day_start", "new_mark"),
         )
         self.subject_day = dialect.row_inserter(connection, tables.subject_day)
         self.hits_day = dialect.row_adder(

@@ -7,7 +7,8 @@ row of their own beside it.
 
 Raw rows are read without holding up anybody, a share of the subjects at a time. Nothing keeps a late request
 from arriving meanwhile. So a day is marked before its rows are read, and is complete only if the mark is
-there when the last one is written: the writer takes it away with every request for that day.
+there when the last one is written: the writer takes it away with every request for that day. A mark stays
+with its sums, so that those who remember them know whether they still hold.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.store import Store
 
 OPEN = 0
-"""A request has come since the day was added up."""
+"""The day is being added up, or a request has come since it was."""
 SUMMED = 1
 """The day's sums are complete, and raw rows may still come."""
 SEALED = 2
@@ -147,7 +148,7 @@ def _not_added_up(tables: Tables) -> Select[int]:
 
 
 def _sum_up(store: Store, statements: Sequence[Insert], day: int) -> Iterator[int]:
-    mark = -(int.from_bytes(os.urandom(7), "big") | 1)
+    mark = int.from_bytes(os.urandom(7), "big") | 1
     store.run(lambda connection: _mark(connection, store, day, mark))
     for _ in delete_times(store, store.tables.subject_day, [(day, day + DAY_S)]):
         yield 0
@@ -167,13 +168,13 @@ def _mark(connection: Connection, store: Store, day: int, mark: int) -> None:
     # A batch under way has looked for marks already, and would not find this one.
     store.dialect.hold_batches(connection, store.prefix)
     done = store.tables.subject_rollup
-    connection.execute(delete(done).where(done.c.day == day, done.c.state < SUMMED))
-    connection.execute(insert(done).values(day=day, state=mark))
+    connection.execute(delete(done).where(done.c.day == day, done.c.state == OPEN))
+    connection.execute(insert(done).values(day=day, state=OPEN, mark=mark))
 
 
 def _complete(connection: Connection, tables: Tables, day: int, mark: int) -> None:
     done = tables.subject_rollup.c
-    mine = and_(done.day == day, done.state == mark)
+    mine = and_(done.day == day, done.state == OPEN, done.mark == mark)
     connection.execute(update(tables.subject_rollup).where(mine).values(state=SUMMED))
 
 

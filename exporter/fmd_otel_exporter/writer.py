@@ -168,6 +168,7 @@ class Writer:
         too_late = late_sums(batch.rows, subjects, batch.id)
         if too_late:
             do.subject_day.run(connection, too_late)
+            do.mark_subjects.run(connection, sorted({(row[1], row[5]) for row in too_late}))
 
     def _stored(self, connection: Connection, rows: list[Row]) -> set[Key]:
         """Return which of these rows are in the database."""

@@ -48,7 +48,8 @@ def upgrade() -> None:
     create(
         "subject_rollup",
         _column("day", sa.BigInteger),
-        _column("state", sa.BigInteger),
+        _column("state", sa.SmallInteger),
+        _column("mark", sa.BigInteger),
         sa.PrimaryKeyConstraint("day"),
     )
 
