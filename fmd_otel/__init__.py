@@ -9,17 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fmd_otel.capturing import capture
     from fmd_otel.configuration import config
     from fmd_otel.errors import FmdOtelError, SettingsError
     from fmd_otel.handle import Handle
     from fmd_otel.instrumentation import instrument
 
-__all__ = ["FmdOtelError", "Handle", "SettingsError", "config", "instrument"]
+__all__ = ["FmdOtelError", "Handle", "SettingsError", "capture", "config", "instrument"]
 
 _HOMES = {
     "FmdOtelError": "errors",
     "Handle": "handle",
     "SettingsError": "errors",
+    "capture": "capturing",
     "config": "configuration",
     "instrument": "instrumentation",
 }

@@ -7,7 +7,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from fmd_otel import otel_internals
+from fmd_otel.capturing import follow, forget
 from fmd_otel.configuration import config
+from fmd_otel.exceptions.hooks import ExceptionHooks
 from fmd_otel.handle import Handle
 from fmd_otel.recorder import Recorder
 from fmd_otel.request_state import STATE_KEY, mark_counted
@@ -65,6 +67,7 @@ class Attachment:
         self._instrumented_by_us = not otel_internals.is_instrumented(app)
         self._begin = _begin_function(monitor)
         self._tear_down = _teardown_function(monitor)
+        self._exceptions = ExceptionHooks(app, monitor)
 
     def put(self, settings: Settings, **otel_options: Any) -> None:
         """Observe the application."""
@@ -75,6 +78,8 @@ class Attachment:
         otel_internals.insert_before_request(app, self._begin)
         monitor.excluded = otel_internals.excluded_urls(app)
         app.teardown_request_funcs.setdefault(None, []).append(self._tear_down)
+        self._exceptions.put()
+        follow(monitor)
         self._recorder = Recorder(app.wsgi_app, monitor)
         self._outermost: Recorder | Outermost = self._recorder
         mounted = _with_dashboard(app, self._recorder, settings) if settings.include_dashboard else None
@@ -87,6 +92,8 @@ class Attachment:
         app, recorder, outermost = self._app, self._recorder, self._outermost
         recorder.active = False
         self._remove_functions()
+        self._exceptions.remove()
+        forget(self._monitor)
         if self._instrumented_by_us:
             recorder.wsgi_app = self._original
         if isinstance(outermost, Outermost):

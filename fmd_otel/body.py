@@ -39,8 +39,11 @@ class Body:
         state = self._state
         try:
             part = self._next()
-        except BaseException:
+        except StopIteration:
             state.finish()
+            raise
+        except BaseException as error:
+            state.fail(error)
             raise
         if state.length > 0 and type(part) is bytes:
             state.length -= len(part)

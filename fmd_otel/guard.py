@@ -30,6 +30,10 @@ class Guard:
         """How often each place has failed."""
         return MappingProxyType(self._counts)
 
+    def count(self, what: str) -> None:
+        """Count something that was left undone for a reason of its own; nothing has failed."""
+        self._counts[what] += 1
+
     def failed(self, where: str, error: BaseException) -> None:
         """Count a failure, and log the first one of its place."""
         with contextlib.suppress(Exception):  # a logging handler of the application may raise

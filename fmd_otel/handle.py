@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
+
+from fmd_otel.backstage import backstage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,7 +56,12 @@ class Handle:
         Returns:
             Whether all of it is in the database.
         """
-        return self._pipeline is None or self._pipeline.force_flush(timeout_ms)
+        if self._pipeline is None:
+            return True
+        deadline = time.monotonic() + timeout_ms / 1000
+        is_done = backstage().drain(timeout_ms / 1000)
+        left_ms = max(int((deadline - time.monotonic()) * 1000), 0)
+        return self._pipeline.force_flush(left_ms) and is_done
 
     def uninstrument(self) -> None:
         """Give the application back as it was; what was recorded stays. Calling it again does nothing."""

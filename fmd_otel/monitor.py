@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from fmd_otel.client_ip import custom_address, remote_address
+from fmd_otel.exceptions.collector import Exceptions
+from fmd_otel.exceptions.hooks import is_failure
 from fmd_otel.group_by import group_text
 from fmd_otel.guard import Guard
 from fmd_otel.otel_internals import SPAN_KEY
+from fmd_otel.places import Places
+from fmd_otel.scrubbing import Scrubber
 from fmd_otel.watch import WATCH_LEVEL, Watch
 from fmd_otel_exporter import attributes
-from fmd_otel_exporter.records import EndpointInfo
+from fmd_otel_exporter.records import UNHANDLED, EndpointInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.http import ExcludeList
 
     from fmd_otel.request_state import RequestState
-    from fmd_otel_exporter.records import RequestRecord
+    from fmd_otel_exporter.records import DetailRecord, RequestRecord
 
 _IMPLIED_METHODS = frozenset({"HEAD", "OPTIONS"})
 
@@ -30,6 +34,9 @@ class Sink(Protocol):
 
     def offer(self, record: RequestRecord) -> None:
         """Take a record; never blocks, never raises."""
+
+    def offer_detail(self, record: DetailRecord) -> None:
+        """Take more about a request, or an exception; the same."""
 
     def announce(self, infos: Sequence[EndpointInfo]) -> None:
         """Take endpoints that exist, requested or not."""
@@ -58,6 +65,8 @@ class Monitor:
         group_by: Any = None,
         get_ip: Any = None,
         excluded: ExcludeList | None = None,
+        scrubber: Scrubber | None = None,
+        exception_locals: bool = False,
     ) -> None:
         """Keep what requests of ``app`` are described with."""
         self.app = app
@@ -68,6 +77,10 @@ class Monitor:
         self.get_ip = get_ip
         self.excluded = excluded
         self.guard = Guard()
+        self.scrubber = scrubber or Scrubber()
+        self.scrubber.failed = self.guard.failed
+        self.places = Places(app)
+        self.exceptions = Exceptions(self, self.places, keep_variables=exception_locals)
         self.watch = Watch(self.guard)
         # As many as the application has endpoints; made-up URLs match none.
         self._known: dict[str, KnownEndpoint] = {}
@@ -76,7 +89,18 @@ class Monitor:
 
     def setting_changed(self, name: str, value: Any) -> None:
         """Obey an assignment to ``fmd_otel.config``."""
-        setattr(self, name, value)
+        if name == "scrub":
+            self.scrubber.hook = value
+        else:
+            setattr(self, name, value)
+
+    def saw_failure(self, error: BaseException, state: RequestState) -> None:
+        """Count an exception that a request ends with."""
+        try:
+            if is_failure(error):
+                self.exceptions.saw(error, UNHANDLED, state)
+        except Exception as failure:  # noqa: BLE001 # nothing of ours may reach the request
+            self.guard.failed("exception", failure)
 
     def begin(self, state: RequestState, request: Any, environ: WSGIEnvironment) -> None:
         """Learn how closely to look at a request, as soon as its route is known."""

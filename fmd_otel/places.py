@@ -5,6 +5,7 @@ Names are relative, so that a line is the same one on every machine and in every
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import sysconfig
@@ -35,8 +36,8 @@ class Places:
         """Learn where an application's code is; without one, all code outside of libraries is the app's."""
         self._root, self._package = _roots(app)
         paths = sysconfig.get_paths()
-        self._stdlib = tuple({f"{Path(paths[name])}/" for name in ("stdlib", "platstdlib")})
-        self._ours = tuple(f"{Path(__file__).parents[0].parent}/{part}/" for part in _OWN_FOLDERS)
+        self._stdlib = tuple({f"{Path(paths[name])}{os.sep}" for name in ("stdlib", "platstdlib")})
+        self._ours = tuple(str(Path(__file__).parents[1] / part) + os.sep for part in _OWN_FOLDERS)
         self._remembered: dict[str, Place] = {}
 
     def of(self, filename: str) -> Place:
@@ -48,16 +49,15 @@ class Places:
             found = self._remembered[filename] = self._look(filename)
         return found
 
-    def _look(self, filename: str) -> Place:
+    def _look(self, filename: str) -> Place:  # noqa: PLR0911 # one line for each kind of place
         if not filename or filename.startswith("<"):  # generated, frozen, typed in: nobody's file
             return Place(filename, in_app=False)
-        if self._package and (filename + "/").startswith(self._package):
+        if self._package and (filename + os.sep).startswith(self._package):
             return Place(_below(self._root, filename), in_app=True)
         if site := _SITE.match(filename):
             return Place(_plain(filename[site.end() :]), in_app=False)
-        for folder in self._ours:
-            if filename.startswith(folder) and (ours := _OURS.match(filename)):
-                return Place(_plain(filename[ours.end() :]), in_app=False)
+        if filename.startswith(self._ours) and (ours := _OURS.match(filename)):
+            return Place(_plain(filename[ours.end() :]), in_app=False)
         for folder in self._stdlib:
             if filename.startswith(folder):
                 return Place(_plain(filename[len(folder) :]), in_app=False)
@@ -80,21 +80,21 @@ def _roots(app: Flask | None) -> tuple[str, str]:
     module = sys.modules.get(top)
     file = getattr(module, "__file__", None)
     if module is None or not file:
-        return f"{Path(app.root_path)}/", ""
+        return f"{Path(app.root_path)}{os.sep}", ""
     folder = Path(file).absolute().parent
     if hasattr(module, "__path__"):
-        return f"{folder.parent}/", f"{folder}/"
-    return f"{folder}/", f"{Path(file).absolute()}/"
+        return f"{folder.parent}{os.sep}", f"{folder}{os.sep}"
+    return f"{folder}{os.sep}", f"{Path(file).absolute()}{os.sep}"
 
 
 def _below(root: str, filename: str) -> str:
-    return _plain(filename[len(root) :] if filename.startswith(root) else filename)
+    return _plain(filename.removeprefix(root))
 
 
 def _below_import_path(filename: str) -> str:
     best = ""
     for entry in sys.path:
-        folder = f"{entry.rstrip('/')}/"
+        folder = f"{entry.rstrip(os.sep)}{os.sep}"
         if entry and filename.startswith(folder) and len(folder) > len(best):
             best = folder
     if best:

@@ -44,8 +44,8 @@ class Recorder:
             return self.wsgi_app(environ, start_response)
         try:
             body = self.wsgi_app(environ, state.start_response)
-        except BaseException:
-            state.finish()
+        except BaseException as error:
+            state.fail(error)
             raise
         return state.until_sent(body, environ)
 
@@ -59,8 +59,8 @@ class Recorder:
         outer.inner = state = environ[STATE_KEY] = RequestState(self.monitor, environ, start_response)
         try:
             body = self.wsgi_app(environ, state.start_response)
-        except BaseException:
-            state.finish()
+        except BaseException as error:
+            state.fail(error)
             raise
         finally:
             environ[STATE_KEY] = outer

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+    from fmd_otel.exceptions.collector import Sighting
     from fmd_otel.monitor import Monitor
     from fmd_otel.watch import Watcher
 
@@ -58,6 +59,7 @@ class RequestState:
         "outlier",
         "profile",
         "route",
+        "sightings",
         "span_id",
         "start_ns",
         "status",
@@ -92,6 +94,8 @@ class RequestState:
         self.level = -1
         self.span_id = 0
         self.trace_id = 0
+        self.sightings: list[Sighting] | None = None
+        """Exceptions met so far; they are handed over with the request, when it is known whose it was."""
         self.watchers: tuple[Watcher, ...] = ()
         """Who looks closer at this request; at level 1 nobody, and then the slots below stay empty."""
         self.profile: Any = None
@@ -157,12 +161,15 @@ class RequestState:
                 # Nothing is left to wait for; and servers look at a list's length, so it has to stay one.
                 self.finish()
                 return body
+            profile = self.profile
             file_wrapper = environ.get("wsgi.file_wrapper")
             if file_wrapper is not None and isinstance(file_wrapper, type) and isinstance(body, file_wrapper):
                 # The server sends the file by itself, if it gets this very object.
+                if profile is not None:
+                    profile.leave()
                 call_on_close(body, self.finish)
                 return body
-            return Body(body, self)
+            return Body(body, self) if profile is None else profile.stand_before(body, self)
         except Exception as error:  # noqa: BLE001 # nothing of ours may reach the request
             self.monitor.guard.failed("body", error)
             self.finish()
@@ -179,9 +186,18 @@ class RequestState:
                 self.monitor.watch.end(self, now_ns)
             if self.inner is not None and not self.described:
                 return
-            self.monitor.pipeline.offer(self._record(now_ns))
+            record = self._record(now_ns)
+            self.monitor.pipeline.offer(record)
+            if self.sightings is not None:
+                self.monitor.exceptions.end(self, record)
         except Exception as error:  # noqa: BLE001 # nothing of ours may reach the request
             self.monitor.guard.failed("finish", error)
+
+    def fail(self, error: BaseException) -> None:
+        """End with an exception that nobody has turned into an answer."""
+        if not self.done:
+            self.monitor.saw_failure(error, self)
+        self.finish()
 
     def _record(self, now_ns: int) -> RequestRecord:
         monitor = self.monitor

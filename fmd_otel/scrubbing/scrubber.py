@@ -52,7 +52,7 @@ class Scrubber:
         """
         self.names = SensitiveNames(more_names)
         self.hook = hook
-        self._failed = failed
+        self.failed = failed
 
     def record(self) -> Scrubbed:
         """Begin a record: what belongs to it shares its bounds and its lists."""
@@ -69,8 +69,8 @@ class Scrubber:
         try:
             return self.hook(path, value)
         except Exception as error:  # noqa: BLE001 # the user's function, of which anything may come
-            if self._failed is not None:
-                self._failed("scrub", error)
+            if self.failed is not None:
+                self.failed("scrub", error)
             return SCRUBBED
 
 

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.util._once import Once
 
-from fmd_otel import instrumentation
+from fmd_otel import capturing, instrumentation
 from fmd_otel.attach import attach
 from fmd_otel.configuration import config
 from fmd_otel.monitor import Monitor
@@ -28,11 +28,15 @@ class ListSink:
     """Keeps what a pipeline would write."""
 
     records: list[Any] = field(default_factory=list)
+    details: list[Any] = field(default_factory=list)
     infos: list[Any] = field(default_factory=list)
     levels: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def offer(self, record):
         self.records.append(record)
+
+    def offer_detail(self, record):
+        self.details.append(record)
 
     def announce(self, infos):
         self.infos.extend(infos)
@@ -70,6 +74,7 @@ def clean_process(monkeypatch):
         if name.startswith(("FMD_OTEL_", "OTEL_")):
             monkeypatch.delenv(name)
     config.reset()
+    monkeypatch.setattr(capturing, "_monitors", [])
     monkeypatch.setattr(instrumentation, "service_names", ServiceNames())
     monkeypatch.setattr(instrumentation, "_said", set())
     yield
