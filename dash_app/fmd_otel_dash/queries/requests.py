@@ -75,7 +75,9 @@ class RequestDetail:
 
 
 @dataclass(frozen=True)
-class _Key:
+class RequestKey:
+    """What finds a request: when, of which endpoint, which span."""
+
     ts_us: int
     endpoint_id: int
     span_id: bytes
@@ -100,7 +102,7 @@ def requests(
     """
     with look(store, scope) as view:
         where = conditions(view, scope, wanted)
-        found = [] if where is None else _newest(view, scope, where, _parse(cursor), limit + 1)
+        found = [] if where is None else _newest(view, scope, where, parse_key(cursor), limit + 1)
         rows = _named(view, found[:limit])
         asked_for_all = wanted == ALL and not scope.versions and not cursor
         last_us = view.last_recorded_us() if not rows and asked_for_all else None
@@ -109,7 +111,7 @@ def requests(
 
 def request_detail(store: Store, key: str) -> RequestDetail | None:
     """Return one request by its key, None where there is none of that key."""
-    wanted = _parse(key)
+    wanted = parse_key(key)
     if wanted is None:
         return None
     around = Scope(
@@ -131,7 +133,7 @@ def request_detail(store: Store, key: str) -> RequestDetail | None:
 
 
 def _newest(
-    view: Look, scope: Scope, where: list[ColumnElement[bool]], after: _Key | None, limit: int
+    view: Look, scope: Scope, where: list[ColumnElement[bool]], after: RequestKey | None, limit: int
 ) -> list[Any]:
     """Return the newest rows, looking back in windows that grow.
 
@@ -164,7 +166,7 @@ def _windows(start_us: int, end_us: int, *, whole: bool) -> Iterator[tuple[int, 
         width *= _GROWTH
 
 
-def _before(c: Any, key: _Key) -> ColumnElement[bool]:
+def _before(c: Any, key: RequestKey) -> ColumnElement[bool]:
     """Spelled out, since not every database uses its index for a comparison of tuples."""
     same_endpoint = and_(c.endpoint_id == key.endpoint_id, c.span_id < key.span_id)
     return or_(c.ts < key.ts_us, and_(c.ts == key.ts_us, or_(c.endpoint_id < key.endpoint_id, same_endpoint)))
@@ -210,7 +212,7 @@ def _version_names(view: Look, ids: set[int]) -> dict[int, str]:
     return {row[0]: row[1] for row in view.conn.execute(select(c.id, c.name).where(c.id.in_(ids)))}
 
 
-def _parse(key: str) -> _Key | None:
+def parse_key(key: str) -> RequestKey | None:
     """Read a key; whoever edits an address by hand gets the first page, not an error."""
     match = _KEY.fullmatch(key)
-    return _Key(int(match[1]), int(match[2]), bytes.fromhex(match[3])) if match else None
+    return RequestKey(int(match[1]), int(match[2]), bytes.fromhex(match[3])) if match else None
