@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    Double,
     Integer,
     LargeBinary,
     MetaData,
@@ -66,6 +67,8 @@ class Tables(DetailTables):
     process: Table
     storage_day: Table
     job: Table
+    custom_graph: Table
+    custom_graph_value: Table
     user: Table
     session: Table
     setup_token: Table
@@ -287,6 +290,29 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
             Column("asked", Text, nullable=False),  # JSON
             Column("said", Text, nullable=False),
             info={"kind": "meta"},
+        ),
+        custom_graph=table(
+            "custom_graph",
+            _id(),
+            Column("service", String(NAME_LENGTH), nullable=False),
+            Column("title", String(NAME_LENGTH), nullable=False),
+            Column("schedule", Text, nullable=False),
+            _count("created_ts"),
+            Column("last_ts", BigInteger),
+            _count("runs"),
+            _count("failures"),
+            Column("last_error", Text),  # of the last run; none if that gave a value
+            Column("last_error_ts", BigInteger),
+            UniqueConstraint("service", "title", name=f"{prefix}_custom_graph_identity"),
+            info={"kind": "meta"},
+        ),
+        custom_graph_value=table(
+            "custom_graph_value",
+            _key("graph_id"),
+            _key("ts", BigInteger),
+            Column("value", Double, nullable=False),
+            clustered=True,
+            info={"kind": "raw"},
         ),
         user=table(
             "user",
