@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import flask
 import flask.globals
 import opentelemetry.instrumentation.flask as otel_flask
+from opentelemetry import context as otel_context
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.sdk.trace import sampling
 from opentelemetry.util.http import get_excluded_urls
@@ -21,6 +22,7 @@ from opentelemetry.util.http import get_excluded_urls
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from opentelemetry.context import Context
     from opentelemetry.sdk.trace.sampling import Sampler
     from opentelemetry.util.http import ExcludeList
 
@@ -150,6 +152,41 @@ def remove_instrumentation(app: flask.Flask) -> Callable[..., Any] | None:
     app.__dict__.pop(_ORIGINAL, None)
     setattr(app, _INSTRUMENTED, False)
     return original
+
+
+def watch_contexts(
+    attached: Callable[[Context, Any], None], detached: Callable[[Any], None]
+) -> Callable[[], None] | None:
+    """Have two functions called whenever a context is attached or detached, in whatever thread.
+
+    Where the place to see it from has moved, threads that carry a request's context are not followed.
+
+    Returns:
+        What undoes it, if it was done.
+    """
+    runtime: Any = getattr(otel_context, "_RUNTIME_CONTEXT", None)
+    if runtime is None or not hasattr(runtime, "__dict__"):
+        return None
+    attach, detach = runtime.attach, runtime.detach
+
+    def attach_and_tell(context: Context) -> Any:
+        token = attach(context)
+        with suppress(Exception):  # nothing of ours may reach whoever attaches
+            attached(context, token)
+        return token
+
+    def detach_and_tell(token: Any) -> None:
+        with suppress(Exception):
+            detached(token)
+        detach(token)
+
+    runtime.attach, runtime.detach = attach_and_tell, detach_and_tell
+
+    def undo() -> None:
+        if runtime.__dict__.get("attach") is attach_and_tell:
+            runtime.attach, runtime.detach = attach, detach
+
+    return undo
 
 
 def excluded_urls(app: flask.Flask) -> ExcludeList | None:

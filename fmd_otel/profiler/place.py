@@ -24,6 +24,8 @@ AWAY = 0
 _COMPUTES_SHARE = 4
 """A thread computes without the GIL if its clock moves for a quarter of the time it is looked at."""
 
+_GO_BETWEENS = ("fmd_otel.", "opentelemetry.", "contextlib")
+
 
 class Place:
     """A thread that works for a request."""
@@ -32,6 +34,7 @@ class Place:
         "_bases",
         "_clock",
         "_cpu_ns",
+        "_is_suspended",
         "_outer",
         "_unread_ns",
         "ended",
@@ -55,6 +58,8 @@ class Place:
         """What the last look found; before the first one, the request itself."""
         self.prefix = prefix
         self.ended = False
+        self._is_suspended = False
+        """The last look found it waiting for somebody to go on with it, not for a call to return."""
         self._bases = bases
         self._outer = outer
         self._clock = own_clock()
@@ -62,6 +67,10 @@ class Place:
         self._unread_ns = 0
 
     # On the request's own thread
+
+    def is_here(self) -> bool:
+        """Tell whether the caller is in this place."""
+        return self.thread_id == real_thread_id()
 
     def leave(self) -> None:
         """Hand the thread back to its server; it may do other things in between, or nothing."""
@@ -76,7 +85,7 @@ class Place:
 
     def end(self) -> None:
         """Note how much was computed up to the very end; nobody looks here any more."""
-        if self.thread_id == real_thread_id():
+        if self.is_here():
             self.leave()
         self.ended = True
 
@@ -105,20 +114,15 @@ class Place:
 
         Args:
             stack: What was seen.
-            sites: Calls that are known to wait.
+            sites: What is known of the calls that threads wait in.
             is_prompt: Nobody held the GIL when the sampler wanted it, so nobody was interrupted.
         """
-        if stack is None or not stack.codes:
+        if stack is None or not stack.codes or self._is_suspended:
             return True
         code, position = stack.codes[0], stack.positions[0]
         if was_computing(code, position):
             return False
-        if not is_prompt:
-            return sites.known(code, position)
-        if self._is_computing():
-            return False
-        sites.add(code, position)
-        return True
+        return sites.waits(code, position, is_prompt=is_prompt) and not self._is_computing()
 
     def _is_computing(self) -> bool:
         """Tell whether the thread is on the CPU although the GIL is ours: in C code that does without."""
@@ -131,9 +135,11 @@ class Place:
         return (after_ns - before_ns) * _COMPUTES_SHARE > perf_counter_ns() - start_ns
 
 
-def depth_of_caller(levels: int) -> int:
-    """Return how many frames there are outside of a caller's."""
-    frame: FrameType | None = sys._getframe(levels + 1)  # noqa: SLF001 # the documented way
+def depth_of_caller() -> int:
+    """Return how many frames there are outside of whoever called us, by way of OpenTelemetry or not."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 # documented, underscore and all
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_GO_BETWEENS):
+        frame = frame.f_back
     depth = -1
     while frame is not None:
         depth += 1

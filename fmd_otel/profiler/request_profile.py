@@ -6,18 +6,26 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
 
 from fmd_otel.profiler.credit import Look, Unplaced, credit
+from fmd_otel.profiler.streamed import ProfiledBody
 from fmd_otel.profiler.trie import ELSEWHERE, ROOT, Trie
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import FrameType
 
     from fmd_otel.profiler.place import Place
     from fmd_otel.profiler.sites import WaitingSites
+    from fmd_otel.request_state import RequestState
 
 SAMPLES_A_LIFE = 100
 """A request is looked at about so often however old it gets, and as often again each time it grows 2.7 times
 older: an hour costs nine times what a second does."""
+
+STILL_NS = 12_000_000
+"""A clock that stands still for longer than twice the interpreter's switch interval is that of a thread that
+waits for something, and not for its turn to go on."""
+MOST_HELPERS = 64
+"""Threads that are looked at for one request; one that starts more of them shows the first ones."""
 
 
 class Moment(NamedTuple):
@@ -79,10 +87,34 @@ class RequestProfile:
 
     # On the request's own thread
 
+    def stand_before(self, body: Iterable[bytes], state: RequestState) -> Iterable[bytes]:
+        """Return the body, made such that its parts are looked at as well."""
+        return ProfiledBody(body, state)
+
+    def leave(self) -> None:
+        """Hand the thread back to the server: the rest of the body is made later."""
+        if not self.end_ns:
+            self.main.leave()
+
+    def enter(self) -> None:
+        """Go on with making the body."""
+        if not self.end_ns:
+            self.main.enter()
+
     def end(self, end_ns: int) -> None:
         """Note when the last byte had gone."""
         self.main.end()
         self.end_ns = end_ns
+
+    # On any thread
+
+    def can_be_helped(self) -> bool:
+        """Tell whether a further thread that works for it would be looked at."""
+        return not self.end_ns and len(self.followed) < MOST_HELPERS
+
+    def add_helper(self, place: Place) -> None:
+        """Have another thread looked at that works for it."""
+        self.followed.append(place)
 
     # On the sampler's thread
 
@@ -132,13 +164,18 @@ class RequestProfile:
             # The thread has not run since: it is where it was.
             node = earlier.node
             trie.add(node, wall_ns)
+            code = trie.codes[node]
+            if code is not None and wall_ns > STILL_NS and not earlier.waits:
+                moment.sites.prove(code, trie.positions[node])
+                place.look = Look(node, waits=True, thread_id=place.thread_id)
         else:
             stack = place.stack(moment.frames())
             node = trie.child(start, None, ELSEWHERE) if stack is None else trie.leaf(stack, start)
             waits = place.waits(stack, moment.sites, is_prompt=moment.is_prompt)
             later = place.look = Look(node, waits=waits, thread_id=place.thread_id)
             self.credit(trie, self.unplaced, (earlier, later), wall_ns, used_ns)
-        trie.hits[node] += 1
+        if wall_ns:
+            trie.hits[node] += 1
 
     def _close(self, trie: Trie, place: Place, wall_ns: int, used_ns: int, start: int = ROOT) -> None:
         """Give the time since the last look to what was seen then."""

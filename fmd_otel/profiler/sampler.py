@@ -37,6 +37,7 @@ MOST_COMPLETE = 512
 PROMPT_NS = 2_000_000
 """Woken later than this, some thread had to be interrupted first."""
 _LONGEST_SLEEP_NS = 1_000_000_000
+_USUAL_PERIOD_NS = 10_000_000
 _FOLDS_A_TURN = 32
 _JITTER = 0.15
 _PARKED_S = 3600.0
@@ -66,7 +67,7 @@ class Sampler:
         self._starting: list[None] = [None]
         self._start_after = 0.0
         self._parked = False
-        self._period_ns = _LONGEST_SLEEP_NS
+        self._period_ns = _USUAL_PERIOD_NS
         self._wake_ns = 0
         self._last_begin_ns = 0
         self._is_busy = False

@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from fmd_otel.profiler.bases import BASES
 from fmd_otel.profiler.bytecode import Loops
-from fmd_otel.profiler.place import Place
+from fmd_otel.profiler.follow import follow_functions, place_here, shared_follower
 from fmd_otel.profiler.record import Identity, profile_record
 from fmd_otel.profiler.request_profile import RequestProfile
 from fmd_otel.profiler.sampler import shared_sampler
 from fmd_otel_exporter import attributes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Flask
+
+    from fmd_otel.profiler.follow import ContextFollower
     from fmd_otel.profiler.lines import LineResolver
     from fmd_otel.profiler.sampler import Sampler
     from fmd_otel.request_state import RequestState
@@ -53,18 +58,30 @@ class ProfileWatcher:
         self._loops = Loops()
         # As many as there are endpoints.
         self._usual_ns: dict[str, float] = {}
+        self._follower: ContextFollower | None = None
+        self._undo: Callable[[], None] | None = None
 
     def begin(self, state: RequestState, request: Any) -> None:  # noqa: ARG002 # as all watchers
         """Have a request looked at from now on."""
         is_long = self._usual_ns.get(state.endpoint or "", 0.0) >= self._period_ns
+        if self._follower is None:
+            self._follow(state.monitor.app)
         state.profile = profile = RequestProfile(
-            Place(BASES),
+            place_here(BASES),
             start_ns=state.start_ns,
             period_ns=self._period_ns,
             is_long=is_long,
             pid=os.getpid(),
         )
         self._sampler.begin(profile)
+        follower = self._follower
+        if follower is not None:
+            follower.begin(profile)
+
+    def _follow(self, app: Flask) -> None:
+        """Follow requests to other threads: not before the first one, as it costs all of them a little."""
+        self._follower = shared_follower()
+        self._undo = follow_functions(app)
 
     def describe(self, state: RequestState, request: Any, span: Any) -> None:  # noqa: ARG002 # the same
         """Say on the span that there is a profile, once there is one."""
@@ -78,6 +95,8 @@ class ProfileWatcher:
         profile, state.profile = state.profile, None
         if profile is None:
             return
+        if self._follower is not None:
+            self._follower.end(profile)
         endpoint = state.endpoint or ""
         duration_ns = now_ns - state.start_ns
         usual_ns = self._usual_ns.get(endpoint, float(duration_ns))

@@ -1,0 +1,206 @@
+"""Work that a request hands to others: async views, copied request contexts, threads with its OTel context.
+
+The request's own thread only waits for them meanwhile. Each of these ways leads past a place where we can
+see it: Flask asks the application how to call every function, and OpenTelemetry's context is attached in the
+thread it was taken to.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as otel_context
+
+from fmd_otel.otel_internals import current_request_context, watch_contexts
+from fmd_otel.profiler.bases import BASES
+from fmd_otel.profiler.greenlets import GreenletPlace, current_greenlet
+from fmd_otel.profiler.place import Place, depth_of_caller
+from fmd_otel.profiler.walker import MOST_FRAMES, Stack, walk
+from fmd_otel.request_state import STATE_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Coroutine, Mapping
+    from types import CodeType, FrameType
+
+    from flask import Flask
+    from opentelemetry.context import Context
+
+    from fmd_otel.profiler.request_profile import RequestProfile
+
+PROFILE_KEY = otel_context.create_key("fmd-otel-profile")
+"""Where OpenTelemetry's context keeps the profile of the request it belongs to."""
+
+
+def place_here(bases: Container[int], *, prefix: Stack | None = None, outer: int | None = None) -> Place:
+    """Return the place the caller is in."""
+    current = current_greenlet()
+    if current is not None:
+        return GreenletPlace(bases, current, prefix=prefix, outer=outer)
+    return Place(bases, prefix=prefix, outer=outer)
+
+
+def follow_functions(app: Flask) -> Callable[[], None]:
+    """See which functions Flask calls for a request elsewhere than on its own thread.
+
+    Returns:
+        What undoes it.
+    """
+    original = app.ensure_sync
+
+    def ensure_sync(function: Callable[..., Any]) -> Callable[..., Any]:
+        profile = _profile_of_request()
+        if profile is None:
+            return original(function)
+        if inspect.iscoroutinefunction(function):
+            caller = sys._getframe(1)  # noqa: SLF001 # documented, underscore and all
+            prefix = walk(caller, BASES) if profile.main.is_here() else None
+            return original(_followed_coroutine(function, profile, prefix))
+        if profile.main.is_here():
+            return original(function)
+        return _followed(original(function), profile)
+
+    app.ensure_sync = ensure_sync  # type: ignore[method-assign,assignment]  # made to be overridden
+
+    def undo() -> None:
+        if app.__dict__.get("ensure_sync") is ensure_sync:
+            del app.__dict__["ensure_sync"]
+
+    return undo
+
+
+def _profile_of_request() -> RequestProfile | None:
+    context = current_request_context()
+    if context is None:
+        return None
+    state = context.request.environ.get(STATE_KEY)
+    profile: RequestProfile | None = None if state is None else state.profile
+    return profile if profile is not None and profile.can_be_helped() else None
+
+
+def _followed(function: Callable[..., Any], profile: RequestProfile) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def followed(*args: Any, **kwargs: Any) -> Any:
+        helper = place_here(_FOLLOWED)
+        profile.add_helper(helper)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            helper.end()
+
+    return followed
+
+
+def _followed_coroutine(
+    function: Callable[..., Coroutine[Any, Any, Any]], profile: RequestProfile, prefix: Stack | None
+) -> Callable[..., Coroutine[Any, Any, Any]]:
+    @functools.wraps(function)
+    async def followed(*args: Any, **kwargs: Any) -> Any:
+        coroutine = function(*args, **kwargs)
+        helper = CoroutinePlace(coroutine, prefix)
+        profile.add_helper(helper)
+        try:
+            return await coroutine
+        finally:
+            helper.end()
+
+    return followed
+
+
+class CoroutinePlace(Place):
+    """A coroutine that works for a request."""
+
+    __slots__ = ("_coroutine",)
+
+    def __init__(self, coroutine: Any, prefix: Stack | None) -> None:
+        """Begin in the thread of the event loop."""
+        super().__init__(_FOLLOWED, prefix=prefix)
+        self._coroutine = coroutine
+
+    def end(self) -> None:
+        """Note how much was computed up to the very end."""
+        super().end()
+        self._coroutine = None
+
+    def stack(self, frames: Mapping[int, FrameType]) -> Stack | None:
+        """Return what it is doing: the awaits it is suspended in, or the thread's stack while it runs."""
+        coroutine = self._coroutine
+        self._is_suspended = coroutine is not None and not coroutine.cr_running
+        return awaits(coroutine) if self._is_suspended else super().stack(frames)
+
+
+def awaits(coroutine: Any) -> Stack | None:
+    """Return the stack of a suspended coroutine: each one that another awaits, down to what is none."""
+    codes: list[CodeType] = []
+    positions: list[int] = []
+    while coroutine is not None and len(codes) < MOST_FRAMES:
+        frame: Any = getattr(coroutine, "cr_frame", getattr(coroutine, "gi_frame", None))
+        if frame is None:
+            break
+        codes.append(frame.f_code)
+        positions.append(frame.f_lasti)
+        coroutine = getattr(coroutine, "cr_await", getattr(coroutine, "gi_yieldfrom", None))
+    codes.reverse()
+    positions.reverse()
+    return Stack(codes, positions, is_whole=True) if codes else None
+
+
+class ContextFollower:
+    """Sees OpenTelemetry's context of a profiled request attached in another thread."""
+
+    def __init__(self) -> None:
+        """Follow from now on; there is one for a process."""
+        self._helpers: dict[int, tuple[Any, Place]] = {}
+        watch_contexts(self._attached, self._detached)
+
+    def begin(self, profile: RequestProfile) -> None:
+        """Let the request's context say which request it is of."""
+        otel_context.attach(otel_context.set_value(PROFILE_KEY, profile))
+
+    def end(self, profile: RequestProfile) -> None:
+        """Forget the request; its thread's context says nothing of it any more."""
+        if otel_context.get_value(PROFILE_KEY) is profile:
+            otel_context.attach(otel_context.set_value(PROFILE_KEY, None))
+        for key, (_token, helper) in list(self._helpers.items()):
+            if helper in profile.followed:
+                self._helpers.pop(key, None)
+
+    def _attached(self, context: Context, token: Any) -> None:
+        profile: Any = context.get(PROFILE_KEY)
+        if profile is None or profile.main.is_here() or not profile.can_be_helped():
+            return
+        if any(each.is_here() for each in profile.followed):
+            return
+        helper = place_here(_FOLLOWED, outer=depth_of_caller())
+        profile.add_helper(helper)
+        self._helpers[id(token)] = (token, helper)
+
+    def _detached(self, token: Any) -> None:
+        if self._helpers:
+            found = self._helpers.pop(id(token), None)
+            if found is not None:
+                found[1].end()
+
+
+def _codes_named_followed() -> frozenset[int]:
+    """Return the identities of the two functions above that others' work is called from."""
+    return frozenset(
+        id(constant)
+        for outer in (_followed, _followed_coroutine)
+        for constant in outer.__code__.co_consts
+        if inspect.iscode(constant) and constant.co_name == "followed"
+    )
+
+
+_FOLLOWED = _codes_named_followed()
+
+_shared: list[ContextFollower] = []
+
+
+def shared_follower() -> ContextFollower:
+    """Return this process's follower, made when it is first wanted."""
+    if not _shared:
+        _shared.append(ContextFollower())
+    return _shared[0]
