@@ -34,6 +34,16 @@ def count(n: float) -> str:
     return f"{n:,.0f}"
 
 
+def size(n_bytes: float | None) -> str:
+    """Return a size: ``840 B``, ``12.4 kB``, ``1.24 GB``; in powers of ten, as disks are sold."""
+    if n_bytes is None:
+        return NONE
+    for limit, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if float(f"{abs(n_bytes):.3g}") >= limit:
+            return f"{_digits(n_bytes / limit)} {unit}"
+    return f"{n_bytes:.0f} B"
+
+
 def duration(us: float | None) -> str:
     """Return a duration in microseconds: ``840 µs``, ``12.4 ms``, ``1.24 s``, ``3.1 min``."""
     if us is None:

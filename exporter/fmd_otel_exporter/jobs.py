@@ -78,6 +78,15 @@ class RunningJob:
             raise JobRunsError("another process has taken over")
         _change(self.store, self.name, self.owner, updated_ts=now_us, done=done)
 
+    def plan(self, total: int) -> None:
+        """Say how much there is to do, now that it is known.
+
+        Raises:
+            StorageError: It cannot be said now.
+        """
+        self.total = total
+        _change(self.store, self.name, self.owner, total=total)
+
     def end(self, said: str, *, failed: bool = False) -> None:
         """Say what came of it, and let others begin theirs.
 

@@ -20,6 +20,23 @@ def password_field(field_id: str, label: str, hint: str = "") -> Any:
     return dmc.PasswordInput(id=field_id, label=label, description=hint, size="sm", value="")
 
 
+def number_field(  # noqa: PLR0913 # each keyword answers a question of its own
+    field_id: str, label: str, value: int, *, least: int, most: int, unit: str = ""
+) -> Any:
+    """Return a field for a whole number."""
+    return dmc.NumberInput(
+        id=field_id,
+        label=label,
+        value=value,
+        min=least,
+        max=most,
+        allowDecimal=False,
+        allowNegative=False,
+        suffix=unit,
+        size="sm",
+    )
+
+
 def segments(field_id: str, label: str, options: Sequence[tuple[str, str]], selected: str) -> Any:
     """Return a choice of one out of very few."""
     data = [{"value": value, "label": text} for value, text in options]

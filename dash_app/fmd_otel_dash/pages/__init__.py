@@ -15,6 +15,7 @@ from fmd_otel_dash.pages import (
     reporting,
     request_detail,
     requests,
+    storage,
     users,
     versions,
 )
@@ -34,5 +35,6 @@ PAGES = (
     requests.ENDPOINT_PAGE,
     request_detail.PAGE,
     users.PAGE,
+    storage.PAGE,
 )
 NOT_FOUND = not_found.PAGE

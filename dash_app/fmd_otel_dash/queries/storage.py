@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from fmd_otel_dash.queries.daily import daily
 from fmd_otel_dash.queries.look import look, total
@@ -14,7 +14,7 @@ from fmd_otel_dash.queries.scope import US_PER_S, Scope
 from fmd_otel_exporter.schema import DAY_S
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, Table
+    from sqlalchemy import Column, Connection
 
     from fmd_otel_exporter.store import Store
 
@@ -43,6 +43,9 @@ _LABELS = {
     "exception_occurrence": "Exceptions",
     "request_trace": "Spans",
     "process": "Processes",
+    "session": "Sessions that have expired",
+    "setup_token": "Set-up links that have expired",
+    "login_attempt": "Failed sign-ins",
 }
 
 
@@ -117,7 +120,7 @@ def storage(store: Store, now_us: int) -> Storage:
     tables = [
         StoredTable(
             name,
-            _LABELS.get(name, name.replace("_", " ").capitalize()),
+            table_label(name),
             raw_rows if size.rows is None and name == "request" else size.rows,
             size.size_bytes,
             size.estimated,
@@ -141,6 +144,11 @@ def storage(store: Store, now_us: int) -> Storage:
     )
 
 
+def table_label(name: str) -> str:
+    """Return what a table holds, in words."""
+    return _LABELS.get(name, name.replace("_", " ").capitalize())
+
+
 def _requests(store: Store, start_us: int, end_us: int) -> int:
     scope = Scope(start_us, end_us)
     with look(store, scope) as view:
@@ -150,20 +158,13 @@ def _requests(store: Store, start_us: int, end_us: int) -> int:
 def _oldest(connection: Connection, store: Store) -> Oldest:
     t = store.tables
 
-    def first(table: Table, time: ColumnElement[Any], unit: int) -> int | None:
-        # One look-up for each endpoint; the least of all times would be read from all rows.
-        one = (
-            select(time)
-            .where(table.c.endpoint_id == t.endpoint.c.id)
-            .order_by(time)
-            .limit(1)
-            .scalar_subquery()
-        )
-        found = connection.scalar(select(func.min(one)).select_from(t.endpoint))
+    def first(time: Column[int], unit: int) -> int | None:
+        firsts = store.dialect.ends_of_each(t.endpoint, time, newest=False)
+        found = min((row[1] for row in connection.execute(firsts) if row[1] is not None), default=None)
         return None if found is None else int(found) * unit
 
     return Oldest(
-        raw_us=first(t.request, t.request.c.ts, 1),
-        hourly_us=first(t.hits, t.hits.c.bucket, US_PER_S),
-        daily_us=first(t.hits_day, t.hits_day.c.bucket, US_PER_S),
+        raw_us=first(t.request.c.ts, 1),
+        hourly_us=first(t.hits.c.bucket, US_PER_S),
+        daily_us=first(t.hits_day.c.bucket, US_PER_S),
     )

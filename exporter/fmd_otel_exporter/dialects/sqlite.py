@@ -251,7 +251,7 @@ class SqliteDialect:
         """Write the file anew without its gaps; others may read meanwhile, and those who write wait."""
         if self.single_connection:
             return "A database in memory leaves nothing on the disk."
-        before, free = self.path.stat().st_size, shutil.disk_usage(self.path.parent).free
+        before, free = sqlite_sizes.total_bytes(self.path), shutil.disk_usage(self.path.parent).free
         if free < before:
             raise StorageError(
                 f"to vacuum {self.path} takes as much space again as the file has, {_megabytes(before)}, and "
@@ -266,7 +266,7 @@ class SqliteDialect:
                 connection.close()
         except sqlite3.Error as exc:
             raise self._explain(exc) from exc
-        after = self.path.stat().st_size
+        after = sqlite_sizes.total_bytes(self.path)
         return f"{self.path} had {_megabytes(before)} and has {_megabytes(after)} now."
 
     def now_us(self, connection: Connection) -> int:  # noqa: ARG002 # there is no other clock

@@ -23,7 +23,7 @@ HOSTILE = [
     "a'b\"c%d",
 ]
 PATHS = [page.path for page in PAGES]
-WITHOUT_RANGE = ("/request/<key>", "/users")
+WITHOUT_RANGE = ("/request/<key>", "/storage", "/users")
 WITH_TABLES = [page.path for page in PAGES if page.table is not None]
 
 

@@ -1,0 +1,133 @@
+"""Pruning and vacuuming, asked for by an admin in the dashboard and done beside it on a thread.
+
+The job stands in the database: a page that is loaded anew, or another process of the dashboard, sees it, and
+a second press starts nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+from fmd_otel_exporter import jobs
+from fmd_otel_exporter.errors import FmdOtelError
+from fmd_otel_exporter.maintainer import at_leisure
+from fmd_otel_exporter.native import start_thread
+from fmd_otel_exporter.retention import Cutoffs, count_old, prune
+from fmd_otel_exporter.rollups import compact_days
+from fmd_otel_exporter.schema import DAY_S
+from fmd_otel_exporter.settings import MOST_DAYS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fmd_otel_exporter.jobs import RunningJob
+    from fmd_otel_exporter.store import Store
+
+log = logging.getLogger(__name__)
+
+PRUNE, VACUUM = "prune", "vacuum"
+VACUUM_LEASE_S = 900
+"""Nothing can be said while SQLite writes its file anew."""
+_SAY_EVERY_S = 1.0
+_US = 1_000_000
+
+
+class UpkeepError(FmdOtelError):
+    """Something asked for that cannot be done; the message is for the person who asked."""
+
+
+def older_than(days: object, now_us: int) -> Cutoffs:
+    """Return what goes when all that is older than so many days does; sums by the day stay.
+
+    Raises:
+        UpkeepError: That is no number of days.
+    """
+    if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= MOST_DAYS:
+        raise UpkeepError(f"Give a whole number of days from 1 to {MOST_DAYS:,}.")
+    then_us = now_us - days * DAY_S * _US
+    return Cutoffs(now_us=now_us, raw_us=then_us, hourly_s=then_us // _US // DAY_S * DAY_S, daily_s=None)
+
+
+def preview(store: Store, days: object) -> dict[str, int]:
+    """Return how many rows of each table would go; those of which none would are left out.
+
+    Raises:
+        UpkeepError: That is no number of days.
+        StorageError: The database cannot be used now.
+    """
+    counted = count_old(store, older_than(days, time.time_ns() // 1000))
+    return {table: rows for table, rows in counted.items() if rows}
+
+
+def start_prune(store: Store, days: object, by: str) -> None:
+    """Begin to delete what is older than so many days.
+
+    Raises:
+        UpkeepError: That is no number of days.
+        JobRunsError: A job is running already.
+        StorageError: The database cannot be used now.
+    """
+    cutoffs = older_than(days, time.time_ns() // 1000)
+    job = jobs.begin(store, PRUNE, {"days": days, "by": by})
+    _start(job, lambda: _prune(job, cutoffs))
+
+
+def start_vacuum(store: Store, by: str) -> None:
+    """Begin to give the space of deleted rows back to the disk.
+
+    Raises:
+        JobRunsError: A job is running already.
+        StorageError: The database cannot be used now.
+    """
+    job = jobs.begin(store, VACUUM, {"by": by}, lease_s=VACUUM_LEASE_S)
+    _start(job, lambda: store.dialect.vacuum(store.prefix))
+
+
+def _start(job: RunningJob, work: Callable[[], str]) -> None:
+    def run() -> None:
+        try:
+            # What we ask of the database is no business of the monitored app's traces.
+            with suppress_instrumentation():
+                _do(job, work)
+        except Exception as error:  # the thread has nobody to tell
+            log.warning("The job %s ended, and could not say so", job.name, exc_info=error)
+
+    try:
+        start_thread(run, f"fmd-otel-{job.name}")
+    except RuntimeError as error:  # out of threads
+        job.end(f"It could not be started: {error}", failed=True)
+
+
+def _do(job: RunningJob, work: Callable[[], str]) -> None:
+    try:
+        said = work()
+    except FmdOtelError as error:
+        job.end(str(error), failed=True)
+    except Exception as error:
+        log.warning("The job %s failed", job.name, exc_info=error)
+        job.end("It failed; the log of the dashboard has the details.", failed=True)
+    else:
+        job.end(said)
+
+
+def _prune(job: RunningJob, cutoffs: Cutoffs) -> str:
+    store = job.store
+    began = said = time.monotonic()
+    # The sums of a day are what stays of it.
+    while compact_days(store, now_ts_us=cutoffs.now_us, most_days=1):
+        job.progress(0)
+    job.plan(sum(count_old(store, cutoffs).values()))
+    deleted = 0
+    for step in at_leisure(prune(store, cutoffs)):
+        deleted += step.rows
+        now = time.monotonic()
+        if now - said >= _SAY_EVERY_S:
+            said = now
+            job.progress(deleted)
+    job.done = deleted
+    rows = "1 row is" if deleted == 1 else f"{deleted:,} rows are"
+    return f"{rows} gone, after {time.monotonic() - began:.1f} s. Vacuum gives their space back to the disk."
