@@ -83,8 +83,11 @@ def codes_of(error: BaseException) -> list[CodeType]:
     """Return what the frames of a traceback run, outermost first."""
     codes: list[CodeType] = []
     traceback = error.__traceback__
-    while traceback is not None and len(codes) < MOST_FRAMES:
-        codes.append(traceback.tb_frame.f_code)
+    add = codes.append
+    for _ in range(MOST_FRAMES):
+        if traceback is None:
+            break
+        add(traceback.tb_frame.f_code)
         traceback = traceback.tb_next
     return codes
 
