@@ -4,6 +4,7 @@ Nine applications in one process, served in blocks of random order: a view that 
 an error handler takes, and one whose exception nobody takes; each bare, with OpenTelemetry alone, and with
 ours. What we add to a failing request, less what we add to any request, is our price of an exception.
 OpenTelemetry has a price of its own: it writes the traceback of each unhandled one into the span.
+
     python -m benchmarks.exceptions
 """
 
