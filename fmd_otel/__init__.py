@@ -12,15 +12,17 @@ if TYPE_CHECKING:
     from fmd_otel.capturing import capture
     from fmd_otel.configuration import config
     from fmd_otel.errors import FmdOtelError, SettingsError
+    from fmd_otel.graphs import add_graph
     from fmd_otel.handle import Handle
     from fmd_otel.instrumentation import instrument
 
-__all__ = ["FmdOtelError", "Handle", "SettingsError", "capture", "config", "instrument"]
+__all__ = ["FmdOtelError", "Handle", "SettingsError", "add_graph", "capture", "config", "instrument"]
 
 _HOMES = {
     "FmdOtelError": "errors",
     "Handle": "handle",
     "SettingsError": "errors",
+    "add_graph": "graphs",
     "capture": "capturing",
     "config": "configuration",
     "instrument": "instrumentation",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fmd_otel.backstage import backstage
+from fmd_otel.graphs import forget, make_graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from fmd_otel.graphs import Graphs
     from fmd_otel.monitor import Monitor
     from fmd_otel.settings import Settings
     from fmd_otel_exporter.pipeline import Pipeline
@@ -33,6 +35,8 @@ class Handle:
         """The settings in force, each with its origin."""
         self.monitor = monitor
         self._pipeline = pipeline
+        self.graphs: Graphs | None = None
+        """What it draws of itself; None where monitoring is off."""
         self._detach = detach
 
     @property
@@ -63,9 +67,23 @@ class Handle:
         left_ms = max(int((deadline - time.monotonic()) * 1000), 0)
         return self._pipeline.force_flush(left_ms) and is_done
 
+    def add_graph(
+        self, title: str, func: Callable[[], Any], trigger: Any = "interval", **schedule: Any
+    ) -> None:
+        """Draw what a function of this application returns; see :func:`fmd_otel.add_graph`.
+
+        Where monitoring is off it is checked and not run.
+        """
+        graph = make_graph(title, func, trigger, schedule)
+        if self.graphs is not None:
+            self.graphs.add(graph)
+
     def uninstrument(self) -> None:
         """Give the application back as it was; what was recorded stays. Calling it again does nothing."""
         detach, self._detach = self._detach, None
+        if self.graphs is not None:
+            forget(self.graphs)
+            self.graphs.stop()
         if detach is not None:
             detach()
 

@@ -11,6 +11,7 @@ from flask import Flask
 
 from fmd_otel.attach import EXTENSION, attach
 from fmd_otel.configuration import config
+from fmd_otel.graphs import Graphs, follow
 from fmd_otel.handle import Handle
 from fmd_otel.monitor import Monitor
 from fmd_otel.provider import exporter_names, find_tracing, install, link, sdk_disabled
@@ -128,6 +129,9 @@ def _start(
     if excluded_urls:
         options["excluded_urls"] = excluded_urls
     handle = attach(app, settings, monitor, pipeline, linked, **options)
+    handle.graphs = Graphs(app, service, pipeline.settings)
+    pipeline.accompany(handle.graphs.start)
+    follow(handle.graphs)
     logger.info("%s is monitored as %s, version %s (pid %d)", app.name, service, version, os.getpid())
     return handle
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
@@ -17,7 +18,7 @@ from fmd_otel_exporter.settings import absolute_url
 from fmd_otel_exporter.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from fmd_otel_exporter.memory_spool import Spool
@@ -72,6 +73,7 @@ class Pipeline:
         self.settings = replace(settings, database=absolute_url(settings.database))
         self._announced: dict[tuple[str, str], EndpointInfo] = {}
         self._levels: dict[tuple[str, str], int] = {}
+        self._companions: list[Callable[[], None]] = []
         self._closed = False
         self._hopeless = False
         self._exit_registered = False
@@ -154,9 +156,19 @@ class Pipeline:
         self._announced.update({(info.service, info.endpoint): info for info in infos})
         self._worker.announce = True
 
+    def accompany(self, begin: Callable[[], None]) -> None:
+        """Have something begun in each process that serves requests, at its first one; must be quick."""
+        self._companions.append(begin)
+        if self._running and self._pid == os.getpid():
+            begin()
+
     def level_of(self, service: str, endpoint: str) -> int:
         """Return how closely to watch an endpoint, as last read from the database."""
         return self._levels.get((service, endpoint), self.settings.default_level)
+
+    def highest_level(self) -> int:
+        """Return the highest level of any endpoint: whether something has to be looked at closely at all."""
+        return max(self.settings.default_level, *list(self._levels.values()), 0)
 
     def counters(self) -> PipelineCounters:
         """Return what became of the requests so far; never blocks."""
@@ -258,6 +270,9 @@ class Pipeline:
             self._starting.append(None)
         else:
             self._running = True
+            for begin in self._companions:
+                with suppress(Exception):  # out of threads: this process does without
+                    begin()
 
 
 def _spool_for(settings: ExporterSettings) -> Spool[RequestRecord]:
