@@ -49,7 +49,7 @@ class Pace:
 
 
 def delete_times(store: Store, table: Table, ranges: Sequence[Range]) -> Iterator[int]:
-    """Delete all rows of some ranges of time, of a table whose key is endpoint, time and whatever follows.
+    """Delete all rows of some ranges of time, of a table whose key is an owner, time, and what follows.
 
     Args:
         store: Where.
@@ -114,13 +114,19 @@ def sweep(
 
 def _endpoints(store: Store, table: Table, end: int) -> list[tuple[int, int]]:
     """Return each endpoint that has rows before ``end``, and the time of its first row."""
-    endpoint, (of, time) = store.tables.endpoint.c, list(table.primary_key)[:2]
+    endpoint, (of, time) = _owner(store, table).c, list(table.primary_key)[:2]
     # One look-up an endpoint. The first row in order, and not the least time of all rows: for that, MySQL
     # would read all of them.
     first = select(time).where(of == endpoint.id).order_by(time).limit(1).scalar_subquery()
     with store.read() as connection:
         rows = connection.execute(select(endpoint.id, first).order_by(endpoint.id))
         return [(row[0], row[1]) for row in rows if row[1] is not None and row[1] < end]
+
+
+def _owner(store: Store, table: Table) -> Table:
+    """Return what the first column of a table's key refers to."""
+    tables = store.tables
+    return tables.exception_group if next(iter(table.primary_key)).name == "group_id" else tables.endpoint
 
 
 def _delete_range(store: Store, table: Table, pace: Pace, endpoint: int, times: Range) -> Iterator[int]:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.profile_data import Trie
 
 MESSAGE_LENGTH = 1000
+NOWHERE = 0
+"""The endpoint of exceptions that were met outside of any request."""
 HOUR_S = 3600
 FIRST_KEPT = 3
 LAST_KEPT = 20
@@ -241,6 +243,10 @@ def group_touches(exceptions: Iterable[tuple[ExceptionRecord, tuple[Any, ...]]])
                 storable(record.place, PLACE_LENGTH),
             )
             continue
+        if not touch.message and record.message:
+            touch = touch._replace(message=storable(record.message, MESSAGE_LENGTH))
+        if not touch.place and record.place:
+            touch = touch._replace(place=storable(record.place, PLACE_LENGTH))
         if ts < touch.first_ts:
             touch = touch._replace(first_ts=ts, first_version=version)
         if ts > touch.last_ts:

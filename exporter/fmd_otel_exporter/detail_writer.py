@@ -66,6 +66,8 @@ class DetailWriter:
         """
         if not records:
             return WriteResult(0, 0)
+        # What is met outside of any request has no endpoint, and none is made for it.
+        self._names.learn(()).endpoints.update({(record.service, ""): make.NOWHERE for record in records})
         ids = self._names.learn(make.as_requests(records))
         batch = self._prepare(records, ids)
         try:

@@ -52,6 +52,10 @@ def _touch(tables: Tables, group: int, touch: GroupTouch) -> Update:
         (old.last_version_id, case((later, touch.last_version), else_=old.last_version_id)),
         (old.last_ts, case((later, touch.last_ts), else_=old.last_ts)),
     ]
+    # One that was only counted may have come first, without them.
+    for column, text in ((old.message, touch.message), (old.place, touch.place)):
+        if text:
+            changes.append((column, case((column == "", text), else_=column)))
     return update(tables.exception_group).where(old.id == group).ordered_values(*changes)
 
 

@@ -7,6 +7,9 @@ late for it is added to the sums of the day itself, so that they stay right with
 What users and addresses did on each day is added up from raw rows before these go, and goes with the finer
 sums.
 
+Details of single requests go with raw rows, and what they come to with the sums of days; see
+:mod:`.detail_retention`.
+
 Endpoints and versions stay for ever: the sums of days refer to them, people have set levels on endpoints, and
 there are no more of them than routes and releases. Users and addresses are many, and personal: they go with
 the last row that may refer to them. Who that is would take reading all rows; instead each is dated by the
@@ -21,6 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import delete, func, select, update
 
 from fmd_otel_exporter.deleting import count_times, delete_times, sweep
+from fmd_otel_exporter.detail_retention import detail_ages, orphans, prune_details
 from fmd_otel_exporter.rollups import first_open_day
 from fmd_otel_exporter.schema import DAY_S
 from fmd_otel_exporter.subject_sums import GONE, SEALED, forget_subjects, seal_subjects, sum_up_subjects
@@ -119,6 +123,8 @@ def prune(store: Store, cutoffs: Cutoffs) -> Iterator[Deleted]:
     yield from _told(store, tables.subject_day, (0 for _ in sum_up_subjects(store)))
     if cutoffs.raw_us is not None:
         yield from _prune_raw(store, cutoffs.raw_us, cutoffs.now_us)
+    for table, steps in prune_details(store, cutoffs):
+        yield from _told(store, table, steps)
     if cutoffs.subjects_s is not None:
         yield from _told(store, tables.subject_day, forget_subjects(store, cutoffs.subjects_s))
     if cutoffs.daily_s is not None:
@@ -139,11 +145,13 @@ def count_old(store: Store, cutoffs: Cutoffs) -> dict[str, int]:
         (cutoffs.hourly_s, (tables.hits, tables.lat_hist)),
         (cutoffs.subjects_s, (tables.subject_day,)),
         (cutoffs.daily_s, (tables.hits_day, tables.lat_hist_day)),
+        *detail_ages(tables, cutoffs),
     ):
         for table in by_time if cutoff is not None else ():
             found[_name(store, table)] = count_times(store, table, cutoff or 0)
     conditions: list[tuple[Table, ColumnElement[bool]]] = [
         (tables.batch, tables.batch.c.ts < cutoffs.ledger_us),
+        *orphans(tables, cutoffs),
         *_expiring(tables, cutoffs.now_us),
     ]
     if cutoffs.seen_day is not None:
