@@ -14,6 +14,7 @@ with its sums, so that those who remember them know whether they still hold.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -132,19 +133,31 @@ def written(buckets: Buckets) -> str:
 
 def buckets_of(n: int, sum_us: int, text: str | None) -> Buckets:
     """Return the latency buckets of a row of ``subject_day``, ``n`` requests in all."""
-    if text is None:
-        return {bucket_of(sum_us): n}
+    return {bucket_of(sum_us): n} if text is None else read_buckets(text)
+
+
+def read_buckets(text: str, known: dict[str, tuple[int, int]] | None = None) -> Buckets:
+    """Return what :func:`written` has written, once or several times with a space between.
+
+    Args:
+        text: The buckets.
+        known: Pieces read before, for a caller who has many texts: they have most of them in common.
+    """
     found: Buckets = {}
-    for each in text.split(" "):
-        bkt, _, count = each.partition("x")
-        found[int(bkt)] = found.get(int(bkt), 0) + int(count or 1)
+    known = {} if known is None else known
+    for piece, times in Counter(text.split(" ")).items():
+        pair = known.get(piece)
+        if pair is None:
+            bkt, _, count = piece.partition("x")
+            pair = known[piece] = int(bkt), int(count or 1)
+        found[pair[0]] = found.get(pair[0], 0) + pair[1] * times
     return found
 
 
 def _not_added_up(tables: Tables) -> Select[int]:
     over, known = tables.rollup_day.c.day, tables.subject_rollup.c
     added_up = select(known.day).where(known.day == over, known.state >= SUMMED).exists()
-    return select(over).where(~added_up).order_by(over)
+    return select(over).where(tables.rollup_day.c.sealed >= 0, ~added_up).order_by(over)
 
 
 def _sum_up(store: Store, statements: Sequence[Insert], day: int) -> Iterator[int]:

@@ -16,7 +16,9 @@ from fmd_otel.synthetic import zipf_workload
 from fmd_otel_dash.queries.requests import request_detail, requests
 from fmd_otel_dash.queries.scope import Scope
 from fmd_otel_exporter.rollups import compact_days
+from fmd_otel_exporter.schema import SUBJECT_USER
 from fmd_otel_exporter.store import open_store
+from fmd_otel_exporter.subject_sums import sum_up_subjects
 from fmd_otel_exporter.writer import Writer
 
 if TYPE_CHECKING:
@@ -57,7 +59,14 @@ def scopes() -> Iterator[Scope]:
 
 
 def asked(query: Callable[..., Any], store: Store, scope: Scope) -> Any:
-    values = {"store": store, "scope": scope, "compare": scope.previous(), "now_us": END_US}
+    values = {
+        "store": store,
+        "scope": scope,
+        "compare": scope.previous(),
+        "now_us": END_US,
+        "kind": SUBJECT_USER,
+        "group_id": 1,  # of exceptions
+    }
     needed = {name for name, each in signature(query).parameters.items() if each.default is each.empty}
     return query(**{name: values[name] for name in needed})
 
@@ -80,6 +89,8 @@ def fill(store: Store) -> None:
     for start in range(0, len(traffic), 500):
         writer.write(traffic[start : start + 500])
     compact_days(store, now_ts_us=END_US)
+    for _ in sum_up_subjects(store):
+        pass
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from functools import partial
+from math import ceil
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,11 +13,20 @@ from sqlalchemy import select
 from fmd_otel_dash.queries.daily import daily
 from fmd_otel_dash.queries.hourly import hourly
 from fmd_otel_dash.queries.look import look, total
+from fmd_otel_dash.queries.overview import overview
+from fmd_otel_dash.queries.performance import performance
 from fmd_otel_dash.queries.scope import Scope, local_time
+from fmd_otel_dash.queries.status import status_codes
+from fmd_otel_dash.queries.subjects import busiest, latency_by_subject, subject_by_version
+from fmd_otel_dash.queries.timeline import timeline
+from fmd_otel_dash.queries.versions import deployments, utilization
+from fmd_otel_dash.stats.percentiles import MAX_RELATIVE_ERROR, box
 from fmd_otel_exporter.buckets import bucket_of
 from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.rollups import compact_days
+from fmd_otel_exporter.schema import SUBJECT_IP, SUBJECT_USER
 from fmd_otel_exporter.store import open_store
+from fmd_otel_exporter.subject_sums import sum_up_subjects
 from fmd_otel_exporter.writer import Writer
 
 US = 1_000_000
@@ -49,16 +59,33 @@ requests = st.lists(
         st.sampled_from(("1.0", "2.0")),
         st.sampled_from((200, 404, 500)),
         st.integers(1, 10_000_000),
+        st.sampled_from((None, "ann", "bob", "eve")),
     ),
     max_size=60,
 )
 
 
 def record(number, case):
-    ts_us, endpoint, version, status, duration_us = case
+    ts_us, endpoint, version, status, duration_us, user = case
+    span = number.to_bytes(8, "big")
     return RequestRecord(
-        "shop", endpoint, ts_us, number.to_bytes(8, "big"), bytes(16), duration_us, status, "GET", version
+        "shop",
+        endpoint,
+        ts_us,
+        span,
+        bytes(16),
+        duration_us,
+        status,
+        "GET",
+        version,
+        user,
+        f"ip of {user}" if user else "10.0.0.1",
     )
+
+
+def add_up_subjects(store):
+    for _ in sum_up_subjects(store):
+        pass
 
 
 def filled(cases, compact_until, late):
@@ -69,6 +96,7 @@ def filled(cases, compact_until, late):
     writer.write(records[: len(cases)])
     if compact_until is not None:
         compact_days(store, now_ts_us=compact_until)
+        add_up_subjects(store)
     writer.write(records[len(cases) :])
     return store
 
@@ -100,10 +128,10 @@ def test_hits_and_latencies_equal_the_raw_rows(cases, late, compact_until, ends,
         without_days = view.conn.scalar(select(total(by_quarter.n)))
     store.dispose()
 
-    expected_n = Counter(status for *_, status, _ in inside)
+    expected_n = Counter(case[3] for case in inside)
     expected_us = Counter()
-    for *_, status, duration_us in inside:
-        expected_us[status] += duration_us
+    for case in inside:
+        expected_us[case[3]] += case[4]
     assert {(status, n, sum_us) for status, n, sum_us in counted} == {
         (status, n, expected_us[status]) for status, n in expected_n.items()
     }
@@ -144,3 +172,137 @@ def test_local_hours_equal_what_the_zones_clock_says_of_each_request(cases, comp
     assert shown_hours == hours
     assert shown_days == days
     assert abs(sum(by_day.hours) * 3600 * US - (ends[1] - ends[0])) < US
+
+
+def nearest_rank(values, q):
+    return sorted(values)[max(1, ceil(q * len(values) - 1e-9)) - 1]
+
+
+def assert_close(shown, values, q):
+    """Hold a percentile to its promise: off by half a bucket at most, of the nearest rank."""
+    true = nearest_rank(values, q)
+    assert abs(shown - true) <= MAX_RELATIVE_ERROR * true * (1 + 1e-9)
+
+
+def by(inside, *columns):
+    """Return durations by some columns of the cases."""
+    found = defaultdict(list)
+    for case in inside:
+        found[tuple(case[column] for column in columns)].append(case[4])
+    return found
+
+
+def assert_counts(shown, cases_by_key, statuses_by_key):
+    assert shown.keys() == cases_by_key.keys()
+    for key, counts in shown.items():
+        assert counts.n == len(cases_by_key[key])
+        assert counts.sum_us == sum(cases_by_key[key])
+        assert counts.errors == sum(status >= 500 for status in statuses_by_key[key])
+
+
+ranges = st.tuples(moments, moments).map(sorted)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    cases=requests,
+    late=st.one_of(st.just([]), requests),
+    compact_until=st.one_of(st.none(), moments),
+    ends=ranges,
+    zone=st.sampled_from(ZONES),
+    versions=st.sampled_from([(), ("2.0",)]),
+)
+def test_every_view_equals_the_raw_rows(cases, late, compact_until, ends, zone, versions):
+    store = filled(cases, compact_until, late)
+    scope = Scope(*ends, zone, versions=versions)
+    inside = [
+        case
+        for case in [*cases, *late]
+        if ends[0] <= case[0] < ends[1] and (not versions or case[2] in versions)
+    ]
+    durations, statuses = by(inside, 1), defaultdict(list)
+    for case in inside:
+        statuses[case[1],].append(case[3])
+
+    page = overview(store, scope, None, ends[1])
+    assert_counts({(row.endpoint.name,): row for row in page.endpoints if row.n}, durations, statuses)
+    slow = performance(store, scope, None)
+    assert_counts({(row.endpoint.name,): row for row in slow.endpoints}, durations, statuses)
+    for row in slow.endpoints:
+        assert_close(row.box.median_us, durations[row.endpoint.name,], 0.5)
+        assert_close(row.box.p99_us, durations[row.endpoint.name,], 0.99)
+
+    used = utilization(store, scope)
+    shown = {
+        (endpoint.name, version.name): n
+        for endpoint, row in zip(used.endpoints, used.n, strict=True)
+        for version, n in zip(used.versions, row, strict=True)
+        if n
+    }
+    assert shown == {key: len(some) for key, some in by(inside, 1, 2).items()}
+    of_version = by(inside, 2)
+    for one in deployments(store, scope).deployments:
+        assert (one.n, one.sum_us) == (len(of_version[one.version.name,]), sum(of_version[one.version.name,]))
+        assert_close(one.p95_us, of_version[one.version.name,], 0.95)
+
+    assert status_codes(store, scope).totals == Counter(case[3] for case in inside)
+    for line in (timeline(store, scope), timeline(store, scope, durations=False)):
+        edges = [ends[0], *(point.start_us for point in line.points[1:]), ends[1]]
+        for point, start, end in zip(line.points, edges, edges[1:], strict=False):
+            mine = [case for case in inside if start <= case[0] < end]
+            assert (point.counts.n, point.counts.sum_us) == (len(mine), sum(case[4] for case in mine))
+    store.dispose()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    cases=requests,
+    late=st.one_of(st.just([]), requests),
+    compact_until=st.one_of(st.none(), moments),
+    again=st.booleans(),
+    ends=ranges,
+    versions=st.sampled_from([(), ("2.0",)]),
+    kind=st.sampled_from([SUBJECT_USER, SUBJECT_IP]),
+)
+def test_users_and_addresses_equal_the_raw_rows(cases, late, compact_until, again, ends, versions, kind):
+    store = filled(cases, compact_until, [])
+    scope = Scope(*ends, versions=versions)
+    busiest(store, scope, kind)  # and remembers the days that are over
+    Writer(store).write([record(1000 + number, case) for number, case in enumerate(late)])
+    if again and compact_until is not None:
+        compact_days(store, now_ts_us=compact_until)
+        add_up_subjects(store)
+
+    def name(user):
+        if kind == SUBJECT_USER:
+            return user
+        return f"ip of {user}" if user else "10.0.0.1"
+
+    inside = [
+        (*case[:5], name(case[5]))
+        for case in [*cases, *late]
+        if ends[0] <= case[0] < ends[1] and (not versions or case[2] in versions) and name(case[5])
+    ]
+    whole, parts = by(inside, 5), by(inside, 5, 2)
+    failed = Counter(case[5] for case in inside if case[3] >= 500)
+
+    ranked = busiest(store, scope, kind)
+    assert {row.value: (row.n, row.errors, row.sum_us) for row in ranked.rows} == {
+        value: (len(some), failed[value], sum(some)) for (value,), some in whole.items()
+    }
+    assert [row.n for row in ranked.rows] == sorted(map(len, whole.values()), reverse=True)
+    assert (ranked.found, ranked.n) == (len(whole), len(inside))
+    slow = latency_by_subject(store, scope, kind)
+    assert slow.busiest == ranked
+    for row in slow.rows:
+        assert row.box == box(Counter(map(bucket_of, whole[row.counts.value,])))
+    table = subject_by_version(store, scope, kind)
+    assert table.busiest == ranked
+    cells = {
+        (row.counts.value, version.name): cell
+        for row in table.rows
+        for version, cell in zip(table.versions, row.cells, strict=True)
+        if cell
+    }
+    assert cells == {key: box(Counter(map(bucket_of, some))) for key, some in parts.items()}
+    store.dispose()

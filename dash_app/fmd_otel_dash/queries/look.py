@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
+    Column,
     ColumnElement,
     Connection,
     Subquery,
-    Table,
     case,
     cast,
     func,
@@ -29,6 +29,7 @@ from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S, LATENCY_BUCKET_S, Tab
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fmd_otel_exporter.dialects.base import Dialect
     from fmd_otel_exporter.store import Store
 
 ERROR_STATUS = 500
@@ -70,6 +71,7 @@ class Look:
     """An open read transaction, with the endpoints of the scope it was opened for."""
 
     conn: Connection
+    dialect: Dialect
     tables: Tables
     endpoints: tuple[Endpoint, ...]
     _days_of: dict[tuple[int, int], tuple[tuple[int, bool], ...]] = field(default_factory=dict)
@@ -130,7 +132,7 @@ class Look:
         return split(scope.start_us, scope.end_us, width_s=width_s, days=rolled, kept=self._kept(scope))
 
     def _kept(self, scope: Scope) -> Kept:
-        return Kept(self.sealed_days(scope), self._raw_from_us)
+        return Kept(self.sealed_days(scope), self.raw_from_us)
 
     def _days(self, scope: Scope) -> tuple[tuple[int, bool], ...]:
         """Return the days the range touches whose sums are complete, and whether nothing finer is kept."""
@@ -138,23 +140,17 @@ class Look:
         found = self._days_of.get((after, before))
         if found is None:
             c = self.tables.rollup_day.c
-            touched = select(c.day, c.sealed).where(c.day > after, c.day < before)
+            # Below 0 a day is just being summed up.
+            touched = select(c.day, c.sealed).where(c.day > after, c.day < before, c.sealed >= 0)
             found = tuple((row[0], bool(row[1])) for row in self.conn.execute(touched))
             self._days_of[after, before] = found
         return found
 
     @cached_property
-    def _raw_from_us(self) -> int:
+    def raw_from_us(self) -> int:
         """Where raw rows begin. Before it there were no requests, or retention has taken them."""
-        request, endpoint = self.tables.request, self.tables.endpoint
-        first = (
-            select(request.c.ts)
-            .where(request.c.endpoint_id == endpoint.c.id)
-            .order_by(request.c.ts)
-            .limit(1)
-            .scalar_subquery()
-        )
-        found: int | None = self.conn.scalar(select(func.min(first)).select_from(endpoint))
+        firsts = self.dialect.ends_of_each(self.tables.endpoint, self.tables.request.c.ts, newest=False)
+        found = min((row[1] for row in self.conn.execute(firsts) if row[1] is not None), default=None)
         return _NO_RAW_US if found is None else found
 
     def raw(self, scope: Scope) -> Subquery:
@@ -195,36 +191,24 @@ class Look:
         To the quarter of an hour, or to the day, where retention has left nothing finer.
         """
         request, hits, days = self.tables.request, self.tables.hits, self.tables.hits_day
-        for table, time, unit in (
-            (request, request.c.ts, 1),
-            (hits, hits.c.bucket, US_PER_S),
-            (days, days.c.bucket, US_PER_S),
-        ):
-            newest = self._newest(table, time)
+        for time, unit in ((request.c.ts, 1), (hits.c.bucket, US_PER_S), (days.c.bucket, US_PER_S)):
+            newest = self._newest(time)
             if newest is not None:
                 return newest * unit
         return None
 
-    def _newest(self, table: Table, time: ColumnElement[int]) -> int | None:
-        endpoint = self.tables.endpoint
-        # One seek per endpoint; MAX over all of them would walk the table.
-        newest = (
-            select(time)
-            .where(table.c.endpoint_id == endpoint.c.id)
-            .order_by(time.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
-        over_all = select(func.max(newest)).select_from(endpoint).where(endpoint.c.id.in_(self.endpoint_ids))
-        found: int | None = self.conn.scalar(over_all)
-        return found
+    def _newest(self, time: Column[int]) -> int | None:
+        lasts = self.dialect.ends_of_each(self.tables.endpoint, time, newest=True)
+        mine = {*self.endpoint_ids}
+        found = (row[1] for row in self.conn.execute(lasts) if row[0] in mine and row[1] is not None)
+        return max(found, default=None)
 
 
 @contextmanager
 def look(store: Store, scope: Scope) -> Iterator[Look]:
     """Open a short read transaction on the endpoints that a scope speaks of."""
     with store.read() as conn:
-        yield Look(conn, store.tables, _endpoints(conn, store.tables, scope))
+        yield Look(conn, store.dialect, store.tables, _endpoints(conn, store.tables, scope))
 
 
 def total(expression: ColumnElement[Any]) -> ColumnElement[int]:

@@ -15,13 +15,16 @@ from fmd_otel_dash.queries.requestfilter import RequestFilter
 from fmd_otel_dash.queries.requests import request_detail, requests
 from fmd_otel_dash.queries.scope import Scope
 from fmd_otel_dash.queries.status import status_codes
+from fmd_otel_dash.queries.subjects import busiest, latency_by_subject, subject_by_version
 from fmd_otel_dash.queries.timeline import timeline
 from fmd_otel_dash.queries.versions import deployments, utilization
 from fmd_otel_exporter.rollups import compact_days
+from fmd_otel_exporter.schema import SUBJECT_IP, SUBJECT_USER
+from fmd_otel_exporter.subject_sums import sum_up_subjects
 
 HOUR = 3600 * 1_000_000
 DAY = 24 * HOUR
-BIG = ("request", "hits", "lat_hist", "hits_day", "lat_hist_day")
+BIG = ("request", "hits", "lat_hist", "hits_day", "lat_hist_day", "subject_day")
 
 QUERIES = {
     "overview": lambda store, scope: overview(store, scope, scope.previous(), scope.end_us),
@@ -32,6 +35,9 @@ QUERIES = {
     "performance": lambda store, scope: performance(store, scope, scope.previous()),
     "timeline": timeline,
     "status": status_codes,
+    "busiest": lambda store, scope: busiest(store, scope, SUBJECT_USER, search="ad"),
+    "latency by subject": lambda store, scope: latency_by_subject(store, scope, SUBJECT_IP),
+    "subject by version": lambda store, scope: subject_by_version(store, scope, SUBJECT_USER),
     "requests": requests,
     "filtered requests": lambda store, scope: requests(
         store,
@@ -72,6 +78,8 @@ def fill(store, at, request_at, write):
             )
         )
         compact_days(store, now_ts_us=start + 4 * DAY)
+        for _ in sum_up_subjects(store):
+            pass
         return Scope(start + 2 * DAY - 7 * 60 * 1_000_000, start + 4 * DAY - HOUR // 3, "Europe/Amsterdam")
 
     return make

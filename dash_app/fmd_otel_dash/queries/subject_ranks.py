@@ -1,0 +1,148 @@
+"""How many requests each subject of a range has sent: what all of them are ranked by.
+
+To find the busiest, all have to be added up. Days that are over do not change, and are most of the work: what
+they come to is remembered, in a few bytes a subject, for whoever asks for the same days again. So a page that
+is looked at twice reads no more than the raw rows at the ends of its range the second time.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import OrderedDict
+from dataclasses import dataclass
+from heapq import nlargest
+from threading import Lock
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Hashable, Iterable
+
+    from sqlalchemy import Row
+
+    from fmd_otel_dash.queries.subject_sources import SubjectPlan
+    from fmd_otel_exporter.store import Store
+
+MOST_REMEMBERED = 1_000_000
+"""Subjects remembered for one store, at 32 bytes each."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One subject's place."""
+
+    id: int
+    n: int
+    errors: int
+    sum_us: int
+
+
+class Ranks:
+    """Requests of each subject, as columns: a hundred thousand of them are a few megabytes."""
+
+    def __init__(self) -> None:
+        """Know nobody."""
+        self._place: dict[int, int] = {}
+        self._n, self._errors, self._sum_us = array("q"), array("q"), array("q")
+
+    def __len__(self) -> int:
+        """Return how many subjects there are."""
+        return len(self._place)
+
+    def copy(self) -> Ranks:
+        """Return the same, to be added to."""
+        other = Ranks()
+        other._place = self._place.copy()
+        other._n, other._errors, other._sum_us = self._n[:], self._errors[:], self._sum_us[:]
+        return other
+
+    def add(self, rows: Iterable[Row[int, int, int, int]]) -> Ranks:
+        """Add rows of a subject and its requests, errors and microseconds; returns itself."""
+        place, n, errors, sum_us = self._place, self._n, self._errors, self._sum_us
+        for subject, more_n, more_errors, more_us in rows:
+            at = place.get(subject)
+            if at is None:
+                place[subject] = len(n)
+                n.append(more_n)
+                errors.append(more_errors)
+                sum_us.append(more_us)
+            else:
+                n[at] += more_n
+                errors[at] += more_errors
+                sum_us[at] += more_us
+        return self
+
+    def total(self, whose: Container[int] | None) -> tuple[int, int]:
+        """Return how many subjects there are, of those that count, and their requests."""
+        if whose is None:
+            return len(self), sum(self._n)
+        found = [self._n[at] for subject, at in self._place.items() if subject in whose]
+        return len(found), sum(found)
+
+    def busiest(self, whose: Container[int] | None, limit: int, offset: int) -> list[Ranked]:
+        """Return some of those that count, busiest first; of equals, the one that was known first."""
+        # Whoever has the same number comes in the order of ids, by its sign.
+        if whose is None:
+            everybody = zip(self._n, (-subject for subject in self._place), strict=True)
+            best = nlargest(offset + limit, everybody)
+        else:
+            best = nlargest(
+                offset + limit,
+                ((self._n[at], -subject) for subject, at in self._place.items() if subject in whose),
+            )
+        return [self._of(-subject) for _, subject in best[offset:]]
+
+    def _of(self, subject: int) -> Ranked:
+        at = self._place[subject]
+        return Ranked(subject, self._n[at], self._errors[at], self._sum_us[at])
+
+
+class Remembered:
+    """Ranks of days that are over, those asked for last; safe to share between threads."""
+
+    def __init__(self, most: int = MOST_REMEMBERED) -> None:
+        """Remember up to so many subjects in all."""
+        self._most = most
+        self._lock = Lock()
+        self._known: OrderedDict[Hashable, Ranks] = OrderedDict()
+
+    def get(self, key: Hashable) -> Ranks | None:
+        """Return what is remembered under a key."""
+        with self._lock:
+            found = self._known.get(key)
+            if found is not None:
+                self._known.move_to_end(key)
+            return found
+
+    def put(self, key: Hashable, ranks: Ranks) -> None:
+        """Remember some ranks, which nobody may change from now on."""
+        with self._lock:
+            self._known[key] = ranks
+            while len(self._known) > 1 and sum(map(len, self._known.values())) > self._most:
+                self._known.popitem(last=False)
+
+
+_REMEMBERED: WeakKeyDictionary[Store, Remembered] = WeakKeyDictionary()
+
+
+def ranks(store: Store, where: SubjectPlan) -> Ranks:
+    """Add up all subjects of a plan."""
+    found = _of_days(store, where)
+    if where.raw:
+        found = found.copy()
+    for segment in where.raw:
+        found.add(where.view.conn.execute(where.counts_of_raw(segment)))
+    return found
+
+
+def _of_days(store: Store, where: SubjectPlan) -> Ranks:
+    if not where.days:
+        return Ranks()
+    remembered = _REMEMBERED.setdefault(store, Remembered())
+    # A mark changes with its sums.
+    key = where.kind, where.days, where.view.endpoint_ids, where.version_ids
+    found = remembered.get(key)
+    if found is None:
+        found = Ranks().add(where.view.conn.execute(where.counts_of_days()))
+        remembered.put(key, found)
+    return found

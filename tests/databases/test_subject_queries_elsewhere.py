@@ -1,0 +1,12 @@
+"""What the dashboard's tests ask of users and addresses on SQLite, asked of the servers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.dash_app.queries.conftest import at, request_at, write  # noqa: F401 # fixtures
+from tests.databases.suites import suite_of
+
+pytestmark = pytest.mark.parametrize("kind", ["postgresql", "mariadb"], indirect=True)
+
+globals().update(suite_of("tests.dash_app.queries.test_subjects"))
