@@ -60,6 +60,7 @@ class DetailWorker:
         for result in list(write_parts(self._writer.write, batch, self._lose)):
             self.written += result.written
             self.duplicate += result.duplicate
+        store.require_in_place()
         self._spool.done()
         return True
 
@@ -73,6 +74,11 @@ class DetailWorker:
 
         if self._orders is not None:
             self._orders.update(load_profile_orders(store))
+
+    def tend(self) -> None:
+        """See to what waits while the database is away."""
+        if self._spool is not None:
+            self._spool.tend()
 
     def close(self) -> None:
         """Leave what waits to the next process."""

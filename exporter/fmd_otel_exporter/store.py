@@ -9,12 +9,18 @@ from contextlib import contextmanager, nullcontext
 from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import String, column, select, table
 from sqlalchemy.exc import SQLAlchemyError
 
 from fmd_otel_exporter.dialects import dialect_for
 from fmd_otel_exporter.errors import StorageError, safe_url
-from fmd_otel_exporter.migrations import HEAD, REVISIONS, version_table
+from fmd_otel_exporter.migrations import (
+    HEAD,
+    OLDEST_WRITER,
+    Schema,
+    by_hand_after,
+    oldest_writer,
+    version_table,
+)
 from fmd_otel_exporter.schema import DEFAULT_PREFIX, Tables, build_tables
 from fmd_otel_exporter.settings import absolute_url
 
@@ -46,6 +52,8 @@ class Store:
         self.prefix = prefix
         self.dialect = dialect
         self.tables: Tables = build_tables(prefix)
+        self.schema: Schema | None = None
+        """Of which revision the tables were when it was opened."""
         self._identity = dialect.identity()
         self._engines: dict[str, Engine] = {}
         self._pid = os.getpid()
@@ -102,9 +110,25 @@ class Store:
             time.sleep(random.uniform(0, _PAUSE_S * attempt))  # noqa: S311 # no secret
             attempt += 1
 
+    @property
+    def current(self) -> bool:
+        """Whether the tables are exactly those of this release, so that it knows all that depends on what."""
+        return self.schema is not None and self.schema.revision == HEAD
+
     def replaced(self) -> bool:
         """Tell whether somebody has moved the database away since it was opened."""
         return self.dialect.identity() != self._identity
+
+    def require_in_place(self) -> None:
+        """Make sure that what was written just now is where others will look for it.
+
+        A file that somebody is removing takes what is written into it until the last moment.
+
+        Raises:
+            StorageError: The database was moved away.
+        """
+        if self.replaced():
+            raise StorageError(f"{safe_url(self.url)} has been moved away")
 
     def dispose(self) -> None:
         """Close all connections; the store may be used again afterwards."""
@@ -155,13 +179,16 @@ class Store:
         self._pid = os.getpid()
 
 
-def open_store(url: str, prefix: str = DEFAULT_PREFIX, *, migrate: bool = True) -> Store:
+def open_store(
+    url: str, prefix: str = DEFAULT_PREFIX, *, migrate: bool = True, by_hand: bool = False
+) -> Store:
     """Open a database, creating or upgrading its tables under a lock when they are behind.
 
     Args:
         url: SQLAlchemy URL.
         prefix: What all table names begin with.
         migrate: Create and upgrade; ``False`` only looks, and refuses a database that is behind.
+        by_hand: Somebody asked for it: also upgrade to what older processes could not write to.
 
     Raises:
         StorageError: It cannot be opened; the text says why and what to do.
@@ -171,12 +198,13 @@ def open_store(url: str, prefix: str = DEFAULT_PREFIX, *, migrate: bool = True) 
     if not migrate or dialect.identity() not in (None, "missing"):
         ready = dialect.prepare(create=False)
         store = Store(url, prefix, dialect)
-        found = _found_revision(store)
-        if found == HEAD and (ready or not migrate):
+        behind = _is_behind(store)
+        if not behind and (ready or not migrate):
             return store
         store.dispose()
         if not migrate:
-            state = "missing" if found is None else f"of revision {found!r}, and {HEAD!r} is needed"
+            found = store.schema
+            state = "missing" if found is None else f"of revision {found.revision!r}, and {HEAD!r} is needed"
             raise StorageError(
                 f"the tables {prefix}_* of {safe_url(url)} are {state}; "
                 "the monitored app creates and upgrades them, and so does: fmd-otel db upgrade"
@@ -184,9 +212,31 @@ def open_store(url: str, prefix: str = DEFAULT_PREFIX, *, migrate: bool = True) 
     with dialect.migration_lock():
         dialect.prepare(create=True)
         store = Store(url, prefix, dialect)
-        if _found_revision(store) != HEAD:  # it may have been done while this process waited for the lock
+        if _is_behind(store):  # it may have been done while this process waited for the lock
+            if not by_hand:
+                _require_additive(store)
             _upgrade(store)
+            store.schema = Schema(HEAD, oldest_writer())
         return store
+
+
+def read_schema(store: Store) -> Schema | None:
+    """Return of which revision the tables are, known or not; ``None`` where there are none.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    try:
+        with store.read() as connection:
+            name = connection.dialect.identifier_preparer.quote(version_table(store.prefix))
+            # All columns there are: who may write is noted since not so long ago. And as plain text, of whose
+            # answer SQLAlchemy remembers no columns.
+            found = connection.exec_driver_sql(f"SELECT * FROM {name}").mappings().first()  # noqa: S608 # ours
+    except StorageError as exc:
+        if exc.no_tables:
+            return None
+        raise
+    return None if found is None else Schema(found["version_num"], found.get(OLDEST_WRITER))
 
 
 def read_revision(store: Store) -> str | None:
@@ -195,31 +245,52 @@ def read_revision(store: Store) -> str | None:
     Raises:
         StorageError: The database cannot be read.
     """
-    query = select(column("version_num", String)).select_from(table(version_table(store.prefix)))
-    try:
-        with store.read() as connection:
-            found: str | None = connection.scalar(query)
-    except StorageError as exc:
-        if exc.no_tables:
-            return None
-        raise
-    return found
+    found = read_schema(store)
+    return None if found is None else found.revision
 
 
-def _found_revision(store: Store) -> str | None:
-    """Return the schema's revision, by one query and without Alembic; ``None`` where there are no tables.
+def look_again(store: Store) -> None:
+    """Read again of which revision the tables are.
 
     Raises:
-        StorageError: A newer fmd-otel has been here, or the database cannot be read.
+        StorageError: This release must not write to them any more, or there are none.
     """
-    found = read_revision(store)
-    if found is not None and found not in REVISIONS:
+    if _is_behind(store):
+        raise StorageError(f"the tables {store.prefix}_* of {safe_url(store.url)} are gone", no_tables=True)
+
+
+def _is_behind(store: Store) -> bool:
+    """Tell whether the tables are missing or older than this release, by one query and without Alembic.
+
+    Raises:
+        StorageError: A newer fmd-otel has been here, after which this one must not write, or the database
+            cannot be read.
+    """
+    found = store.schema = read_schema(store)
+    if found is not None and not found.writable:
         store.dispose()
         raise StorageError(
-            f"the tables {store.prefix}_* of {safe_url(store.url)} are of revision {found!r}, newer than "
-            f"this fmd-otel knows ({HEAD!r}); upgrade fmd-otel here, or use another database or table prefix"
+            f"the tables {store.prefix}_* of {safe_url(store.url)} are of revision {found.revision!r}, newer "
+            f"than this fmd-otel knows ({HEAD!r}); upgrade fmd-otel here, or use another database or table "
+            "prefix"
         )
-    return found
+    return found is None or (found.known and found.revision != HEAD)
+
+
+def _require_additive(store: Store) -> None:
+    """Let alone what older processes, which may be running, could not write to afterwards.
+
+    Raises:
+        StorageError: There is such a revision.
+    """
+    by_hand = None if store.schema is None else by_hand_after(store.schema.revision)
+    if store.schema is not None and by_hand is not None:
+        store.dispose()
+        raise StorageError(
+            f"the tables {store.prefix}_* of {safe_url(store.url)} are of revision "
+            f"{store.schema.revision!r}; revision {by_hand!r} changes what is there, and an older fmd-otel "
+            "cannot write afterwards. When none is needed any more, run: fmd-otel db upgrade"
+        )
 
 
 def _upgrade(store: Store) -> None:

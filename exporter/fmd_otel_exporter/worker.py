@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("fmd_otel")
 
 LEVELS_EVERY_S = 1.0
+SCHEMA_EVERY_S = 60.0
+"""How often to see whether a newer release has changed the tables."""
 COMPACT_EVERY_S = 600.0
 MAINTAIN_FOR_S = 0.05
 """Longest time that old rows are deleted between two looks at what waits to be written."""
@@ -84,9 +86,10 @@ class Worker:
         self._writer: Writer | None = None
         self._maintainer: Maintainer | None = None
         self._round_ends_at: int | None = None
-        self._next_levels = self._next_compaction = self._next_try = 0.0
+        self._next_levels = self._next_schema = self._next_compaction = self._next_try = 0.0
         self._retry_s = FIRST_RETRY_S
         self._incident: str | None = None
+        self._newer_told: str | None = None
         self._dropped_told = 0
         self._resting = False
 
@@ -140,6 +143,9 @@ class Worker:
         if now >= self._next_levels:
             self._read_levels()
             self._next_levels = now + LEVELS_EVERY_S
+        if now >= self._next_schema:
+            self._look_at_schema()
+            self._next_schema = now + SCHEMA_EVERY_S
         if not more and now >= self._next_compaction:
             self._next_compaction = now + COMPACT_EVERY_S
             if self._compact_a_day():
@@ -166,6 +172,27 @@ class Worker:
         self.steps += 1
         self.announce = True
         self._next_levels = 0.0
+
+    def _look_at_schema(self) -> None:
+        """See whether a newer release has been here; it may have made tables that we must not write to.
+
+        Raises:
+            StorageError: It has.
+        """
+        from fmd_otel_exporter.store import look_again  # noqa: PLC0415
+
+        if self._store is None:  # pragma: no cover # _work() has opened it
+            return
+        look_again(self._store)
+        schema = self._store.schema
+        if schema is not None and not self._store.current and schema.revision != self._newer_told:
+            self._newer_told = schema.revision
+            _log.warning(
+                "fmd-otel: the tables of %s are of revision %s, newer than this fmd-otel knows. It goes on "
+                "writing, and leaves it to newer ones to delete what is old; upgrade it here, too.",
+                safe_url(self._settings.database),
+                schema.revision,
+            )
 
     def _close(self) -> None:
         if self._store is not None:
@@ -197,7 +224,7 @@ class Worker:
     def _compact_a_day(self) -> bool:
         from fmd_otel_exporter.rollups import compact_days  # noqa: PLC0415
 
-        if self._store is None:  # pragma: no cover # _work() has opened it
+        if self._store is None or not self._store.current:
             return False
         return compact_days(self._store, now_ts_us=time.time_ns() // 1000, most_days=1) > 0
 
@@ -205,7 +232,8 @@ class Worker:
         from fmd_otel_exporter.maintainer import Maintainer  # noqa: PLC0415
         from fmd_otel_exporter.retention import Retention  # noqa: PLC0415
 
-        if self._store is None:  # pragma: no cover # _work() has opened it
+        # Only who knows all tables knows what has to be done before something may go.
+        if self._store is None or not self._store.current:
             return
         if self._maintainer is None:
             self._maintainer = Maintainer(
@@ -249,9 +277,7 @@ class Worker:
         if self._store is None or self._writer is None:  # pragma: no cover # _work() has opened them
             return
         results = list(write_parts(self._writer.write, batch, self._lose))
-        if self._store.replaced():
-            # A file that somebody is removing takes what is written into it until the last moment.
-            raise StorageError(f"{safe_url(self._settings.database)} has been moved away")
+        self._store.require_in_place()
         for result in results:
             self.written += result.written
             self.duplicate += result.duplicate
@@ -261,10 +287,12 @@ class Worker:
         try:
             with self.gate:
                 self._spool.tend()
+                self.details.tend()
         except Exception as exc:  # noqa: BLE001 # this thread must outlive everything
             self.last_error = f"{type(exc).__name__}: {exc}"
 
     def _lose(self, _record: RequestRecord, exc: Exception) -> None:
+        self._look_at_schema()  # it may be the tables that have become others
         if not self.unwritable:
             _log.warning(
                 "fmd-otel drops a request that cannot be stored (%s); further ones are only counted", exc

@@ -12,7 +12,7 @@ import click
 
 from fmd_otel.cli.options import Age, on_database
 from fmd_otel.cli.progress import progress
-from fmd_otel_exporter.errors import SettingsError, safe_url
+from fmd_otel_exporter.errors import FmdOtelError, SettingsError, safe_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,6 +83,11 @@ def prune_database(
         raise SettingsError("--daily needs --older-than, which says what goes")
     store = open_store(settings.database, settings.table_prefix, migrate=False)
     try:
+        if not store.current:
+            raise FmdOtelError(
+                f"the tables of {safe_url(settings.database)} are newer than this fmd-otel, which does not "
+                "know what has to be kept for them; prune them with the newer one"
+            )
         cutoffs = _cutoffs(settings, older_than, daily=daily)
         counts = {table: rows for table, rows in count_old(store, cutoffs).items() if rows}
         _describe(settings, cutoffs, counts)

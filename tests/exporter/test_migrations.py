@@ -11,10 +11,18 @@ from sqlalchemy import create_engine, inspect, text
 
 from fmd_otel_exporter.dialects import dialect_for
 from fmd_otel_exporter.errors import StorageError
-from fmd_otel_exporter.migrations import HEAD, REVISIONS, version_table
+from fmd_otel_exporter.migrations import (
+    HEAD,
+    NOT_ADDITIVE,
+    REVISIONS,
+    Schema,
+    oldest_writer,
+    version_table,
+)
 from fmd_otel_exporter.migrations.run import alembic_config
 from fmd_otel_exporter.schema import build_tables
-from fmd_otel_exporter.store import Store, open_store
+from fmd_otel_exporter.store import Store, open_store, read_revision, read_schema
+from fmd_otel_exporter.writer import Writer
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -81,14 +89,88 @@ def test_two_prefixes_share_a_database_in_peace(url: str):
     second.dispose()
 
 
-def test_a_newer_schema_is_left_alone_and_says_what_to_do(store: Store):
-    with store.write() as connection:
-        connection.execute(text("UPDATE fmd_schema_version SET version_num = '9999'"))
+def test_a_newer_schema_is_left_alone_and_says_what_to_do(store: Store, newer):
+    newer(store, oldest_writer="9999")
     for migrate in (True, False):
         with pytest.raises(
             StorageError, match=rf"'9999', newer than this fmd-otel knows \('{HEAD}'\); upgrade fmd"
         ):
             open_store(store.url, migrate=migrate)
+
+
+@pytest.fixture
+def newer():
+    """Make a database one of a release to come."""
+
+    def change(store: Store, oldest_writer: str | None) -> None:
+        with store._together() as connection:  # write() would want a table to take turns on
+            connection.execute(
+                text("UPDATE fmd_schema_version SET version_num = '9999', oldest_writer = :oldest"),
+                {"oldest": oldest_writer},
+            )
+
+    return change
+
+
+def test_who_may_write_to_tables_to_come_is_noted_beside_their_revision(store: Store):
+    assert read_schema(store) == Schema(HEAD, oldest_writer())
+
+
+@pytest.mark.parametrize("oldest", [REVISIONS[0], HEAD])
+def test_a_newer_schema_that_only_adds_is_written_to(store: Store, newer, oldest: str, record, sums):
+    newer(store, oldest)
+    for migrate in (True, False):
+        again = open_store(store.url, migrate=migrate)
+        assert again.schema == Schema("9999", oldest)
+        assert not again.current
+        again.dispose()
+    again = open_store(store.url)
+    Writer(again).write([record()])
+    assert set(sums(again).values()) == {1}
+    again.dispose()
+    assert read_revision(store) == "9999"
+
+
+@pytest.mark.parametrize("oldest", ["9998", None])
+def test_a_newer_schema_that_changed_what_was_there_is_not(store: Store, newer, oldest: str | None):
+    newer(store, oldest)
+    with pytest.raises(StorageError, match="upgrade fmd-otel here"):
+        open_store(store.url)
+
+
+def test_a_database_of_before_this_was_noted_is_noted_with_its_next_upgrade(url: str):
+    old = Store(url, "fmd", dialect_for(url))
+    old.dialect.prepare(create=True)
+    old.run(lambda connection: command.upgrade(alembic_config("fmd", connection), "0001"))
+    assert read_schema(old) == Schema("0001", None)
+    old.dispose()
+    open_store(url).dispose()
+    assert read_schema(old) == Schema(HEAD, oldest_writer())
+    old.dispose()
+
+
+def test_what_older_processes_could_not_write_to_is_not_applied_at_start(url: str, monkeypatch):
+    monkeypatch.setattr("fmd_otel_exporter.migrations.NOT_ADDITIVE", frozenset({HEAD}))
+    old = Store(url, "fmd", dialect_for(url))
+    old.dialect.prepare(create=True)
+    old.run(lambda connection: command.upgrade(alembic_config("fmd", connection), REVISIONS[-2]))
+    with pytest.raises(StorageError, match=f"revision '{HEAD}' changes what is there.*fmd-otel db upgrade"):
+        open_store(url)
+    assert read_revision(old) == REVISIONS[-2]
+    open_store(url, by_hand=True).dispose()
+    assert read_schema(old) == Schema(HEAD, HEAD)
+    old.dispose()
+
+
+def test_a_new_database_gets_all_revisions_at_once(url: str, monkeypatch):
+    monkeypatch.setattr("fmd_otel_exporter.migrations.NOT_ADDITIVE", frozenset({HEAD}))
+    store = open_store(url)
+    assert read_schema(store) == Schema(HEAD, HEAD)
+    store.dispose()
+
+
+def test_the_list_of_those_that_change_what_is_there_names_revisions():
+    assert frozenset(REVISIONS[1:]) >= NOT_ADDITIVE
 
 
 def test_an_upgrade_that_was_interrupted_is_taken_up_again(store: Store):

@@ -11,7 +11,8 @@ from sqlalchemy import text
 
 from fmd_otel.cli import main
 from fmd_otel_exporter.dialects import dialect_for
-from fmd_otel_exporter.migrations import HEAD
+from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.migrations import HEAD, REVISIONS
 from fmd_otel_exporter.migrations.run import alembic_config
 from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.store import Store, open_store
@@ -42,11 +43,18 @@ def older(path: Path, revision: str = "0001") -> None:
     store.dispose()
 
 
-def newer(path: Path) -> None:
+def newer(path: Path, oldest_writer: str | None = "9999") -> None:
     store = open_store(f"sqlite:///{path}")
     with store.write() as connection:
-        connection.execute(text("UPDATE fmd_schema_version SET version_num = '9999'"))
+        connection.execute(
+            text("UPDATE fmd_schema_version SET version_num = '9999', oldest_writer = :oldest"),
+            {"oldest": oldest_writer},
+        )
     store.dispose()
+
+
+def newer_and_alike(path: Path) -> None:
+    newer(path, oldest_writer="0001")
 
 
 def empty(path: Path) -> None:
@@ -68,7 +76,8 @@ def missing(path: Path) -> None:
         (empty, "no tables yet", 1),
         (older, f"0001, and {HEAD} is the newest", 1),
         (up_to_date, f"{HEAD}, the newest", 0),
-        (newer, f"9999, newer than this fmd-otel knows ({HEAD})", 2),
+        (newer, f"9999, newer than this fmd-otel knows ({HEAD}), which must not write to it", 2),
+        (newer_and_alike, f"9999, newer than this fmd-otel knows ({HEAD}), which may write to it", 0),
     ],
 )
 def test_the_state_of_the_tables_is_told_and_looking_changes_nothing(run, path, state, said, checked):
@@ -107,6 +116,29 @@ def test_a_newer_database_is_left_alone(run, path):
     assert done.exit_code == 1
     assert "upgrade fmd-otel here" in done.stderr
     assert run("db", "current").stdout.count("9999") == 1
+
+
+def test_a_newer_database_that_we_may_write_to_is_left_as_it_is(run, path):
+    newer_and_alike(path)
+    done = run("db", "upgrade")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("Nothing to do: the tables are of revision 9999")
+    assert run("db", "current").stdout.count("9999") == 1
+    done = run("prune", "--older-than", "1d", "--yes")
+    assert done.exit_code == 1
+    assert "prune them with the newer one" in done.stderr
+
+
+def test_what_applications_do_not_apply_by_themselves_is_told_and_applied_on_request(run, path, monkeypatch):
+    older(path, REVISIONS[-2])
+    monkeypatch.setattr("fmd_otel_exporter.migrations.NOT_ADDITIVE", frozenset({HEAD}))
+    done = run("db", "check")
+    assert done.exit_code == 1
+    assert f"Revision {HEAD} changes what is there: applications do not apply it by themselves" in done.stderr
+    with pytest.raises(StorageError):
+        open_store(f"sqlite:///{path}")
+    assert run("db", "upgrade").stdout == f"Upgraded from revision {REVISIONS[-2]} to {HEAD}\n"
+    assert run("db", "check").exit_code == 0
 
 
 @pytest.mark.parametrize(("command", "code"), [("current", 1), ("check", 2), ("upgrade", 1)])

@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Column, String, column, inspect, table, update
+
+from fmd_otel_exporter.migrations import OLDEST_WRITER, oldest_writer, version_table
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -25,3 +30,13 @@ def alembic_config(prefix: str, connection: Connection | None = None) -> Config:
 def upgrade(connection: Connection, prefix: str) -> None:
     """Bring the tables to the newest revision, inside the caller's transaction."""
     command.upgrade(alembic_config(prefix, connection), "head")
+    _note_oldest_writer(connection, version_table(prefix))
+
+
+def _note_oldest_writer(connection: Connection, name: str) -> None:
+    """Tell older releases whether they may go on writing."""
+    if OLDEST_WRITER not in {column["name"] for column in inspect(connection).get_columns(name)}:
+        Operations(MigrationContext.configure(connection)).add_column(
+            name, Column(OLDEST_WRITER, String(32), nullable=True)
+        )
+    connection.execute(update(table(name, column(OLDEST_WRITER))).values({OLDEST_WRITER: oldest_writer()}))
