@@ -61,6 +61,10 @@ def delete_times(store: Store, table: Table, ranges: Sequence[Range]) -> Iterato
     """
     if not ranges:
         return
+    if store.dialect.in_one_go:
+        time = list(table.primary_key)[1]
+        yield store.run(lambda connection: store.dialect.delete_times(connection, table, time, ranges))
+        return
     pace = Pace()
     for endpoint, first in _endpoints(store, table, ranges[-1][1]):
         for start, end in ranges:
@@ -97,6 +101,9 @@ def sweep(
     change = delete(table) if change is None else change
     window: list[ColumnElement[bool]] = []
     pace = Pace()
+    if store.dialect.in_one_go:
+        yield _run(store, pace, change.where(old))
+        return
     while True:
         last = select(key).where(*window).order_by(key).limit(1).offset(_WINDOW - 1)
         with store.read() as connection:
@@ -114,13 +121,11 @@ def sweep(
 
 def _endpoints(store: Store, table: Table, end: int) -> list[tuple[int, int]]:
     """Return each endpoint that has rows before ``end``, and the time of its first row."""
-    endpoint, (of, time) = _owner(store, table).c, list(table.primary_key)[:2]
-    # One look-up an endpoint. The first row in order, and not the least time of all rows: for that, MySQL
-    # would read all of them.
-    first = select(time).where(of == endpoint.id).order_by(time).limit(1).scalar_subquery()
+    time = list(table.primary_key)[1]
+    firsts = store.dialect.ends_of_each(_owner(store, table), time, newest=False)
     with store.read() as connection:
-        rows = connection.execute(select(endpoint.id, first).order_by(endpoint.id))
-        return [(row[0], row[1]) for row in rows if row[1] is not None and row[1] < end]
+        found = sorted((row[0], row[1]) for row in connection.execute(firsts) if row[1] is not None)
+    return [each for each in found if each[1] < end]
 
 
 def _owner(store: Store, table: Table) -> Table:

@@ -183,7 +183,7 @@ def _sealed(store: Store, end: int) -> list[Range]:
     """Return sealed days, those that follow each other as one range. A day once sealed stays so."""
     day = store.tables.rollup_day.c
     with store.read() as connection:
-        days = select(day.day).where(day.day < end, day.sealed != 0).order_by(day.day)
+        days = select(day.day).where(day.day < end, day.sealed > 0).order_by(day.day)
         return _joined(connection.scalars(days))
 
 
@@ -211,7 +211,7 @@ def _prune_days(store: Store, end: int) -> Iterator[Deleted]:
     tables = store.tables
     register, subjects = tables.rollup_day, tables.subject_rollup
     # From the register first, so that nobody takes what is left of a day for the whole of it.
-    _delete(store, register, (register.c.day < end) & (register.c.sealed != 0))
+    _delete(store, register, (register.c.day < end) & (register.c.sealed > 0))
     known = select(register.c.day).where(register.c.day == subjects.c.day).exists()
     _delete(store, subjects, (subjects.c.day < end) & (subjects.c.state == GONE) & ~known)
     for table in (tables.hits_day, tables.lat_hist_day):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, func, insert, literal, select
+from sqlalchemy import and_, delete, func, insert, literal, select, update
 
 from fmd_otel_exporter import lease
 from fmd_otel_exporter.schema import DAY_S
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Table
 
-    from fmd_otel_exporter.schema import Tables
     from fmd_otel_exporter.store import Store
 
 GRACE_S = 600
@@ -61,68 +61,67 @@ def first_open_day(now_ts_us: int) -> int:
 
 def _has_open_day(store: Store, now_ts_us: int) -> bool:
     with store.read() as connection:
-        return next(_open_days(connection, store.tables, now_ts_us), None) is not None
+        return next(_open_days(connection, store, now_ts_us), None) is not None
 
 
-def _open_days(connection: Connection, tables: Tables, now_ts_us: int) -> Iterator[int]:
+def _open_days(connection: Connection, store: Store, now_ts_us: int) -> Iterator[int]:
     """Yield the starts of days that are over, have rows and are not registered, oldest first.
 
     The hits table is ordered by endpoint first, so "the first bucket from here on" is one look-up an
     endpoint, where "all days" would read the whole table.
     """
     end = first_open_day(now_ts_us)
-    registered = list(connection.scalars(select(tables.rollup_day.c.day).order_by(tables.rollup_day.c.day)))
+    day = store.tables.rollup_day.c
+    registered = list(connection.scalars(select(day.day).where(day.sealed >= 0).order_by(day.day)))
     start = 0
-    for closed in [*(day for day in registered if day < end), end]:
+    for closed in [*(each for each in registered if each < end), end]:
         while start < closed:
-            bucket = _first_bucket(connection, tables, start, closed)
+            bucket = _first_bucket(connection, store, start, closed)
             if bucket is None:
                 break
-            day = bucket // DAY_S * DAY_S
-            yield day
-            start = day + DAY_S
+            first = bucket // DAY_S * DAY_S
+            yield first
+            start = first + DAY_S
         start = closed + DAY_S
 
 
-def _first_bucket(connection: Connection, tables: Tables, start: int, end: int) -> int | None:
-    hits, endpoint = tables.hits.c, tables.endpoint.c
-    first = (
-        select(func.min(hits.bucket))
-        .where(and_(hits.endpoint_id == endpoint.id, hits.bucket >= start, hits.bucket < end))
-        .correlate(tables.endpoint)
-        .scalar_subquery()
-    )
-    per_endpoint = select(first.label("bucket")).select_from(tables.endpoint).subquery()
-    bucket: int | None = connection.scalar(select(func.min(per_endpoint.c.bucket)))
-    return bucket
+def _first_bucket(connection: Connection, store: Store, start: int, end: int) -> int | None:
+    bucket = store.tables.hits.c.bucket
+    within = (bucket >= start, bucket < end)
+    firsts = store.dialect.ends_of_each(store.tables.endpoint, bucket, newest=False, within=within)
+    return min((row[1] for row in connection.execute(firsts) if row[1] is not None), default=None)
 
 
 def _compact_next(connection: Connection, store: Store, now_ts_us: int) -> bool:
     # A row that is on its way, in a transaction not committed yet, would be missing for ever.
     store.dialect.hold_batches(connection, store.prefix)
-    day = next(_open_days(connection, store.tables, now_ts_us), None)
+    day = next(_open_days(connection, store, now_ts_us), None)
     if day is not None:
-        _compact(connection, store.tables, day)
+        _compact(connection, store, day)
     return day is not None
 
 
-def _compact(connection: Connection, tables: Tables, day: int) -> None:
+def _compact(connection: Connection, store: Store, day: int) -> None:
+    tables, register = store.tables, store.tables.rollup_day
+    # A batch that comes while the day is summed up, which not every database can put off, takes the mark away.
+    # Then the day is not complete, and its turn comes again.
+    mark = -1 - int.from_bytes(os.urandom(2), "big") // 2
+    connection.execute(delete(register).where(register.c.day == day))
+    connection.execute(insert(register).values(day=day, sealed=mark))
     for fine, coarse in ((tables.hits, tables.hits_day), (tables.lat_hist, tables.lat_hist_day)):
         endpoints = select(tables.endpoint.c.id)
-        connection.execute(delete(coarse).where(coarse.c.endpoint_id.in_(endpoints), coarse.c.bucket == day))
         keys = [fine.c[column.name] for column in fine.primary_key if column.name != "bucket"]
         chosen: list[Any] = [_sum_of(fine, column.name, day) for column in coarse.columns]
-        connection.execute(
-            insert(coarse).from_select(
-                [column.name for column in coarse.columns],
-                select(*chosen)
-                .where(fine.c.endpoint_id.in_(endpoints), fine.c.bucket >= day, fine.c.bucket < day + DAY_S)
-                .group_by(*keys),
-            )
+        store.dialect.replace_sums(
+            connection,
+            coarse,
+            and_(coarse.c.endpoint_id.in_(endpoints), coarse.c.bucket == day),
+            select(*chosen)
+            .where(fine.c.endpoint_id.in_(endpoints), fine.c.bucket >= day, fine.c.bucket < day + DAY_S)
+            .group_by(*keys),
         )
-    register = tables.rollup_day
-    connection.execute(delete(register).where(register.c.day == day))
-    connection.execute(insert(register).values(day=day))
+    mine = and_(register.c.day == day, register.c.sealed == mark)
+    connection.execute(update(register).where(mine).values(sealed=0))
 
 
 def _sum_of(fine: Table, name: str, day: int) -> Any:

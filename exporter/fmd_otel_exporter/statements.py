@@ -104,7 +104,9 @@ class Statements:
             ("first", "last"),
         )
         self.reopen_day = Compiled(
-            delete(tables.rollup_day).where(days.day == bindparam("day_start")),
+            delete(tables.rollup_day).where(
+                days.day == bindparam("day_start"), days.sealed <= literal_column("0")
+            ),
             connection,
             ("day_start",),
         )

@@ -298,3 +298,4 @@ def _upgrade(store: Store) -> None:
 
     with store._together() as connection:  # noqa: SLF001 # the same module; there is nothing to take turns on yet
         upgrade(connection, store.prefix)
+        store.dialect.complete(connection, store.tables)

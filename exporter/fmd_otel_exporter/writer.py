@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import and_, select
 from sqlalchemy.exc import IntegrityError
@@ -121,6 +121,9 @@ class Writer:
                 return WriteResult(written=0, duplicate=len(batch.rows) + batch.rowless)
             fresh = distinct(batch.rows, self._stored(connection, batch.rows))
             self._insert(connection, batch.only(fresh))
+            if not (fresh or self._store.dialect.undoes) and self._statements is not None:
+                # All rows are there, and the batch is not: it was cut short, with its days as they were.
+                self._keep_days_right(connection, self._statements, batch)
             return WriteResult(written=len(fresh) + batch.rowless, duplicate=len(batch.rows) - len(fresh))
 
         attempt = 1
@@ -157,12 +160,13 @@ class Writer:
         found = do.closed_days.fetch(connection, (days[0], days[-1]))
         if not found:
             return  # nearly always: the day of most requests is today
-        sealed, subjects = (
-            {day: state for which, day, state in found if which == register} for register in (0, 1)
-        )
-        do.reopen_day.run(connection, [(day,) for day in days if sealed.get(day) == 0])
+        sealed, subjects = _registers(found)
+        do.reopen_day.run(connection, [(day,) for day in days if sealed.get(day, 1) <= 0])
         do.reopen_subjects.run(connection, [(day,) for day in days if day in subjects])
-        late = [row for row in batch.rows if sealed.get(day_of(row))]
+        if not self._store.dialect.undoes:
+            # Nobody was kept from sealing a day meanwhile; whoever has done so knows nothing of these rows.
+            sealed, subjects = _registers(do.closed_days.fetch(connection, (days[0], days[-1])))
+        late = [row for row in batch.rows if sealed.get(day_of(row), 0) > 0]
         do.hits_day.run(connection, hits_of(late, DAY_S))
         do.latencies_day.run(connection, latencies_of(late, DAY_S))
         too_late = late_sums(batch.rows, subjects, batch.id)
@@ -186,3 +190,11 @@ class Writer:
                 )
                 stored.update((row[0], row[1], bytes(row[2])) for row in connection.execute(query))
         return stored
+
+
+def _registers(found: list[tuple[Any, ...]]) -> tuple[dict[int, int], dict[int, int]]:
+    """Return the states of days, and those of their users and addresses."""
+    sealed, subjects = (
+        {day: state for which, day, state in found if which == register} for register in (0, 1)
+    )
+    return sealed, subjects

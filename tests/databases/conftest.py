@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete
 
 from fmd_otel_exporter.store import Store, open_store
-from tests.databases.servers import MARIADB, ODD, POSTGRESQL, OwnServer, Server, find, own
+from tests.databases.servers import CLICKHOUSE, MARIADB, ODD, POSTGRESQL, OwnServer, Server, find, own
 from tests.exporter.conftest import (
     at,
     eventually,
@@ -60,6 +60,12 @@ def mariadb() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def clickhouse() -> Iterator[Server]:
+    """A ClickHouse server."""
+    yield from find(CLICKHOUSE)
+
+
+@pytest.fixture(scope="session")
 def odd_postgresql() -> Iterator[OwnServer]:
     """A PostgreSQL server of our own, set up as strangely as can be."""
     with own(POSTGRESQL, zone="America/New_York", options=ODD[POSTGRESQL]) as server:
@@ -73,7 +79,7 @@ def odd_mariadb() -> Iterator[OwnServer]:
         yield server
 
 
-@pytest.fixture(params=[SQLITE, POSTGRESQL, MARIADB])
+@pytest.fixture(params=[SQLITE, POSTGRESQL, MARIADB, CLICKHOUSE])
 def kind(request: pytest.FixtureRequest) -> str:
     """Which database; a test may be parametrised with some of them."""
     return str(request.param)

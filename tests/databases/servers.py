@@ -1,8 +1,9 @@
 """Database servers for tests: one that is there, or one that is started for the occasion.
 
-A server is taken from its variable, ``FMD_OTEL_TEST_POSTGRESQL_URL`` or ``FMD_OTEL_TEST_MYSQL_URL`` (the URL
-of a user who may create databases), else it is the one that runs on this machine, else it is started from the
-programs that are installed, in a directory of its own, and stopped at the end.
+A server is taken from its variable, ``FMD_OTEL_TEST_POSTGRESQL_URL``, ``FMD_OTEL_TEST_MYSQL_URL`` or
+``FMD_OTEL_TEST_CLICKHOUSE_URL`` (the URL of a user who may create databases), else it is the one that runs on
+this machine, else it is started from the programs that are installed, in a directory of its own, and stopped at
+the end. ClickHouse is started from a package: its engine, behind its own HTTP interface.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
@@ -34,8 +36,12 @@ if TYPE_CHECKING:
 
     from fmd_otel_exporter.store import Store
 
-POSTGRESQL, MARIADB = "postgresql", "mariadb"
-_VARIABLES = {POSTGRESQL: "FMD_OTEL_TEST_POSTGRESQL_URL", MARIADB: "FMD_OTEL_TEST_MYSQL_URL"}
+POSTGRESQL, MARIADB, CLICKHOUSE = "postgresql", "mariadb", "clickhouse"
+_VARIABLES = {
+    POSTGRESQL: "FMD_OTEL_TEST_POSTGRESQL_URL",
+    MARIADB: "FMD_OTEL_TEST_MYSQL_URL",
+    CLICKHOUSE: "FMD_OTEL_TEST_CLICKHOUSE_URL",
+}
 _LOCAL = {
     POSTGRESQL: (
         "postgresql+psycopg://postgres@127.0.0.1:5432/postgres",
@@ -45,8 +51,12 @@ _LOCAL = {
         "mysql+pymysql://root@127.0.0.1:3306/",
         "mysql+pymysql://root@localhost/?unix_socket=/run/mysqld/mysqld.sock",
     ),
+    CLICKHOUSE: ("clickhousedb://127.0.0.1:8123/default",),
 }
-_DRIVERS = {POSTGRESQL: "postgresql+psycopg", MARIADB: "mysql+pymysql"}
+_DRIVERS = {POSTGRESQL: "postgresql+psycopg", MARIADB: "mysql+pymysql", CLICKHOUSE: "clickhousedb"}
+_SHOWN = {POSTGRESQL: "postgresql", MARIADB: "mariadb", CLICKHOUSE: "clickhousedb"}
+"""How a user writes it in a URL."""
+_FRONT = Path(__file__).with_name("clickhouse_front.py")
 _PROGRAMS = {POSTGRESQL: ("initdb", "postgres"), MARIADB: ("mariadb-install-db", "mariadbd")}
 _PACKAGES = {POSTGRESQL: "postgresql", MARIADB: "mariadb-server"}
 _ELSEWHERE = ("/usr/lib/postgresql/*/bin", "/usr/sbin", "/usr/bin", "/usr/local/bin")
@@ -122,11 +132,11 @@ class Server:
             yield self.url_of(name)
         finally:
             self.kill(name)
-            self.run(f"DROP DATABASE IF EXISTS {name}")
+            self.run(f"DROP DATABASE IF EXISTS {name}{' SYNC' if self.kind == CLICKHOUSE else ''}")
 
     def url_of(self, database: str, **changes: Any) -> str:
         """Return the URL of a database as a user would write it."""
-        url = self.url.set(drivername=self.kind, database=database, **changes)
+        url = self.url.set(drivername=_SHOWN[self.kind], database=database, **changes)
         return url.render_as_string(hide_password=False)
 
     def store(self) -> Store:
@@ -138,6 +148,9 @@ class Server:
 
     def kill(self, database: str) -> int:
         """End all connections to a database; return how many there were."""
+        if self.kind == CLICKHOUSE:
+            with urlopen(f"http://{self.url.host}:{self.url.port}/kill?database={database}") as answer:  # noqa: S310 # our own
+                return int(answer.read())
         listed, kill = "SELECT id, db FROM information_schema.processlist", "KILL {}"
         if self.kind == POSTGRESQL:
             listed, kill = "SELECT pid, datname FROM pg_stat_activity", "SELECT pg_terminate_backend({})"
@@ -154,7 +167,11 @@ class OwnServer(Server):
     """A server of this test run's own: it may be stopped, frozen and set up as strangely as a test likes."""
 
     def __init__(self, kind: str, command: list[str], *, port: int, folder: Path, zone: str) -> None:
-        place = f"postgres@127.0.0.1:{port}/postgres" if kind == POSTGRESQL else f"root@127.0.0.1:{port}/"
+        place = {
+            POSTGRESQL: f"postgres@127.0.0.1:{port}/postgres",
+            MARIADB: f"root@127.0.0.1:{port}/",
+            CLICKHOUSE: f"127.0.0.1:{port}/default",
+        }[kind]
         super().__init__(kind, f"{_DRIVERS[kind]}://{place}")
         self._command, self._folder, self._zone = command, folder, zone
         self._process: subprocess.Popen[bytes] | None = None
@@ -164,7 +181,7 @@ class OwnServer(Server):
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
-                user=_unprivileged(),
+                user=_unprivileged(self.kind),
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -230,18 +247,24 @@ def find(kind: str) -> Iterator[Server]:
 @contextlib.contextmanager
 def own(kind: str, *, zone: str = "UTC", options: tuple[str, ...] = ()) -> Iterator[OwnServer]:
     """Start a server in a directory of its own, and stop it in the end."""
-    first, program = (_program(kind, name) for name in _PROGRAMS[kind])
+    if kind == CLICKHOUSE:
+        pytest.importorskip("chdb", reason=f"needs the package chdb, or {_VARIABLES[kind]} set to a server's URL")
+        first, program = "true", f"{sys.executable} {_FRONT}"
+    else:
+        first, program = (_program(kind, name) for name in _PROGRAMS[kind])
     folder = Path(tempfile.mkdtemp(prefix="fmd-otel-test-"))
     guard = subprocess.Popen(
         [sys.executable, "-c", _GUARD, folder], stdin=subprocess.PIPE, start_new_session=True
     )
     try:
-        if (user := _unprivileged()) is not None:
+        if (user := _unprivileged(kind)) is not None:
             shutil.chown(folder, user)
         port, data = _free_port(), folder / "data"
         if kind == POSTGRESQL:
             init = f"{first} -D {data} -U postgres -A trust -E UTF8 --locale=C --no-sync"
             command = f"{program} -D {data} -p {port} -h 127.0.0.1 -k {folder} -F"
+        elif kind == CLICKHOUSE:
+            init, command = first, f"{program} {port} {folder}"
         else:
             init = f"{first} --no-defaults --datadir={data} --auth-root-authentication-method=normal"
             command = (
@@ -278,9 +301,9 @@ def _program(kind: str, name: str) -> str:
     return found
 
 
-def _unprivileged() -> str | None:
+def _unprivileged(kind: str) -> str | None:
     """Return a user to run a server as, where we are root, which PostgreSQL refuses to run as."""
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or kind == CLICKHOUSE:  # whoever else may not look into our packages
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}
     return next(name for name in ("postgres", "mysql", "nobody") if name in known)

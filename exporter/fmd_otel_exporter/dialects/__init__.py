@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.dialects.base import Dialect
 
 _MODULES = {
+    "clickhouse": "fmd_otel_exporter.dialects.clickhouse",
+    "clickhousedb": "fmd_otel_exporter.dialects.clickhouse",
     "mariadb": "fmd_otel_exporter.dialects.mysql",
     "mysql": "fmd_otel_exporter.dialects.mysql",
     "postgres": "fmd_otel_exporter.dialects.postgresql",

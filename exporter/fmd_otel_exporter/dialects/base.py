@@ -8,10 +8,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
-    from sqlalchemy import Connection, Engine, Insert, Table
+    from sqlalchemy import Column, ColumnElement, Connection, Engine, Insert, Select, Table
     from sqlalchemy.exc import SQLAlchemyError
 
     from fmd_otel_exporter.errors import StorageError
+    from fmd_otel_exporter.schema import Tables
     from fmd_otel_exporter.sizes import Sizes
 
 
@@ -31,6 +32,11 @@ class Dialect(Protocol):
     name: str
     single_connection: bool
     """Reads and writes have to share one connection and take turns (a database that lives in memory)."""
+    undoes: bool
+    """A transaction that ends early leaves nothing. Without it, statements last one by one: a batch may have
+    its rows and miss what was to follow, until it is sent again."""
+    in_one_go: bool
+    """Many rows are deleted by one statement, which holds up nobody, rather than a few at a time."""
 
     def write_engine(self) -> Engine:
         """Return an engine whose transactions may write and never fail for having begun as a read."""
@@ -90,6 +96,31 @@ class Dialect(Protocol):
         The smaller or greater of some columns is kept, or the new one where there was none, and others are
         added up. Each tuple holds the key, which is one column, then the columns in the arguments' order.
         """
+
+    def complete(self, connection: Connection, tables: Tables) -> None:
+        """Make what tables of the newest revision need besides columns; again is no harm."""
+
+    def ends_of_each(
+        self, endpoint: Table, time: Column[Any], *, newest: bool, within: Sequence[ColumnElement[bool]] = ()
+    ) -> Select[Any]:
+        """Return a query for the first or last time that each endpoint has in a table.
+
+        Its rows hold the endpoint's id and the time, which may be None. The key of the table begins with
+        ``endpoint_id`` and the time.
+        """
+
+    def replace_sums(
+        self, connection: Connection, table: Table, old: ColumnElement[bool], new: Select[Any]
+    ) -> None:
+        """Put what a query finds, which has all columns of the table, in the place of sums.
+
+        A sum that is there and is not found again may stay.
+        """
+
+    def delete_times(
+        self, connection: Connection, table: Table, time: Column[Any], ranges: Sequence[tuple[int, int]]
+    ) -> int:
+        """Delete all rows of some ranges of time at once, and return how many."""
 
     def vacuum(self, prefix: str) -> str:
         """Give the space of deleted rows back to the disk, where that is for us to do.

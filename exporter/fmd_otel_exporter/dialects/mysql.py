@@ -17,6 +17,7 @@ from fmd_otel_exporter.dialects import mysql_sizes
 from fmd_otel_exporter.dialects import server as say
 from fmd_otel_exporter.dialects.mysql_rows import InsertRows, UpdateRows, send_rows
 from fmd_otel_exporter.dialects.server import Server, missing_driver, require_driver, server_of
+from fmd_otel_exporter.dialects.transactional import Transactional
 from fmd_otel_exporter.errors import StorageError, safe_url
 from fmd_otel_exporter.migrations import version_table
 
@@ -64,7 +65,7 @@ def create(url: str, parsed: URL) -> MysqlDialect:
     return MysqlDialect(parsed)
 
 
-class MysqlDialect:
+class MysqlDialect(Transactional):
     """One database on a MariaDB or MySQL server."""
 
     name = "mysql"

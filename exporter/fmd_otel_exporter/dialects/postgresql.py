@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 from fmd_otel_exporter.dialects import postgresql_sizes
 from fmd_otel_exporter.dialects import server as say
 from fmd_otel_exporter.dialects.server import Server, missing_driver, require_driver, server_of
+from fmd_otel_exporter.dialects.transactional import Transactional
 from fmd_otel_exporter.statements import Compiled, update_one_by_one
 
 try:
@@ -48,7 +49,7 @@ def create(url: str, parsed: URL) -> PostgresqlDialect:  # noqa: ARG001 # SQLite
     return PostgresqlDialect(parsed.set(drivername="postgresql+psycopg"))
 
 
-class PostgresqlDialect:
+class PostgresqlDialect(Transactional):
     """One database on a PostgreSQL server."""
 
     name = "postgresql"

@@ -19,6 +19,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from fmd_otel_exporter.dialects import sqlite_sizes
 from fmd_otel_exporter.dialects.sqlite_errors import cannot_write_beside, explain, no_directory
+from fmd_otel_exporter.dialects.transactional import Transactional
 from fmd_otel_exporter.errors import StorageError
 from fmd_otel_exporter.settings import sqlite_path
 from fmd_otel_exporter.statements import Compiled, update_one_by_one
@@ -47,7 +48,7 @@ def create(url: str, parsed: URL) -> SqliteDialect:
     return SqliteDialect(sqlite_path(url), {key: str(value) for key, value in parsed.query.items()})
 
 
-class SqliteDialect:
+class SqliteDialect(Transactional):
     """One SQLite file, or one database in memory."""
 
     name = "sqlite"

@@ -54,8 +54,8 @@ def upgrade() -> None:
     """Create all tables that are not there yet."""
     prefix = context.config.attributes["prefix"]
 
-    def create(name: str, *columns: Any, clustered: bool = False) -> None:
-        options: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+    def create(name: str, *columns: Any, clustered: bool = False, **info: str) -> None:
+        options: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "info": info}
         if clustered:
             options["sqlite_with_rowid"] = False
         op.create_table(f"{prefix}_{name}", *columns, if_not_exists=True, **options)
@@ -105,11 +105,12 @@ def upgrade() -> None:
         _column("trace_id", _bytes(16)),
         sa.PrimaryKeyConstraint("endpoint_id", "ts", "span_id"),
         clustered=True,
+        kind="raw",
     )
     for name in ("hits", "hits_day"):
-        create(name, *_hits(), clustered=True)
+        create(name, *_hits(), clustered=True, kind="sum")
     for name in ("lat_hist", "lat_hist_day"):
-        create(name, *_lat_hist(), clustered=True)
+        create(name, *_lat_hist(), clustered=True, kind="sum")
     create("rollup_day", _column("day", sa.BigInteger), sa.PrimaryKeyConstraint("day"), clustered=True)
     create(
         "batch",
@@ -117,6 +118,7 @@ def upgrade() -> None:
         _column("ts", sa.BigInteger),
         sa.PrimaryKeyConstraint("id"),
         clustered=True,
+        kind="raw",
     )
     create(
         "lease",

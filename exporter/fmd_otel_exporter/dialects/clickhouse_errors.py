@@ -1,0 +1,60 @@
+"""What ClickHouse's and its driver's errors mean, and what to do about them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clickhouse_connect import dbapi
+
+from fmd_otel_exporter.dialects import server as say
+from fmd_otel_exporter.dialects.server import Trouble
+
+if TYPE_CHECKING:
+    from sqlalchemy.exc import DBAPIError
+
+_NO_RIGHTS = Trouble(
+    "user {user!r} lacks rights in {db} ({text}); grant them there with GRANT SELECT, INSERT, ALTER, CREATE, "
+    "DROP, TRUNCATE, OPTIMIZE ON {database}.* TO {user}"
+)
+_TOO_MANY_PARTS = Trouble(
+    "{db} is behind with merging what was inserted ({text}); it takes further rows when it has caught up",
+    busy=True,
+)
+_OPTION = Trouble("{db} cannot be opened with the options of the setting DATABASE ({text})")
+_BY_NUMBER = {
+    60: say.NO_TABLE,
+    81: say.NO_DATABASE,
+    159: say.TOO_SLOW,
+    160: say.TOO_SLOW,
+    164: say.READ_ONLY,
+    192: say.WRONG_PASSWORD,
+    193: say.WRONG_PASSWORD,
+    194: say.WRONG_PASSWORD,
+    202: say.FULL,
+    209: say.LOST,
+    210: say.LOST,
+    236: say.LOST,
+    241: say.OTHER,
+    242: say.READ_ONLY,
+    243: say.DISK_FULL,
+    252: _TOO_MANY_PARTS,
+    497: _NO_RIGHTS,
+    516: say.WRONG_PASSWORD,
+}
+
+
+def trouble_of(exc: DBAPIError, orig: BaseException) -> Trouble | None:
+    """Return what an error means, or ``None`` when the statement or its data were at fault."""
+    number = getattr(orig, "code", None)
+    if number in _BY_NUMBER:
+        return _BY_NUMBER[number]
+    if number is not None or isinstance(orig, dbapi.IntegrityError | dbapi.DataError):
+        return None
+    text = str(orig).lower()
+    if "timed out" in text and "connect" not in text:
+        return say.SILENT
+    if exc.statement is None:  # it was about connecting
+        return say.UNREACHABLE if isinstance(orig, dbapi.OperationalError | dbapi.DatabaseError) else _OPTION
+    if isinstance(orig, dbapi.OperationalError):
+        return say.UNREACHABLE if "refused" in text or "resolve" in text else say.LOST
+    return say.OTHER if isinstance(orig, dbapi.InterfaceError) else None
