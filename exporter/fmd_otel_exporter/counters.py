@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fmd_otel_exporter.detail_worker import DetailWorker
     from fmd_otel_exporter.memory_spool import Spool
     from fmd_otel_exporter.spool.status import SpoolCounters
 
@@ -69,20 +70,23 @@ class BatchTimes:
         self.n += 1
 
 
-class Written(Protocol):
+class Counted(Protocol):
     """The worker, as far as it counts."""
 
     written: int
     duplicate: int
     unwritable: int
+    details: DetailWorker
     retries: int
     batches: BatchTimes
     last_error: str | None
     last_error_us: int | None
 
 
-def counters_of(worker: Written, spool: Spool[Any], failures: Mapping[str, int]) -> PipelineCounters:
-    """Put together what a worker and its spool have counted."""
+def counters_of(
+    worker: Counted, spool: Spool[Any], details: Spool[Any], failures: Mapping[str, int]
+) -> PipelineCounters:
+    """Put together what a worker and its spools have counted."""
     counts = spool_counters(spool)
     reasons = {
         "spool_full": counts.dropped_full,
@@ -97,7 +101,10 @@ def counters_of(worker: Written, spool: Spool[Any], failures: Mapping[str, int])
         replayed=counts.replayed,
         duplicate=worker.duplicate,
         dropped={reason: n for reason, n in reasons.items() if n},
-        details_dropped=getattr(counts, "dropped_details", 0),
+        details_accepted=details.accepted,
+        details_written=worker.details.written,
+        details_duplicate=worker.details.duplicate,
+        details_dropped=details.dropped + details.refused + worker.details.unwritable,
         retries=worker.retries,
         queue_depth=counts.waiting,
         spool_bytes=counts.waiting_bytes,

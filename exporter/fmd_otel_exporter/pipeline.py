@@ -7,14 +7,16 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
+from fmd_otel_exporter.counters import Failures, PipelineCounters, counters_of
 from fmd_otel_exporter.detail_worker import DetailWorker
 from fmd_otel_exporter.memory_spool import MemorySpool
 from fmd_otel_exporter.native import start_thread
 from fmd_otel_exporter.profile_orders import ProfileOrders
 from fmd_otel_exporter.settings import absolute_url
+from fmd_otel_exporter.speaker import Speaker
 from fmd_otel_exporter.worker import Worker
 
 if TYPE_CHECKING:
@@ -42,25 +44,6 @@ _FORK_S = 0.25
 _FORK_WHILE_LOADING_S = 5.0
 
 
-class PipelineCounters(NamedTuple):
-    """What became of the requests handed over in this process."""
-
-    accepted: int
-    written: int
-    duplicate: int
-    dropped_queue_full: int
-    dropped_failed: int
-    retries: int
-    queue_depth: int
-    last_error: str | None
-    details_accepted: int = 0
-    """Profiles, outliers, exceptions and traces, which are counted apart from requests."""
-    details_written: int = 0
-    details_duplicate: int = 0
-    details_dropped: int = 0
-    """For want of space, or because nothing could hold them."""
-
-
 class Pipeline:
     """Carries requests to the database on a background thread.
 
@@ -68,8 +51,11 @@ class Pipeline:
     first request, in each process its own.
     """
 
-    def __init__(self, settings: ExporterSettings) -> None:
-        """Remember where to write."""
+    def __init__(self, settings: ExporterSettings, *, role: str = "worker") -> None:
+        """Remember where to write, and as what: a monitored application's ``worker``, or ``otlp``."""
+        self.failures = Failures()
+        """Whoever runs in requests may have its own failures told here."""
+        self._role = role
         self.settings = replace(settings, database=absolute_url(settings.database))
         self._announced: dict[tuple[str, str], EndpointInfo] = {}
         self._levels: dict[tuple[str, str], int] = {}
@@ -93,6 +79,8 @@ class Pipeline:
             self._announced,
             DetailWorker(self._details, self._profile_orders),
         )
+        self._worker.speaker = Speaker(self.settings, self._role, self.counters)
+        self.failures.begin_anew()
         self._running = False
         self._starting: list[None] = [None]
         self._start_after = 0.0
@@ -172,21 +160,9 @@ class Pipeline:
 
     def counters(self) -> PipelineCounters:
         """Return what became of the requests so far; never blocks."""
-        worker, spool, details = self._worker, self._spool, self._details
-        return PipelineCounters(
-            accepted=spool.accepted,
-            written=worker.written,
-            duplicate=worker.duplicate,
-            dropped_queue_full=spool.dropped,
-            dropped_failed=worker.unwritable + spool.refused,
-            retries=worker.retries,
-            queue_depth=len(spool),
-            last_error=worker.last_error,
-            details_accepted=details.accepted,
-            details_written=worker.details.written,
-            details_duplicate=worker.details.duplicate,
-            details_dropped=details.dropped + details.refused + worker.details.unwritable,
-        )
+        if self._pid != os.getpid():
+            self._after_fork()
+        return counters_of(self._worker, self._spool, self._details, self.failures.read())
 
     # From whoever ends the app
 
@@ -322,7 +298,7 @@ _shared: dict[tuple[str, str], Pipeline] = {}
 _fork_hooks: list[bool] = []
 
 
-def shared_pipeline(settings: ExporterSettings) -> Pipeline:
+def shared_pipeline(settings: ExporterSettings, *, role: str = "worker") -> Pipeline:
     """Return this process's pipeline to a database, the same one for everybody who writes there."""
     key = (absolute_url(settings.database), settings.table_prefix)
     found = _shared.get(key)
@@ -330,7 +306,7 @@ def shared_pipeline(settings: ExporterSettings) -> Pipeline:
         _shared.pop(key, None)
         found = None
     # Two threads may both make one here; both get the one that was kept.
-    return found or _shared.setdefault(key, Pipeline(settings))
+    return found or _shared.setdefault(key, Pipeline(settings, role=role))
 
 
 def _watch_forks(pipeline: Pipeline) -> None:

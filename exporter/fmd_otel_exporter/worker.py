@@ -6,6 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from fmd_otel_exporter.counters import BatchTimes
 from fmd_otel_exporter.detail_worker import DetailWorker
 from fmd_otel_exporter.errors import StorageError, safe_url
 from fmd_otel_exporter.native import Signal, allocate_lock
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.memory_spool import Spool
     from fmd_otel_exporter.records import EndpointInfo, RequestRecord
     from fmd_otel_exporter.settings import ExporterSettings
+    from fmd_otel_exporter.speaker import Speaker
     from fmd_otel_exporter.store import Store
     from fmd_otel_exporter.writer import Writer
 
@@ -77,6 +79,10 @@ class Worker:
         """
         self.written = self.duplicate = self.unwritable = self.retries = 0
         self.last_error: str | None = None
+        self.last_error_us: int | None = None
+        self.batches = BatchTimes()
+        self.speaker: Speaker | None = None
+        """Tells the database how this process fares."""
         self._settings = settings
         self._spool = spool
         self._levels = levels
@@ -108,6 +114,7 @@ class Worker:
                         self.signal.wait(self._settings.delay_ms / 1000)
                 while self.tick():
                     pass
+                self._say_goodbye()
                 self._close()
                 self._spool.close()
                 self.details.close()
@@ -152,7 +159,9 @@ class Worker:
                 self._next_compaction = now  # there may be another one, but requests come first
         if not (more or self.stop or self.close_store):
             self._maintain()
+        self._speak()
         if not more and self.close_store and self._store is not None:
+            self._say_goodbye()
             self._store.dispose()
             self._spool.close()
             self.details.close()
@@ -257,8 +266,12 @@ class Worker:
             self._round_ends_at = self._spool.accepted
         batch = self._spool.take(self._settings.batch_size)
         if batch:
+            began = time.monotonic()
             self._write(batch)
             self._spool.done()
+            self.batches.took(time.monotonic() - began)
+            if self.speaker is not None:
+                self.speaker.wrote(batch)
             self.steps += 1
             if self._spool.settled < self._round_ends_at:
                 return True
@@ -289,7 +302,7 @@ class Worker:
                 self._spool.tend()
                 self.details.tend()
         except Exception as exc:  # noqa: BLE001 # this thread must outlive everything
-            self.last_error = f"{type(exc).__name__}: {exc}"
+            self._note(f"{type(exc).__name__}: {exc}")
 
     def _lose(self, _record: RequestRecord, exc: Exception) -> None:
         self._look_at_schema()  # it may be the tables that have become others
@@ -298,13 +311,24 @@ class Worker:
                 "fmd-otel drops a request that cannot be stored (%s); further ones are only counted", exc
             )
         self.unwritable += 1
-        self.last_error = f"{type(exc).__name__}: {exc}"
+        self._note(f"{type(exc).__name__}: {exc}")
 
     # Trouble
 
+    def _note(self, error: str) -> None:
+        self.last_error, self.last_error_us = error, time.time_ns() // 1000
+
+    def _speak(self) -> None:
+        if self.speaker is not None and self._store is not None:
+            self.speaker.speak(self._store)
+
+    def _say_goodbye(self) -> None:
+        if self.speaker is not None:
+            self.speaker.goodbye(self._store)
+
     def _fail(self, exc: Exception, *, retry_now: bool) -> None:
         text = str(exc) if isinstance(exc, StorageError) else f"{type(exc).__name__}: {exc}"
-        self.last_error = text
+        self._note(text)
         self.retries += 1
         if not (isinstance(exc, StorageError) and exc.busy):
             try:
