@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
 
@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fmd_otel.settings import Settings
+    from fmd_otel_exporter.records import DetailRecord, RequestRecord
     from fmd_otel_exporter.spool import OwnerStatus, Progress, SpoolCounters, SpoolStatus
     from fmd_otel_exporter.spool.codec import Record
     from fmd_otel_exporter.store import Store
+    from fmd_otel_exporter.writer import WriteResult
+
+R = TypeVar("R")
 
 
 def _of_spool(command: Callable[..., None]) -> Callable[..., None]:
@@ -134,9 +138,11 @@ def _place(settings: Settings, spool_dir: str | None) -> Path | None:
 
 
 def _look(place: Path | None) -> SpoolStatus:
-    from fmd_otel_exporter.spool import inspect  # noqa: PLC0415 # not for --help
+    """Return what waits there: requests, and in a directory of its own what is known beyond their rows."""
+    from fmd_otel_exporter.spool import details_directory, inspect  # noqa: PLC0415 # not for --help
 
-    return inspect(place)
+    found = inspect(place)
+    return found if place is None else found.beside(inspect(details_directory(place)))
 
 
 def _is_ours(*, alive: bool | None, without_lock_file: bool) -> bool:
@@ -175,11 +181,13 @@ def _sum_of(owners: Sequence[OwnerStatus]) -> Counter[str]:
 def _replay(
     settings: Settings, place: Path, found: SpoolStatus, waiting: int, *, without_lock_file: bool
 ) -> None:
-    from fmd_otel_exporter.spool import replay as replay_spool  # noqa: PLC0415 # SQLAlchemy: not for --help
+    from fmd_otel_exporter.spool import details_directory  # noqa: PLC0415 # SQLAlchemy: not for --help
+    from fmd_otel_exporter.spool import replay as replay_spool  # noqa: PLC0415
     from fmd_otel_exporter.store import open_store  # noqa: PLC0415
 
     began = time.monotonic()
-    done = 0
+    done = before = 0
+    counters: list[SpoolCounters] = []
     store: Store | None = None
     try:
         store = open_store(settings.database, settings.table_prefix)
@@ -188,12 +196,17 @@ def _replay(
 
             def advance(now: Progress) -> None:
                 nonlocal done
-                tell(now.done - done)
-                done = now.done
+                tell(before + now.done - done)
+                done = before + now.done
 
-            counters = replay_spool(
-                place, writing.write, without_lock_file=without_lock_file, progress=advance
-            )
+            for directory, write in (
+                (place, writing.requests),
+                (details_directory(place), writing.details),
+            ):
+                before = done
+                counters.append(
+                    replay_spool(directory, write, without_lock_file=without_lock_file, progress=advance)
+                )
     except KeyboardInterrupt:
         click.echo(f"\nStopped. {done:,} are written; the rest waits where it was.", err=True)
         sys.exit(INTERRUPTED)
@@ -216,33 +229,43 @@ class _Writing:
     """Writes batches, and counts what became of them."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
-        from fmd_otel_exporter.writer import Writer  # noqa: PLC0415 # as above
+        from fmd_otel_exporter.detail_writer import DetailWriter  # noqa: PLC0415 # as above
+        from fmd_otel_exporter.writer import Writer  # noqa: PLC0415
 
         self.written = self.duplicate = 0
         self.lost: list[str] = []
-        self._writer = Writer(store, default_level=settings.monitor_level)
+        self._requests = Writer(store, default_level=settings.monitor_level)
+        self._details = DetailWriter(store, self._requests)
 
-    def write(self, batch: Sequence[Record]) -> None:
+    def requests(self, batch: Sequence[Record]) -> None:
+        self._write(self._requests.write, cast("Sequence[RequestRecord]", batch))
+
+    def details(self, batch: Sequence[Record]) -> None:
+        self._write(self._details.write, cast("Sequence[DetailRecord]", batch))
+
+    def _write(self, write: Callable[[Sequence[R]], WriteResult], batch: Sequence[R]) -> None:
         from fmd_otel_exporter.salvage import write_parts  # noqa: PLC0415 # as above
 
-        for result in write_parts(self._writer.write, batch, lambda _, exc: self.lost.append(str(exc))):
+        for result in write_parts(write, batch, lambda _, exc: self.lost.append(str(exc))):
             self.written += result.written
             self.duplicate += result.duplicate
 
 
-def _regret(counters: SpoolCounters, lost: Sequence[str]) -> None:
+def _regret(counters: Sequence[SpoolCounters], lost: Sequence[str]) -> None:
     """Tell what could not be written.
 
     Raises:
         FmdOtelError: The database takes some records in no way.
     """
-    if counters.damaged or counters.dropped_lost:
+    damaged, gone, newer = (
+        sum(getattr(each, name) for each in counters) for name in ("damaged", "dropped_lost", "set_aside")
+    )
+    if damaged or gone:
         click.echo(
-            f"Lost: {counted(counters.damaged, 'damaged stretch')}, "
-            f"{counted(counters.dropped_lost, 'record')} whose file was gone.",
+            f"Lost: {counted(damaged, 'damaged stretch')}, {counted(gone, 'record')} whose file was gone.",
             err=True,
         )
-    if counters.set_aside:
-        click.echo(f"{counted(counters.set_aside, 'record')} of a newer fmd-otel wait for it.", err=True)
+    if newer:
+        click.echo(f"{counted(newer, 'record')} of a newer fmd-otel wait for it.", err=True)
     if lost:
         raise FmdOtelError(f"{counted(len(lost), 'record')} could not be written ({lost[0]})")

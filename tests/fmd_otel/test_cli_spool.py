@@ -323,3 +323,37 @@ def test_a_database_in_memory_has_no_spool(run):
     assert done.exit_code == 0
     assert "wait in memory" in done.stdout
     assert run("replay", database="sqlite://").stdout == "Nothing waits on disk.\n"
+
+
+DETAILS = """
+import os, sys, time
+from fmd_otel_exporter.pipeline import Pipeline
+from fmd_otel_exporter.records import ExceptionRecord, RequestRecord
+from fmd_otel_exporter.settings import ExporterSettings
+pipeline = Pipeline(ExporterSettings.from_env())
+for n in range(int(sys.argv[1])):
+    now_us, span, trace = time.time_ns() // 1000, os.urandom(8), os.urandom(16)
+    pipeline.offer(RequestRecord("s", "e", now_us, span, trace, 5, 500, "GET", "1"))
+    if n % 2:
+        pipeline.offer_detail(ExceptionRecord("s", "e", "1", now_us, span, trace, 7, 1, "T", "m", None, b"x"))
+print("served", flush=True)
+time.sleep(1000)
+"""
+
+
+def test_details_of_requests_are_told_and_written_too(run, serve, path: Path, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.SERVE", DETAILS)
+    kill(serve(60))
+    told = json.loads(run("status", "--json").stdout)
+    assert told["kinds"] == {"requests": 60, "exceptions": 30}
+    assert len(told["processes"]) == 1
+    assert "60 requests, 30 exceptions waiting" in run("status").stdout
+    path.rmdir()
+    done = run("replay")
+    assert done.exit_code == 0, done.output
+    assert "90 records of a process that has ended" in done.stdout
+    assert "Writing: 90 of 90 (100 %)" in done.stderr
+    assert counts(path) == (60, 60)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT sum(n) FROM fmd_exception_hits").fetchone() == (30,)
+    assert run("replay").stdout.startswith("Nothing waits")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fmd_otel_exporter.spool.codec import KIND_NAMES
@@ -92,6 +92,14 @@ class SpoolStatus:
     counters: SpoolCounters = field(default_factory=SpoolCounters)
     """Of the process that asked; all zero for one that only looks."""
 
+    def beside(self, other: SpoolStatus) -> SpoolStatus:
+        """Return both as one: each process once, under the name that it has here."""
+        owners = {(owner.pid or owner.name, owner.host, owner.alive): owner for owner in self.owners}
+        for owner in other.owners:
+            key = owner.pid or owner.name, owner.host, owner.alive
+            owners[key] = _beside(owners[key], owner) if key in owners else owner
+        return replace(self, owners=tuple(owners.values()), error=self.error or other.error)
+
     @property
     def segments(self) -> int:
         """Number of segment files."""
@@ -131,6 +139,21 @@ class SpoolStatus:
         return max(
             (owner.oldest_age_s for owner in self.owners if owner.oldest_age_s is not None), default=None
         )
+
+
+def _beside(one: OwnerStatus, other: OwnerStatus) -> OwnerStatus:
+    return replace(
+        one,
+        segments=one.segments + other.segments,
+        bytes=one.bytes + other.bytes,
+        records=one.records + other.records,
+        kinds=dict(Counter(one.kinds) + Counter(other.kinds)),
+        set_aside=one.set_aside + other.set_aside,
+        dropped=one.dropped + other.dropped,
+        oldest_age_s=max(
+            (age for age in (one.oldest_age_s, other.oldest_age_s) if age is not None), default=None
+        ),
+    )
 
 
 def inspect(directory: Path | None, counters: SpoolCounters | None = None) -> SpoolStatus:
