@@ -101,16 +101,22 @@ def _start(
         return Handle(settings)
     settings.check_callables()
     from fmd_otel.profiler.lines import LineResolver, project_root  # noqa: PLC0415 # not where monitoring is off
+    from fmd_otel.profiler.span_processor import StackSamplingSpanProcessor  # noqa: PLC0415 # the same
     from fmd_otel.profiler.watcher import ProfileWatcher  # noqa: PLC0415 # the same
     from fmd_otel_exporter.pipeline import shared_pipeline  # noqa: PLC0415 # the same
-    from fmd_otel_exporter.span_processor import FmdSpanProcessor  # noqa: PLC0415 # the same
 
     pipeline = shared_pipeline(settings.exporter())
     tracing = find_tracing(tracer_provider)
     service = service_names.name_for(tracing.service_name, app.name)
     version = app_version(settings.app_version, settings.git, tracing.service_version, app.import_name)
     provider = install(tracing, service, version)
-    linked = link(provider, lambda: FmdSpanProcessor(pipeline=pipeline))
+    resolver = LineResolver(project_root(app.root_path, app.import_name))
+    linked = link(
+        provider,
+        lambda: StackSamplingSpanProcessor(
+            pipeline=pipeline, resolver=resolver, period_ms=settings.sampling_period
+        ),
+    )
     monitor = Monitor(
         app,
         service=service,
@@ -121,8 +127,7 @@ def _start(
         scrubber=Scrubber(settings.scrub_keys, settings.scrub),
         exception_locals=settings.exception_locals,
     )
-    root = project_root(app.root_path, app.import_name)
-    monitor.watch.add(ProfileWatcher(pipeline, LineResolver(root), period_ms=settings.sampling_period))
+    monitor.watch.add(ProfileWatcher(pipeline, resolver, period_ms=settings.sampling_period))
     options: dict[str, Any] = {"tracer_provider": provider}
     if meter_provider is not None:
         options["meter_provider"] = meter_provider

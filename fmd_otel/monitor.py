@@ -82,6 +82,7 @@ class Monitor:
         self.places = Places(app)
         self.exceptions = Exceptions(self, self.places, keep_variables=exception_locals)
         self.watch = Watch(self.guard)
+        self._take_profile = getattr(pipeline, "take_profile", _nothing_is_ordered)
         # As many as the application has endpoints; made-up URLs match none.
         self._known: dict[str, KnownEndpoint] = {}
         self._announced: set[str] = set()
@@ -107,9 +108,11 @@ class Monitor:
         rule = request.url_rule
         if rule is None or state.described or state.level >= 0:
             return
-        state.level = self.pipeline.level_of(self.service, rule.endpoint)
-        if state.level >= WATCH_LEVEL and not self._is_left_out(request, environ):
-            state.endpoint = rule.endpoint
+        endpoint = rule.endpoint
+        state.level = self.pipeline.level_of(self.service, endpoint)
+        state.is_ordered = is_ordered = self._take_profile(self.service, endpoint)
+        if (state.level >= WATCH_LEVEL or is_ordered) and not self._is_left_out(request, environ):
+            state.endpoint = endpoint
             self.watch.begin(state, request)
 
     def _is_left_out(self, request: Any, environ: WSGIEnvironment) -> bool:
@@ -209,6 +212,11 @@ class Monitor:
         except Exception as error:  # noqa: BLE001 # the user's function, of which anything may come
             self.guard.failed("group_by", error)
             return None
+
+
+def _nothing_is_ordered(_service: str, _endpoint: str) -> bool:
+    """Answer for a sink that takes no orders for profiles."""
+    return False
 
 
 def _describe_span(span: Any, state: RequestState, span_attributes: dict[str, Any]) -> None:

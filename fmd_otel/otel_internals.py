@@ -6,6 +6,7 @@ function has an answer for the day when a name is gone, and the price is written
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from contextlib import contextmanager, suppress
@@ -212,7 +213,8 @@ def has_exporter(provider: Any) -> bool:
     """
     processors = getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ())
     return any(
-        type(part).__module__.partition(".")[0] == "fmd_otel_exporter" and not getattr(part, "_closed", False)
+        any(base.__module__.startswith("fmd_otel_exporter.") for base in type(part).__mro__)
+        and not getattr(part, "_closed", False)
         for processor in processors
         for part in (processor, getattr(processor, "span_exporter", None))
     )
@@ -254,3 +256,21 @@ def plain_flask() -> Iterator[None]:
         finally:
             if flask.Flask is original:
                 flask.Flask = current  # type: ignore[misc]
+
+
+def parsed_form(request: flask.Request, most: int) -> list[tuple[str, str]]:
+    """Return the first fields of a form that the application has parsed; nothing where it has not.
+
+    Where Werkzeug no longer keeps it there, the form of an outlier is missing.
+    """
+    form = request.__dict__.get("form")
+    return [] if form is None else [*itertools.islice(form.items(multi=True), most)]
+
+
+def cached_body(request: flask.Request, most: int) -> bytes | None:
+    """Return the beginning of a body that the application has read as a whole, None where it has not.
+
+    Where Werkzeug no longer keeps it there, the JSON of an outlier is missing.
+    """
+    data = request.__dict__.get("_cached_data")
+    return data[:most] if isinstance(data, bytes) else None

@@ -52,6 +52,7 @@ class RequestState:
         "headers_ns",
         "inner",
         "ip",
+        "is_ordered",
         "length",
         "level",
         "method",
@@ -92,6 +93,8 @@ class RequestState:
         self.blueprint: str | None = None
         self.group_by: str | None = None
         self.level = -1
+        self.is_ordered = False
+        """Somebody wants this very request profiled, whatever its level."""
         self.span_id = 0
         self.trace_id = 0
         self.sightings: list[Sighting] | None = None

@@ -49,7 +49,11 @@ class Watch:
 
     def begin(self, state: RequestState, request: Any) -> None:
         """Tell those for whom the request's level is high enough."""
-        state.watchers = tuple(each for each in self._watchers if each.level <= state.level)
+        state.watchers = tuple(
+            each
+            for each in self._watchers
+            if each.level <= state.level or (state.is_ordered and getattr(each, "takes_orders", False))
+        )
         for watcher in state.watchers:
             self._tell(watcher, "begin", state, request)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from fmd_otel.profiler.credit import place_computing
+from fmd_otel.profiler.exact import ExactProfile
 from fmd_otel.profiler.trie import CUT, ELSEWHERE, ROOT
 from fmd_otel_exporter.records import ON_CPU, TRUNCATED, CodeLine, ProfileNode, ProfileRecord
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from fmd_otel.profiler.bytecode import Loops
     from fmd_otel.profiler.lines import LineResolver
-    from fmd_otel.profiler.request_profile import RequestProfile
+    from fmd_otel.profiler.sampler import Profile
     from fmd_otel.profiler.trie import Trie
 
 SENDING = "[sending]"
@@ -37,7 +38,7 @@ class Identity(NamedTuple):
 
 
 def profile_record(
-    identity: Identity, profile: RequestProfile, resolver: LineResolver, loops: Loops
+    identity: Identity, profile: Profile, resolver: LineResolver, loops: Loops
 ) -> ProfileRecord | None:
     """Put together what was learnt of a request; None if that is nothing."""
     trie = profile.trie
@@ -53,8 +54,8 @@ def profile_record(
         *identity,
         cpu_us=sum(node.self_cpu_us for node in nodes),
         samples=profile.samples,
-        period_us=profile.period_ns // 1000,
-        exact=False,
+        period_us=0 if isinstance(profile, ExactProfile) else profile.period_ns // 1000,
+        exact=profile.exact,
         truncated=trie.is_full or CUT in trie.positions,
         lines=tuple(tree.lines),
         nodes=nodes,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter_ns
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fmd_otel.profiler.credit import Look, Unplaced, credit
 from fmd_otel.profiler.streamed import ProfiledBody
@@ -21,6 +20,8 @@ SAMPLES_A_LIFE = 100
 """A request is looked at about so often however old it gets, and as often again each time it grows 2.7 times
 older: an hour costs nine times what a second does."""
 
+DUTY = 0.02
+"""The largest share of one core that looking may take; beyond it, looks become rarer."""
 STILL_NS = 12_000_000
 """A clock that stands still for longer than twice the interpreter's switch interval is that of a thread that
 waits for something, and not for its turn to go on."""
@@ -45,8 +46,9 @@ class RequestProfile:
         "credit",
         "deliver",
         "due_ns",
-        "duration_ns",
+        "duty",
         "end_ns",
+        "exact",
         "followed",
         "main",
         "period_ns",
@@ -81,9 +83,12 @@ class RequestProfile:
         """Other threads that work for it; they add themselves, the sampler takes out those that ended."""
         self.trie: Trie | None = None
         self.unplaced: dict[Unplaced, int] = {}
-        self.deliver: Callable[[RequestProfile], None] | None = None
+        self.deliver: Callable[[Any], None] | None = None
         """Where it goes when it is complete."""
         self.credit = credit
+        self.exact = False
+        """Somebody has ordered it."""
+        self.duty = DUTY
 
     # On the request's own thread
 
@@ -192,7 +197,3 @@ class RequestProfile:
     def ended(self) -> bool:
         """Whether the request is over."""
         return self.end_ns != 0
-
-    def age_ns(self) -> int:
-        """Return how long it has been running."""
-        return perf_counter_ns() - self.start_ns

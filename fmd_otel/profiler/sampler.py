@@ -12,10 +12,10 @@ import random
 import time
 from collections import deque
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fmd_otel.guard import Guard
-from fmd_otel.profiler.request_profile import Moment, RequestProfile
+from fmd_otel.profiler.request_profile import DUTY, Moment
 from fmd_otel.profiler.sites import WaitingSites
 from fmd_otel.profiler.walker import current_frames
 from fmd_otel_exporter.native import Signal, start_thread
@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import FrameType
 
+    from fmd_otel.profiler.exact import ExactProfile
+    from fmd_otel.profiler.request_profile import RequestProfile
     from fmd_otel.profiler.threshold import Watched
 
-DUTY = 0.02
-"""The largest share of one core that looking may take; beyond it, looks become rarer."""
+    Profile: TypeAlias = RequestProfile | ExactProfile
+    Deliver: TypeAlias = Callable[[Any], None]
+
 LINGER_NS = 1_000_000_000
 """The thread stays awake so long after the last request began: waking it would cost each of them more."""
 MOST_LOOKS = 128
@@ -48,19 +51,18 @@ _FLUSH_POLL_S = 0.002
 class Sampler:
     """Looks at the stacks of requests in flight."""
 
-    def __init__(self, *, duty: float = DUTY) -> None:
+    def __init__(self) -> None:
         """Prepare; nothing is started before it is needed."""
         self.guard = Guard()
-        self.duty = duty
         self._exit_registered = False
         self._reset()
 
     def _reset(self) -> None:
         """Begin anew in this process: requests of the parent are the parent's, and so is its thread."""
         self._pid = os.getpid()
-        self._profiles: dict[int, RequestProfile] = {}
+        self._profiles: dict[int, Profile] = {}
         self._watched: dict[int, Watched] = {}
-        self._complete: deque[RequestProfile] = deque(maxlen=MOST_COMPLETE)
+        self._complete: deque[Profile] = deque(maxlen=MOST_COMPLETE)
         self._signal = Signal()
         self._sites = WaitingSites()
         self._running = False
@@ -76,17 +78,17 @@ class Sampler:
 
     # From request threads
 
-    def begin(self, profile: RequestProfile) -> None:
+    def begin(self, profile: Profile) -> None:
         """Look at a request from now on."""
         if self._pid != os.getpid():  # servers written in C fork without Python's hooks
             self._reset()
         self._profiles[id(profile)] = profile
-        self._last_begin_ns = profile.seen_ns
-        self._period_ns = period_ns = profile.period_ns
-        if self._parked or not self._running or self._wake_ns - profile.seen_ns > 2 * period_ns:
+        self._last_begin_ns = profile.start_ns
+        period_ns = profile.period_ns
+        if self._parked or not self._running or self._wake_ns - profile.start_ns > 2 * period_ns:
             self._wake()
 
-    def end(self, profile: RequestProfile, now_ns: int, deliver: Callable[[RequestProfile], None]) -> bool:
+    def end(self, profile: Profile, now_ns: int, deliver: Deliver) -> bool:
         """Look at a request no more; ``deliver`` is called from the sampler's thread.
 
         Returns:
@@ -184,20 +186,22 @@ class Sampler:
         self._look(perf_counter_ns(), wake_ns)
         looked_ns = time.thread_time_ns() - cpu_before_ns
         self._deliver()
-        now_ns = perf_counter_ns()
-        earliest_ns = self._next_due_ns(now_ns)
-        return max(earliest_ns, now_ns + int(looked_ns / self.duty))
+        return self._next_turn_ns(perf_counter_ns(), looked_ns)
 
-    def _next_due_ns(self, now_ns: int) -> int:
+    def _next_turn_ns(self, now_ns: int, looked_ns: int) -> int:
         if self._complete:
             return now_ns
-        due_ns = [each.due_ns for each in list(self._profiles.values())]
+        profiles = list(self._profiles.values())
+        due_ns = [each.due_ns for each in profiles]
         due_ns += [each.wake_at_ns for each in list(self._watched.values())]
+        if profiles:
+            self._period_ns = min(each.period_ns for each in profiles)
         # Never in step with what the application does in periods of its own.
         wait_ns = int(self._period_ns * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 # no secret
         if due_ns:
             wait_ns = max(wait_ns, min(due_ns) - now_ns)
-        return now_ns + min(wait_ns, _LONGEST_SLEEP_NS)
+        duty = max((each.duty for each in profiles), default=0.0) or DUTY
+        return now_ns + min(max(wait_ns, int(looked_ns / duty)), _LONGEST_SLEEP_NS)
 
     def _look(self, now_ns: int, wake_ns: int) -> None:
         soon_ns = now_ns + self._period_ns // 4
@@ -235,7 +239,7 @@ class Sampler:
         finally:
             self._is_busy = False
 
-    def _deliver_one(self, profile: RequestProfile) -> None:
+    def _deliver_one(self, profile: Profile) -> None:
         if not self._exit_registered:
             # Only now: what runs at exit runs in reverse order, and this has to come before the pipeline's.
             self._exit_registered = True

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fmd_otel.profiler.bases import BASES
 from fmd_otel.profiler.bytecode import Loops
+from fmd_otel.profiler.exact import ExactProfile, event_profiler, say_once
 from fmd_otel.profiler.follow import follow_functions, place_here, shared_follower
 from fmd_otel.profiler.record import Identity, profile_record
 from fmd_otel.profiler.request_profile import RequestProfile
@@ -20,11 +22,14 @@ if TYPE_CHECKING:
 
     from fmd_otel.profiler.follow import ContextFollower
     from fmd_otel.profiler.lines import LineResolver
-    from fmd_otel.profiler.sampler import Sampler
+    from fmd_otel.profiler.sampler import Profile, Sampler
     from fmd_otel.request_state import RequestState
     from fmd_otel_exporter.records import DetailRecord
 
 PROFILE_LEVEL = 3
+ORDERED_PERIOD_NS = 1_000_000
+ORDERED_DUTY = 0.2
+"""Share of a core that looking at one ordered request may take where there is nothing better."""
 _RECENT = 0.1
 """Weight of a request in how long its endpoint's requests usually last."""
 
@@ -41,6 +46,7 @@ class ProfileWatcher:
 
     name = "profiler"
     level = PROFILE_LEVEL
+    takes_orders = True
 
     def __init__(
         self,
@@ -61,22 +67,48 @@ class ProfileWatcher:
         self._follower: ContextFollower | None = None
         self._undo: Callable[[], None] | None = None
 
-    def begin(self, state: RequestState, request: Any) -> None:  # noqa: ARG002 # as all watchers
+    def begin(self, state: RequestState, request: Any) -> None:
         """Have a request looked at from now on."""
-        is_long = self._usual_ns.get(state.endpoint or "", 0.0) >= self._period_ns
         if self._follower is None:
             self._follow(state.monitor.app)
-        state.profile = profile = RequestProfile(
+        profile = self._ordered(state, request) if state.is_ordered else self._sampled(state)
+        state.profile = profile
+        self._sampler.begin(profile)
+        if self._follower is not None and isinstance(profile, RequestProfile):
+            self._follower.begin(profile)
+
+    def _sampled(self, state: RequestState) -> RequestProfile:
+        is_long = self._usual_ns.get(state.endpoint or "", 0.0) >= self._period_ns
+        return RequestProfile(
             place_here(BASES),
             start_ns=state.start_ns,
             period_ns=self._period_ns,
             is_long=is_long,
             pid=os.getpid(),
         )
-        self._sampler.begin(profile)
-        follower = self._follower
-        if follower is not None:
-            follower.begin(profile)
+
+    def _ordered(self, state: RequestState, request: Any) -> RequestProfile | ExactProfile:
+        """Profile by events, or look as often as is bearable where that cannot be done."""
+        view = state.monitor.app.view_functions.get(request.endpoint)
+        is_async = inspect.iscoroutinefunction(view)
+        set_profile = None if is_async else event_profiler()
+        if set_profile is not None:
+            return ExactProfile(place_here(BASES), set_profile, start_ns=state.start_ns)
+        if not is_async:
+            say_once(
+                "a request was to be profiled by events, which needs pyinstrument and no other profiler at "
+                "work: it is looked at every millisecond instead; pip install 'fmd-otel[profiler]' helps"
+            )
+        profile = RequestProfile(
+            place_here(BASES),
+            start_ns=state.start_ns,
+            period_ns=ORDERED_PERIOD_NS,
+            is_long=True,
+            pid=os.getpid(),
+        )
+        profile.exact = True
+        profile.duty = ORDERED_DUTY
+        return profile
 
     def _follow(self, app: Flask) -> None:
         """Follow requests to other threads: not before the first one, as it costs all of them a little."""
@@ -87,7 +119,8 @@ class ProfileWatcher:
         """Say on the span that there is a profile, once there is one."""
         profile = state.profile
         if span is not None and profile is not None and profile.samples:
-            span.set_attribute(attributes.PROFILE, attributes.PROFILE_SAMPLED)
+            how = attributes.PROFILE_EXACT if profile.exact else attributes.PROFILE_SAMPLED
+            span.set_attribute(attributes.PROFILE, how)
             span.set_attribute(attributes.PROFILE_PERIOD, profile.period_ns / 1e6)
 
     def end(self, state: RequestState, now_ns: int) -> None:
@@ -101,7 +134,7 @@ class ProfileWatcher:
         duration_ns = now_ns - state.start_ns
         usual_ns = self._usual_ns.get(endpoint, float(duration_ns))
         self._usual_ns[endpoint] = usual_ns + (duration_ns - usual_ns) * _RECENT
-        if duration_ns < self._period_ns:
+        if duration_ns < self._period_ns and not profile.exact:
             profile.samples = 0
         identity = Identity(
             state.monitor.service,
@@ -113,7 +146,7 @@ class ProfileWatcher:
             duration_ns // 1000,
         )
 
-        def deliver(profile: RequestProfile) -> None:
+        def deliver(profile: Profile) -> None:
             record = profile_record(identity, profile, self._resolver, self._loops)
             if record is not None:
                 self._pipeline.offer_detail(record)
