@@ -1,0 +1,109 @@
+"""A stack of calls: the application's own open, libraries folded, with the source around each line."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from dash import html
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MOST = 200
+
+
+def frames(stack: Sequence[Any]) -> Any:
+    """Return a stack, innermost call first.
+
+    Args:
+        stack: Frames of a document, outermost first, any of whose keys may be missing.
+    """
+    whole = [each for each in stack if isinstance(each, dict)]
+    shown = whole[-MOST:]
+    parts: list[Any] = []
+    is_first = True
+    for in_app, run in groupby(reversed(shown), key=lambda frame: bool(frame.get("in_app"))):
+        calls = list(run)
+        if in_app:
+            parts += [_frame(call, is_open=is_first or i == 0) for i, call in enumerate(calls)]
+        elif is_first and len(calls) == 1:
+            parts.append(_frame(calls[0], is_open=True))
+        else:
+            parts.append(_library(calls))
+        is_first = False
+    if len(whole) > len(shown):
+        parts.append(html.Div(f"{len(whole) - len(shown)} calls further out", className="fmd-frame-more"))
+    return html.Div(parts, className="fmd-frames")
+
+
+def _library(calls: Sequence[dict[str, Any]]) -> Any:
+    outer, inner = calls[-1], calls[0]
+    names = list(dict.fromkeys(_package(call) for call in calls))
+    text = f"{len(calls)} call{'' if len(calls) == 1 else 's'} in {', '.join(names[:3])}"
+    if len(names) > 3:  # noqa: PLR2004 - more than were named
+        text += f" and {len(names) - 3} more"
+    return html.Details(
+        [
+            html.Summary(text, title=f"{_place(outer)} to {_place(inner)}"),
+            *(_frame(call, is_open=False) for call in calls),
+        ],
+        className="fmd-frame-library",
+    )
+
+
+def _frame(frame: dict[str, Any], *, is_open: bool) -> Any:
+    head = html.Summary(
+        [
+            html.Span(html.Bdi(str(frame.get("function") or "?")), className="fmd-frame-function"),
+            html.Span(html.Bdi(_place(frame)), className="fmd-frame-place"),
+        ]
+    )
+    inside = [_source(frame), _locals(frame)]
+    if not any(inside):
+        return html.Div(head.children, className="fmd-frame fmd-frame-plain")
+    return html.Details(
+        [head, *inside],
+        className="fmd-frame" + ("" if frame.get("in_app") else " fmd-frame-foreign"),
+        open=is_open,
+    )
+
+
+def _source(frame: dict[str, Any]) -> Any:
+    source, number = frame.get("source"), frame.get("line")
+    if not source or not isinstance(number, int):
+        return None
+    before, after = _lines(frame.get("context_before")), _lines(frame.get("context_after"))
+    first = number - len(before)
+    lines = [*before, str(source), *after]
+    return html.Pre(
+        [
+            html.Code(
+                [html.Span(f"{first + i}", className="fmd-line-number"), text.rstrip() or " "],
+                className="fmd-line" + (" fmd-line-here" if i == len(before) else ""),
+            )
+            for i, text in enumerate(lines)
+        ],
+        className="fmd-source",
+        tabIndex=0,
+    )
+
+
+def _locals(frame: dict[str, Any]) -> Any:
+    found = frame.get("locals")
+    if not isinstance(found, dict) or not found:
+        return None
+    rows = [html.Tr([html.Td(html.Code(str(name))), html.Td(str(value))]) for name, value in found.items()]
+    return html.Table(html.Tbody(rows), className="fmd-plain-table fmd-locals")
+
+
+def _lines(found: Any) -> list[str]:
+    return [str(each) for each in found] if isinstance(found, list) else []
+
+
+def _place(frame: dict[str, Any]) -> str:
+    return f"{frame.get('file') or '?'}:{frame.get('line') or '?'}"
+
+
+def _package(frame: dict[str, Any]) -> str:
+    return str(frame.get("file") or "?").replace("\\", "/").split("/")[0].removesuffix(".py")

@@ -1,0 +1,163 @@
+"""What outliers have that other requests have not, out of the rows of both and of what is kept of some."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from fmd_otel_dash.queries.look import Look, look
+from fmd_otel_dash.queries.named import subject_names, version_names
+from fmd_otel_dash.queries.scope import US_PER_S, local_time
+from fmd_otel_dash.stats.commonality import Common, commonalities, counted
+from fmd_otel_exporter.documents import DocumentError, decode_document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from fmd_otel_dash.queries.scope import Scope
+    from fmd_otel_exporter.store import Store
+
+MOST_OUTLIERS = 1000
+MOST_DOCUMENTS = 200
+MOST_OTHERS = 20_000
+"""Requests that the outliers are held against: the newest of the range, or all if there are fewer."""
+_MOST_KEYS = 20
+_SIZES = ((0, "none"), (1_000, "under 1 kB"), (10_000, "1 to 10 kB"), (100_000, "10 to 100 kB"),
+          (1_000_000, "100 kB to 1 MB"))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class InCommon:
+    """The attributes of a scope's outliers, held against the rest."""
+
+    attributes: tuple[Common, ...]
+    """Most telling first."""
+    n_outliers: int
+    n_others: int
+
+
+def in_common(store: Store, scope: Scope) -> InCommon:
+    """Hold the outliers of a scope against the other requests of the same endpoints."""
+    with look(store, scope) as view:
+        table = view.tables.outlier
+        c = table.c
+        where = [c.endpoint_id.in_(view.endpoint_ids), c.ts >= scope.start_us, c.ts < scope.end_us]
+        ids = view.version_ids(scope)
+        if ids is not None:
+            where.append(c.version_id.in_(ids))
+        slow = view.conn.execute(
+            select(c.endpoint_id, c.ts, c.span_id, c.version_id, c.group_id, c.ip_id, c.status)
+            .where(*where)
+            .order_by(c.ts.desc())
+            .limit(MOST_OUTLIERS)
+        ).all()
+        if not slow:
+            return InCommon((), 0, 0)
+        affected = sorted({row[0] for row in slow})
+        rest = _others(view, scope, affected, {(row[0], row[1], bytes(row[2])) for row in slow})
+        mine, theirs = _columns(view, scope, slow), _columns(view, scope, rest)
+        known = _documents(view, where)
+        ordinary = _ordinary(view, scope, affected, {bytes(row[2]) for row in slow})
+        keys = list(dict.fromkeys(key for each in known for key in _query_keys(each)))[:_MOST_KEYS]
+        mine |= _shapes(known, keys)
+        theirs |= _shapes(ordinary, keys)
+    return InCommon(commonalities(mine, theirs), len(slow), len(rest))
+
+
+def _others(
+    view: Look, scope: Scope, endpoint_ids: Sequence[int], slow: set[tuple[int, int, bytes]]
+) -> list[Any]:
+    """Return the newest requests of the endpoints that have outliers, those themselves left out."""
+    c = view.tables.request.c
+    ids = view.version_ids(scope)
+    found: list[Any] = []
+    share = MOST_OTHERS // len(endpoint_ids)
+    for endpoint_id in endpoint_ids:
+        where = [c.endpoint_id == endpoint_id, c.ts >= scope.start_us, c.ts < scope.end_us]
+        if ids is not None:
+            where.append(c.version_id.in_(ids))
+        query = select(c.endpoint_id, c.ts, c.span_id, c.version_id, c.group_id, c.ip_id, c.status, c.method)
+        found += view.conn.execute(query.where(*where).order_by(c.ts.desc()).limit(share)).all()
+    return [row for row in found if (row[0], row[1], bytes(row[2])) not in slow]
+
+
+def _columns(view: Look, scope: Scope, rows: Sequence[Any]) -> dict[str, dict[str, int]]:
+    names = version_names(view.conn, view.tables, {row[3] for row in rows})
+    subjects = subject_names(view.conn, view.tables, {row[i] for row in rows for i in (4, 5)})
+    zone = scope.zone
+    hours: dict[int, str] = {}
+
+    def hour(ts_us: int) -> str:
+        number = ts_us // US_PER_S // 900
+        if number not in hours:
+            hours[number] = f"{local_time(ts_us, zone):%H}:00"
+        return hours[number]
+
+    return {
+        "version": counted([names.get(row[3], "") for row in rows]),
+        "user": counted([subjects.get(row[4]) or "nobody" for row in rows]),
+        "IP address": counted([subjects.get(row[5]) or "unknown" for row in rows]),
+        "hour": counted([hour(row[1]) for row in rows]),
+        "status": counted([str(row[6]) for row in rows]),
+    }
+
+
+def _documents(view: Look, where: Iterable[Any]) -> list[dict[str, Any]]:
+    c = view.tables.outlier.c
+    newest = select(c.data).where(*where).order_by(c.ts.desc()).limit(MOST_DOCUMENTS)
+    return [found for data in view.conn.scalars(newest) if (found := _decoded(data)) is not None]
+
+
+def _ordinary(
+    view: Look, scope: Scope, endpoint_ids: Sequence[int], slow: set[bytes]
+) -> list[dict[str, Any]]:
+    """Return what is kept of ordinary requests: a few of each endpoint and hour, with their steps."""
+    c = view.tables.request_trace.c
+    newest = (
+        select(c.span_id, c.data)
+        .where(c.endpoint_id.in_(endpoint_ids), c.ts >= scope.start_us, c.ts < scope.end_us)
+        .order_by(c.ts.desc())
+        .limit(2 * MOST_DOCUMENTS)
+    )
+    found = [
+        decoded.get("request")
+        for span_id, data in view.conn.execute(newest)
+        if bytes(span_id) not in slow and (decoded := _decoded(data)) is not None
+    ]
+    return [each for each in found if isinstance(each, dict)]
+
+
+def _decoded(data: Any) -> dict[str, Any] | None:
+    try:
+        return decode_document(bytes(data))
+    except DocumentError:
+        return None
+
+
+def _shapes(documents: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return what requests looked like: how large, of which worker, with which of some query keys."""
+    if not documents:
+        return {}
+    sizes, workers = [], []
+    for document in documents:
+        size, worker = document.get("payload_bytes"), document.get("worker_pid")
+        if isinstance(size, int | float):
+            sizes.append(_size(size))
+        if worker is not None:
+            workers.append(f"{document.get('hostname') or ''} {worker}".strip())
+    shapes = {"payload": counted(sizes), "worker": counted(workers)}
+    for key in keys:
+        has = sum(key in _query_keys(document) for document in documents)
+        shapes[f"query key {key}"] = {"present": has, "absent": len(documents) - has}
+    return {name: {value: n for value, n in counts.items() if n} for name, counts in shapes.items() if counts}
+
+
+def _query_keys(document: Mapping[str, Any]) -> list[str]:
+    args = document.get("args", document.get("query_keys"))
+    return [str(key) for key in args] if isinstance(args, dict | list) else []
+
+
+def _size(n: float) -> str:
+    return next((name for least, name in _SIZES if n <= least), "over 1 MB")
