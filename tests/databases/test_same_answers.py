@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.store import Store
 
 pytestmark = pytest.mark.parametrize(
-    "kind", ["postgresql", "mariadb", "odd_postgresql", "odd_mariadb"], indirect=True
+    "kind", ["postgresql", "mariadb", "clickhouse", "odd_postgresql", "odd_mariadb"], indirect=True
 )
 
 HOUR_US = 3_600_000_000
@@ -66,6 +66,8 @@ def asked(query: Callable[..., Any], store: Store, scope: Scope) -> Any:
         "now_us": END_US,
         "kind": SUBJECT_USER,
         "group_id": 1,  # of exceptions
+        "until_us": END_US,
+        "limit": 10,
     }
     needed = {name for name, each in signature(query).parameters.items() if each.default is each.empty}
     return query(**{name: values[name] for name in needed})
@@ -109,6 +111,8 @@ def test_every_query_answers_as_on_sqlite(url: str, sqlite: Store):
     assert len(known) >= 9
     for scope in scopes():
         for name, query in known.items():
+            if name.endswith(".profiles_listed") and not scope.endpoint_ids:
+                continue  # it is about one endpoint
             assert plain(asked(query, store, scope)) == plain(asked(query, sqlite, scope)), (name, scope)
     scope = next(scopes())
     keys = [row.key for row in requests(sqlite, scope).rows]
