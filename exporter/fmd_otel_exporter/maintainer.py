@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fmd_otel_exporter import lease
 from fmd_otel_exporter.errors import StorageError
 from fmd_otel_exporter.retention import prune
+from fmd_otel_exporter.sizes import note_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,6 +120,7 @@ class Maintainer:
             step = next(steps, None)
             if step is None:
                 self._steps = self._incident = None
+                note_size(store, self._now_us())
                 self._hold(store, EVERY_S)
                 self._next_look = self._timer() + EVERY_S
                 return False

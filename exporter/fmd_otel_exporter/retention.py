@@ -43,7 +43,7 @@ LEDGER_DAYS = 7
 SUBJECT_DAYS = 2
 """How much longer than raw rows users and addresses stay: writers remember an id for a day, and clocks differ
 by less than another."""
-_ATTEMPTS_S = DAY_S
+_ATTEMPTS_S = _PROCESS_S = DAY_S
 _US = 1_000_000
 
 
@@ -233,6 +233,7 @@ def _expiring(tables: Tables, now_us: int) -> list[tuple[Table, ColumnElement[bo
         (tables.session, tables.session.c.expires_ts <= now_us),
         (tables.setup_token, tables.setup_token.c.expires_ts <= now_us),
         (tables.login_attempt, tables.login_attempt.c.ts <= now_us - _ATTEMPTS_S * _US),
+        (tables.process, tables.process.c.heartbeat_ts <= now_us - _PROCESS_S * _US),
     ]
 
 

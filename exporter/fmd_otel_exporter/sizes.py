@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import insert, update
+
+from fmd_otel_exporter.schema import DAY_S
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from fmd_otel_exporter.store import Store
 
 
 class TableSize(NamedTuple):
@@ -28,3 +37,22 @@ class Sizes:
     """Where the database lies, for those who share its disk."""
     tables: dict[str, TableSize] = field(default_factory=dict)
     """By their names without the prefix."""
+
+
+def note_size(store: Store, now_us: int) -> None:
+    """Keep today's size, of which there is one a day: the last.
+
+    Raises:
+        StorageError: The database cannot be used now.
+    """
+    with store.read() as connection:
+        size = store.dialect.total_bytes(connection, store.prefix)
+    table = store.tables.storage_day
+    day = now_us // 1_000_000 // DAY_S * DAY_S
+    values = {"ts": now_us, "size_bytes": size}
+
+    def put(connection: Connection) -> None:
+        if connection.execute(update(table).where(table.c.day == day).values(values)).rowcount == 0:
+            connection.execute(insert(table).values(day=day, **values))
+
+    store.run(put)

@@ -49,6 +49,7 @@ _NAMES = {
     "session": "sessions that have expired",
     "setup_token": "set-up links that have expired",
     "login_attempt": "failed sign-ins",
+    "process": "processes not heard from for a day",
 }
 
 

@@ -224,3 +224,11 @@ def test_failures_before_a_fork_are_the_parents():
     assert failures.read() == {"get_ip": 1}
     failures.unwatch(others)
     assert failures.read() == {}
+
+
+def test_whoever_is_silent_for_a_day_is_forgotten(process, store, said, keep):
+    process.heartbeat.work(store)
+    keep(now_us=(NOW_S + 80_000) * 1_000_000)
+    assert len(said()) == 1
+    assert keep(now_us=(NOW_S + 90_000) * 1_000_000)["process"] == 1
+    assert said() == []

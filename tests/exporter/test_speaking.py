@@ -1,0 +1,90 @@
+"""A pipeline's process says how it fares, by the thread that writes."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from fmd_otel_exporter.pipeline import Pipeline
+from fmd_otel_exporter.settings import ExporterSettings
+
+
+@pytest.fixture
+def said(store, rows):
+    return lambda: rows(store, "process")
+
+
+def test_it_says_so_with_its_first_requests_and_says_goodbye(pipeline, record, said, eventually):
+    pipeline.failures.watch({"get_ip": 2})
+    for _ in range(3):
+        pipeline.offer(record(version="1.7.0"))
+    assert pipeline.force_flush()
+    (row,) = eventually(said)
+    assert (row["pid"], row["role"], row["state"]) == (os.getpid(), "worker", 0)
+    assert (row["service"], row["version"], row["retention"]) == ("shop", "1.7.0", "30,90,0")
+    assert json.loads(row["failures"]) == {"get_ip": 2}
+    pipeline.shutdown()
+    row = eventually(lambda: next((row for row in said() if row["state"] == 1), None))
+    assert (row["accepted"], row["written"], row["waiting"], row["batches"] >= 1) == (3, 3, 0, True)
+
+
+def test_a_receiver_says_that_it_is_one(url, record, said, eventually):
+    pipeline = Pipeline(ExporterSettings(database=url, delay_ms=20, retention_raw_days=7), role="otlp")
+    pipeline.offer(record())
+    assert pipeline.force_flush()
+    (row,) = eventually(said)
+    assert (row["role"], row["retention"]) == ("otlp", "7,90,0")
+    pipeline.shutdown()
+
+
+def test_counters_tell_why_requests_were_lost_and_how_long_batches_took(pipeline, record):
+    for one in [record(), record(ts_us="noon"), record()]:
+        pipeline.offer(one)
+    assert pipeline.force_flush()
+    counters = pipeline.counters()
+    assert counters.dropped == {"refused": 1}
+    assert counters.batches >= 1
+    assert counters.batch_max_us >= counters.batch_last_us > 0
+    assert counters.batch_us >= counters.batch_max_us
+
+
+CHILD = """
+import os, sys
+from fmd_otel_exporter.pipeline import Pipeline
+from fmd_otel_exporter.settings import ExporterSettings
+from fmd_otel_exporter.records import RequestRecord
+
+def record():
+    ids = os.urandom(8), os.urandom(16)
+    return RequestRecord("shop", "e", 1_790_000_000_000_000, *ids, 5, 200, "GET", "1")
+
+pipeline = Pipeline(ExporterSettings(database=sys.argv[1], delay_ms=20))
+failures = {"group_by": 5}
+pipeline.failures.watch(failures)
+for _ in range(4):
+    pipeline.offer(record())
+assert pipeline.force_flush()
+if os.fork() == 0:
+    before = pipeline.counters()
+    assert (before.accepted, before.written, before.failures, before.batches) == (0, 0, {}, 0), before
+    pipeline.offer(record())
+    failures["group_by"] += 1
+    assert pipeline.force_flush()
+    counters = pipeline.counters()
+    assert (counters.accepted, counters.written, counters.failures) == (1, 1, {"group_by": 1}), counters
+    pipeline.shutdown()
+    os._exit(0)
+_, status = os.wait()
+assert status == 0
+pipeline.shutdown()
+print("ok")
+"""
+
+
+def test_a_forked_process_counts_from_nought_and_speaks_for_itself(url, run, said, store, eventually):
+    assert run(CHILD, url) == "ok"
+    rows = eventually(lambda: len(said()) == 2 and said())
+    assert len({row["pid"] for row in rows}) == len({row["id"] for row in rows}) == 2
+    assert sorted(row["accepted"] for row in rows) == [1, 4]
