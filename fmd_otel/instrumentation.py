@@ -14,7 +14,7 @@ from fmd_otel.configuration import config
 from fmd_otel.graphs import Graphs, follow
 from fmd_otel.handle import Handle
 from fmd_otel.monitor import Monitor
-from fmd_otel.provider import exporter_names, find_tracing, install, link, sdk_disabled
+from fmd_otel.provider import exporter_names, find_tracing, install, link, sdk_disabled, see_steps
 from fmd_otel.scrubbing import Scrubber
 from fmd_otel.services import ServiceNames
 from fmd_otel.version import app_version
@@ -100,9 +100,11 @@ def _start(
         logger.info("%s: %s is not monitored", reason, app.name)
         return Handle(settings)
     settings.check_callables()
-    from fmd_otel.profiler.lines import LineResolver, project_root  # noqa: PLC0415 # not where monitoring is off
+    from fmd_otel.outliers.watcher import OutlierRule, OutlierWatcher  # noqa: PLC0415 # not where monitoring is off
+    from fmd_otel.profiler.lines import LineResolver, project_root  # noqa: PLC0415 # the same
     from fmd_otel.profiler.span_processor import StackSamplingSpanProcessor  # noqa: PLC0415 # the same
     from fmd_otel.profiler.watcher import ProfileWatcher  # noqa: PLC0415 # the same
+    from fmd_otel.traces.watcher import TraceWatcher  # noqa: PLC0415 # the same
     from fmd_otel_exporter.pipeline import shared_pipeline  # noqa: PLC0415 # the same
 
     pipeline = shared_pipeline(settings.exporter())
@@ -127,6 +129,10 @@ def _start(
         scrubber=Scrubber(settings.scrub_keys, settings.scrub),
         exception_locals=settings.exception_locals,
     )
+    # In this order: whether the steps of a request are kept depends on whether it is an outlier.
+    monitor.watch.add(OutlierWatcher(monitor, pipeline, resolver, OutlierRule.of(settings)))
+    monitor.watch.add(TraceWatcher(monitor))
+    see_steps(provider)
     monitor.watch.add(ProfileWatcher(pipeline, resolver, period_ms=settings.sampling_period))
     options: dict[str, Any] = {"tracer_provider": provider}
     if meter_provider is not None:

@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from fmd_otel.otel_internals import has_exporter, root_sampler
 from fmd_otel.sampler import KeepEntrySpans
 from fmd_otel.services import is_unnamed
+from fmd_otel.traces.steps import StepProcessor
 from fmd_otel_exporter.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _as_found: weakref.WeakKeyDictionary[Any, Resource] = weakref.WeakKeyDictionary(
 """What the user said of the process, for providers of ours: we name them after the first application."""
 _processors: weakref.WeakKeyDictionary[Any, _Used] = weakref.WeakKeyDictionary()
 """Providers that carry our span processor."""
+_seen: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Providers that let us see the steps of requests."""
 
 
 class Tracing(NamedTuple):
@@ -155,6 +158,13 @@ def link(provider: Any, make_processor: Callable[[], SpanProcessor]) -> Link | N
         provider.add_span_processor(used.processor)
     used.links += 1
     return Link(provider)
+
+
+def see_steps(provider: Any) -> None:
+    """Let the steps of requests be seen; once for each provider, which has no way of giving it back."""
+    if provider not in _seen and hasattr(provider, "add_span_processor"):
+        _seen.add(provider)
+        provider.add_span_processor(StepProcessor())
 
 
 def _add_exporter(provider: TracerProvider, name: str) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from fmd_otel.exceptions.collector import Sighting
     from fmd_otel.monitor import Monitor
+    from fmd_otel.traces.steps import Steps
     from fmd_otel.watch import Watcher
 
 STATE_KEY = "fmd_otel.request"
@@ -64,6 +65,7 @@ class RequestState:
         "span_id",
         "start_ns",
         "status",
+        "steps",
         "streamed",
         "thread_id",
         "trace_id",
@@ -101,6 +103,7 @@ class RequestState:
         """Exceptions met so far; they are handed over with the request, when it is known whose it was."""
         self.watchers: tuple[Watcher, ...] = ()
         """Who looks closer at this request; at level 1 nobody, and then the slots below stay empty."""
+        self.steps: Steps | None = None
         self.profile: Any = None
         self.outlier: Any = None
 

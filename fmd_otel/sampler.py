@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from opentelemetry import trace
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 
+from fmd_otel.traces.steps import in_flight
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,7 +22,8 @@ class KeepEntrySpans(Sampler):
 
     A span that enters this process (a request, a message) and that the user's sampler drops is recorded all
     the same, without the sampled flag: our span processor sees it, exporters do not. Spans below it stay
-    dropped, as nobody reads them and each would cost the application its microseconds.
+    dropped, as nobody reads them and each would cost the application its microseconds; unless it is a request
+    at level 2 or 3, whose steps may be wanted.
 
     The SDK's ``AlwaysRecordSampler`` does nearly this, but loses the attributes a span was started with.
     """
@@ -28,6 +31,7 @@ class KeepEntrySpans(Sampler):
     def __init__(self, root: Sampler) -> None:
         """Wrap ``root``."""
         self._root = root
+        self._watched = in_flight().by_span
 
     @property
     def root(self) -> Sampler:
@@ -51,7 +55,7 @@ class KeepEntrySpans(Sampler):
         if result.decision is not Decision.DROP:
             return result
         parent = trace.get_current_span(parent_context).get_span_context()
-        if parent.is_valid and not parent.is_remote:
+        if parent.is_valid and not parent.is_remote and parent.span_id not in self._watched:
             return result
         return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from fmd_otel_exporter.averages import Average
     from fmd_otel_exporter.memory_spool import Spool
     from fmd_otel_exporter.records import DetailRecord, EndpointInfo, RequestRecord
     from fmd_otel_exporter.settings import ExporterSettings
@@ -149,6 +150,10 @@ class Pipeline:
         self._companions.append(begin)
         if self._running and self._pid == os.getpid():
             begin()
+
+    def average_of(self, service: str, endpoint: str) -> Average | None:
+        """Return how long requests of a watched endpoint take of late, as last read from the database."""
+        return self._worker.averages.get((service, endpoint))
 
     def level_of(self, service: str, endpoint: str) -> int:
         """Return how closely to watch an endpoint, as last read from the database."""

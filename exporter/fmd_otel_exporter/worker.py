@@ -13,8 +13,9 @@ from fmd_otel_exporter.native import Signal, allocate_lock
 from fmd_otel_exporter.salvage import write_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from fmd_otel_exporter.averages import Average
     from fmd_otel_exporter.maintainer import Maintainer
     from fmd_otel_exporter.memory_spool import Spool
     from fmd_otel_exporter.records import EndpointInfo, RequestRecord
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("fmd_otel")
 
 LEVELS_EVERY_S = 1.0
+AVERAGES_EVERY_S = 5.0
+AVERAGES_DUTY = 0.002
+"""Largest share of the time that is spent on reading averages; with very many endpoints they come later."""
 SCHEMA_EVERY_S = 60.0
 """How often to see whether a newer release has changed the tables."""
 COMPACT_EVERY_S = 600.0
@@ -92,6 +96,9 @@ class Worker:
         self._writer: Writer | None = None
         self._maintainer: Maintainer | None = None
         self._round_ends_at: int | None = None
+        self.averages: Mapping[tuple[str, str], Average] = {}
+        """How long requests of watched endpoints take of late."""
+        self._next_averages = 0.0
         self._next_levels = self._next_schema = self._next_compaction = self._next_try = 0.0
         self._retry_s = FIRST_RETRY_S
         self._incident: str | None = None
@@ -229,6 +236,18 @@ class Worker:
             self._levels.update(levels)
             for gone in self._levels.keys() - levels.keys():
                 self._levels.pop(gone, None)
+            if time.monotonic() >= self._next_averages:
+                self._read_averages(self._store)
+
+    def _read_averages(self, store: Store) -> None:
+        from fmd_otel_exporter.averages import WATCH_LEVEL, load_averages  # noqa: PLC0415
+
+        if all(level < WATCH_LEVEL for level in list(self._levels.values())):
+            return
+        began = time.monotonic()
+        self.averages = load_averages(store)
+        took = time.monotonic() - began
+        self._next_averages = began + max(AVERAGES_EVERY_S, took / AVERAGES_DUTY)
 
     def _compact_a_day(self) -> bool:
         from fmd_otel_exporter.rollups import compact_days  # noqa: PLC0415

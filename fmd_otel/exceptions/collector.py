@@ -12,7 +12,7 @@ from fmd_otel.backstage import backstage
 from fmd_otel.exceptions.codepath import CodePaths, codes_of
 from fmd_otel.exceptions.document import exception_document
 from fmd_otel.exceptions.draft import calls_at, draft, message_of
-from fmd_otel.web_address import address_of
+from fmd_otel.web_address import address_of, hidden_parts, path_values, without_parts
 from fmd_otel_exporter.documents import encode_document
 from fmd_otel_exporter.records import CAPTURED, ExceptionRecord
 
@@ -139,8 +139,7 @@ class Exceptions:
         if self._of_one.take(group.id) and self._of_all.take(0):
             links = draft(error, calls, self._places if self._keep_variables else None)
             sighting.message = message_of(error)
-            address = address_of(environ) if environ is not None else ""
-            sighting.draft = _Draft(links, address, (environ or {}).get("REQUEST_METHOD", ""))
+            sighting.draft = _Draft(links, *self._request_line(environ))
         if state is None:
             self._hand_over(sighting, _NOBODYS)
         elif state.done:  # in a thread that outlives its request
@@ -153,6 +152,12 @@ class Exceptions:
             state.sightings.append(sighting)
         else:
             self._monitor.guard.count("exceptions of one request")
+
+    def _request_line(self, environ: dict[str, Any] | None) -> tuple[str, str]:
+        if environ is None:
+            return "", ""
+        hidden = hidden_parts(path_values(environ), self._monitor.scrubber.names)
+        return without_parts(address_of(environ), hidden), environ.get("REQUEST_METHOD", "")
 
     def end(self, state: RequestState, request: RequestRecord) -> None:
         """Hand over what a request has met, now that it is known whose request it was."""

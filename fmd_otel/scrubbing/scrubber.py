@@ -54,9 +54,9 @@ class Scrubber:
         self.hook = hook
         self.failed = failed
 
-    def record(self) -> Scrubbed:
+    def record(self, most_values: int = MOST_VALUES, most_characters: int = MOST_TOTAL) -> Scrubbed:
         """Begin a record: what belongs to it shares its bounds and its lists."""
-        return Scrubbed(self)
+        return Scrubbed(self, most_values, most_characters)
 
     def text(self, text: str) -> str:
         """Scrub a single text, such as an exception's message."""
@@ -77,12 +77,14 @@ class Scrubber:
 class Scrubbed:
     """The values of one record, as they were scrubbed, and the paths of what was taken out."""
 
-    def __init__(self, scrubber: Scrubber) -> None:
+    def __init__(
+        self, scrubber: Scrubber, most_values: int = MOST_VALUES, most_characters: int = MOST_TOTAL
+    ) -> None:
         """Begin with nothing."""
         self._scrubber = scrubber
         self._names = scrubber.names
-        self._values_left = MOST_VALUES
-        self._characters_left = MOST_TOTAL
+        self._values_left = most_values
+        self._characters_left = most_characters
         self.scrubbed: list[str] = []
         """Paths such as ``headers.Authorization``."""
         self.truncated: list[str] = []

@@ -1,0 +1,1 @@
+"""The steps of a request, kept where somebody will want to see them."""

@@ -1,0 +1,88 @@
+"""Whose steps are kept: outliers, errors, profiled requests, and a few of every endpoint in every hour."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fmd_otel.allowance import Allowance
+from fmd_otel.backstage import backstage
+from fmd_otel.otel_internals import SPAN_KEY
+from fmd_otel.traces.document import trace_document
+from fmd_otel.traces.steps import in_flight
+from fmd_otel_exporter.documents import encode_document
+from fmd_otel_exporter.records import TraceRecord
+
+if TYPE_CHECKING:
+    from fmd_otel.monitor import Monitor
+    from fmd_otel.request_state import RequestState
+
+TRACE_LEVEL = 2
+PROFILE_LEVEL = 3
+ORDINARY_AT_ONCE = 1
+ORDINARY_EVERY_S = 360.0
+"""Of each endpoint and process, one ordinary request so often: ten an hour, spread over it."""
+SPECIAL_AT_ONCE = 60
+SPECIAL_EVERY_S = 2.0
+"""Of each endpoint and process, outliers, errors and profiled requests: where all are so, some will do."""
+_SERVER_ERROR = 500
+
+
+class TraceWatcher:
+    """Gathers the steps of an application's requests, and keeps some."""
+
+    name = "traces"
+    level = TRACE_LEVEL
+
+    def __init__(self, monitor: Monitor) -> None:
+        """Hand what is kept to the application's pipeline."""
+        self._monitor = monitor
+        self._flying = in_flight()
+        self._ordinary = Allowance(ORDINARY_AT_ONCE, ORDINARY_EVERY_S)
+        self._special = Allowance(SPECIAL_AT_ONCE, SPECIAL_EVERY_S)
+
+    def begin(self, state: RequestState, request: Any) -> None:
+        """Gather from now on."""
+        span = request.environ.get(SPAN_KEY)
+        if span is not None and span.is_recording():
+            state.steps = self._flying.open(span.get_span_context().span_id)
+
+    def describe(self, state: RequestState, request: Any, span: Any) -> None:
+        """Nothing: whether they are kept is not known yet."""
+
+    def end(self, state: RequestState, now_ns: int) -> None:  # noqa: ARG002 # as all watchers
+        """Keep the steps, or let them go."""
+        steps = state.steps
+        if steps is None:
+            return
+        state.steps = None
+        self._flying.close(steps)
+        spans = steps.ended
+        if not spans or not self._is_kept(state):
+            return
+        monitor, left_out, start_ns = self._monitor, steps.left_out, state.ts_ns
+        of_request = (
+            monitor.service,
+            state.endpoint or "",
+            monitor.version,
+            start_ns // 1000,
+            state.span_id.to_bytes(8, "big"),
+            state.trace_id.to_bytes(16, "big"),
+        )
+
+        def finish() -> None:
+            try:
+                document = encode_document(trace_document(spans, start_ns, left_out, monitor.scrubber))
+                monitor.pipeline.offer_detail(TraceRecord(*of_request, document))
+            except Exception as error:  # noqa: BLE001 # the request is over, and its record is written
+                monitor.guard.failed("trace's document", error)
+
+        if not backstage().submit(finish):
+            monitor.guard.count("traces that were too many at once")
+
+    def _is_kept(self, state: RequestState) -> bool:
+        is_outlier = state.outlier is not None and state.outlier.is_outlier
+        failed = bool(state.sightings) or state.status >= _SERVER_ERROR or not state.status
+        endpoint = state.endpoint or ""
+        if is_outlier or failed or state.level >= PROFILE_LEVEL or state.profile is not None:
+            return self._special.take(endpoint)
+        return self._ordinary.take(endpoint)
