@@ -52,3 +52,13 @@ def url_filter(param: Any) -> dict[str, Any]:
 def time_graph(name: Any) -> dict[str, Any]:
     """Return the id of a graph; dragging over one whose x axis is time zooms the whole page."""
     return {"type": "time-graph", "name": name}
+
+
+def profile_data(name: Any) -> dict[str, Any]:
+    """Return the id of the store whose profile the browser draws; ``MATCH`` for any of them."""
+    return {"type": "profile-data", "name": name}
+
+
+def profile_drawn(name: Any) -> dict[str, Any]:
+    """Return the id of the store that stands for the drawing: Dash calls for what has an output only."""
+    return {"type": "profile-drawn", "name": name}

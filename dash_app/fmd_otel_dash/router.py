@@ -15,12 +15,14 @@ from fmd_otel_dash.roles import GUEST, Role
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from fmd_otel_dash.formats import Exported
     from fmd_otel_dash.registry import Registry
     from fmd_otel_dash.tables import Table
     from fmd_otel_dash.view import View
 
 Section = Literal["dashboard", "endpoint", ""]
 _PLACEHOLDER = re.compile(r"<(?:(int):)?(\w+)>")
+_ALIAS = "__"
 
 
 def _nothing(_registry: Registry) -> None:
@@ -48,6 +50,8 @@ class Page:
     """What ``/export/<path>.csv`` downloads."""
     files: Mapping[str, Callable[[View], str]] = field(default_factory=dict)
     """What ``/export/<path>.<kind>`` downloads: by kind, how to write it."""
+    profile: Callable[[View], Exported | None] | None = None
+    """What the files of profiles hold, as ``/export/<path>.speedscope.json``; None where there is nothing."""
     pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -79,12 +83,19 @@ class Router:
         trimmed = "/" + path.strip("/")
         for page in self.pages:
             if match := page.pattern.fullmatch(trimmed):
-                return Match(page, {name: unquote(value) for name, value in match.groupdict().items()})
+                found = {
+                    _name(group): value for group, value in match.groupdict().items() if value is not None
+                }
+                return Match(page, {name: unquote(value) for name, value in found.items()})
         return Match(self.not_found, {})
 
     def section(self, section: Section) -> tuple[Page, ...]:
         """Return the pages of one part of the menu, in order."""
         return tuple(page for page in self.pages if page.section == section)
+
+
+def _name(group: str) -> str:
+    return group.rpartition(_ALIAS)[0]
 
 
 def _compiled(paths: tuple[str, ...]) -> re.Pattern[str]:
@@ -95,8 +106,8 @@ def _compiled(paths: tuple[str, ...]) -> re.Pattern[str]:
             pieces.append(re.escape(path[at : match.start()]))
             kind, name = match.groups()
             expression = r"\d{1,18}" if kind == "int" else "[^/]+"
-            # A group name may occur once; an alias with placeholders would need its own.
-            pieces.append(f"(?P<{name}>{expression})" if number == 0 else f"(?:{expression})")
+            # A group name may occur once; an alias has names of its own.
+            pieces.append(f"(?P<{name}{_ALIAS}{number}>{expression})")
             at = match.end()
         alternatives.append("".join(pieces) + re.escape(path[at:]))
     return re.compile("|".join(f"(?:{alternative})" for alternative in alternatives), re.ASCII)

@@ -34,6 +34,8 @@ class DashboardSettings:
     timezone: str | None = None
     colors: Mapping[str, str] = field(default_factory=dict)
     """Endpoint name to a colour: ``#rrggbb`` or the ``[r,g,b]`` of older configuration files."""
+    editor_link: str = ""
+    """Address that opens a line of code in an editor, with ``{path}`` and ``{line}`` in it."""
     default_level: int = 1
     retention_raw_days: int = RETENTION_DAYS["retention_raw_days"]
     """As the dashboard was told; applications may have been told otherwise, and it is they who delete."""

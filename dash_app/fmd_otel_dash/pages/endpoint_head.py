@@ -23,6 +23,8 @@ TABS = (
     ("/versions", "Versions"),
     ("/status_code_distribution", "Status codes"),
     ("/requests", "Requests"),
+    ("/profiler", "Profiler"),
+    ("/grouped-profiler", "Grouped"),
 )
 
 

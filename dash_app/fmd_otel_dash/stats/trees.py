@@ -118,6 +118,29 @@ def build(paths: Iterable[tuple[Sequence[CodeLine], float, float, int]], *, n: i
     return Tree(tuple(lines), tuple(nodes), n)
 
 
+def merged(trees: Iterable[Tree]) -> Tree:
+    """Return the sum of trees that speak of different requests."""
+    lines: dict[CodeLine, int] = {}
+    known: dict[tuple[int, int], int] = {}
+    nodes: list[Node] = []
+    n = 0
+    for tree in trees:
+        n += tree.n
+        numbers = [lines.setdefault(line, len(lines)) for line in tree.lines]
+        at: list[int] = []
+        for node in tree.nodes:
+            parent, number = (at[node.parent] if node.parent >= 0 else -1), numbers[node.line]
+            key = (parent, number)
+            index = known.get(key)
+            if index is None:
+                index = known[key] = len(nodes)
+                nodes.append(node._replace(parent=parent, line=number))
+            else:
+                nodes[index] = _added(nodes[index], node)
+            at.append(index)
+    return Tree(tuple(lines), tuple(nodes), n)
+
+
 def own_code(tree: Tree) -> Tree:
     """Return the tree without the lines of libraries: what they took is time of the line that called them.
 
@@ -126,6 +149,24 @@ def own_code(tree: Tree) -> Tree:
     if not any(line.in_app for line in tree.lines):
         return tree
     return _joined(tree, lambda line: None if not line.in_app and package(line) != MARK else line)
+
+
+def settled(tree: Tree) -> Tree:
+    """Return a tree of several versions with each line once, also where it moved down between them.
+
+    A line is known by file, function and text, and gets the number under which it took the most time.
+    """
+    weight: dict[CodeLine, float] = dict.fromkeys(tree.lines, 0.0)
+    for node in tree.nodes:
+        weight[tree.lines[node.line]] += 1 + node.hits
+    heaviest: dict[tuple[str, str, str], CodeLine] = {}
+    for line in sorted(weight, key=lambda line: -weight[line]):
+        heaviest.setdefault((line.file, line.function, line.source or f":{line.line}"), line)
+    return _joined(
+        tree,
+        lambda line: heaviest[line.file, line.function, line.source or f":{line.line}"],
+        disjoint=True,
+    )
 
 
 def by_function(tree: Tree) -> Tree:
@@ -181,8 +222,14 @@ def place(line: CodeLine) -> str:
     return f"{line.file}:{line.line}" if line.file and line.line else line.file
 
 
-def _joined(tree: Tree, name: Callable[[CodeLine], CodeLine | None]) -> Tree:
-    """Return the tree with lines by other names; what has none is added to its caller."""
+def _joined(tree: Tree, name: Callable[[CodeLine], CodeLine | None], *, disjoint: bool = False) -> Tree:
+    """Return the tree with lines by other names; what has none is added to its caller.
+
+    Args:
+        tree: the tree.
+        name: says what a line shall be.
+        disjoint: lines that become one are of different requests, so that these add up.
+    """
     names = [name(line) for line in tree.lines]
     lines: dict[CodeLine, int] = {}
     known: dict[tuple[int, int], int] = {}
@@ -194,7 +241,9 @@ def _joined(tree: Tree, name: Callable[[CodeLine], CodeLine | None]) -> Tree:
         if wanted is None and parent >= 0:
             into = nodes[parent]
             nodes[parent] = into._replace(
-                self_us=into.self_us + node.self_us, cpu_us=into.cpu_us + node.cpu_us
+                self_us=into.self_us + node.self_us,
+                cpu_us=into.cpu_us + node.cpu_us,
+                hits=into.hits + node.hits,
             )
             put.append(parent)
             continue
@@ -206,13 +255,27 @@ def _joined(tree: Tree, name: Callable[[CodeLine], CodeLine | None]) -> Tree:
         if at == before:
             nodes[at] = node._replace(parent=parent, line=number)
         else:
-            into = nodes[at]
-            nodes[at] = Node(
-                parent, number, into.self_us + node.self_us, into.cpu_us + node.cpu_us,
-                into.hits + node.hits, max(into.n, node.n), None,
-            )  # fmt: skip
+            moved, into = node._replace(parent=parent, line=number), nodes[at]
+            nodes[at] = _added(into, moved)
+            if disjoint:
+                nodes[at] = nodes[at]._replace(n=min(nodes[at].n, tree.n))
+            else:
+                nodes[at] = nodes[at]._replace(n=max(into.n, node.n), total_us2=None)
         put.append(at)
     return Tree(tuple(lines), tuple(nodes), tree.n)
+
+
+def _added(one: Node, other: Node) -> Node:
+    known = one.total_us2 is not None and other.total_us2 is not None
+    return Node(
+        one.parent,
+        one.line,
+        one.self_us + other.self_us,
+        one.cpu_us + other.cpu_us,
+        one.hits + other.hits,
+        one.n + other.n,
+        (one.total_us2 or 0) + (other.total_us2 or 0) if known else None,
+    )
 
 
 def _child(nodes: list[Node], known: dict[tuple[int, int], int], parent: int, line: int) -> int:

@@ -11,8 +11,10 @@ import pytest
 from fmd_otel_dash import surroundings, urlstate
 from fmd_otel_dash.roles import User
 from fmd_otel_dash.view import View
+from fmd_otel_exporter.detail_writer import DetailWriter
 from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.writer import Writer
+from tests import made_profiles
 
 _numbers = itertools.count(1)
 US = 1_000_000
@@ -90,6 +92,22 @@ def write(store):
             }  # fmt: skip
             records.append(RequestRecord(**(given | fields)))
         Writer(store).write(records)
+
+    return into
+
+
+@pytest.fixture
+def write_profile(store):
+    """Write profiles of requests: ``write_profile(ts_us, "shop.cart", version="1.7.0")``."""
+
+    def into(moments: int | list[int], endpoint: str = "shop.cart", **fields: Any) -> list[Any]:
+        version = fields.pop("version", made_profiles.OLD)
+        records = [
+            made_profiles.profile(next(_numbers), ts_us, version, endpoint, **fields)
+            for ts_us in ([moments] if isinstance(moments, int) else moments)
+        ]
+        DetailWriter(store).write(records)
+        return records
 
     return into
 

@@ -11,6 +11,7 @@ import pytest
 from fmd_otel_dash.pages import PAGES
 from fmd_otel_dash.queries.requests import requests
 from fmd_otel_dash.queries.scope import Scope
+from fmd_otel_exporter.records import CodeLine, ProfileNode
 
 HOUR = 3600 * 1_000_000
 DAY = 24 * HOUR
@@ -23,7 +24,8 @@ HOSTILE = [
     "a'b\"c%d",
 ]
 PATHS = [page.path for page in PAGES]
-WITHOUT_RANGE = ("/request/<key>", "/storage", "/users")
+WITHOUT_RANGE = ("/request/<key>", "/endpoint/<int:endpoint_id>/profiler/<key>", "/storage", "/users")
+ONE = (ProfileNode(-1, 0, 5000, 5000, 1),)
 WITH_TABLES = [page.path for page in PAGES if page.table is not None]
 
 
@@ -105,8 +107,9 @@ def test_it_renders_where_all_is_at_level_0(path, now, write, all_cards):
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path not in WITHOUT_RANGE])
-def test_an_empty_range_leads_to_the_latest_requests(path, now, write, all_cards):
+def test_an_empty_range_leads_to_the_latest_requests(path, now, write, write_profile, all_cards):
     write(now - 10 * DAY)
+    write_profile(now - 10 * DAY)
 
     shown = all_cards(path)
 
@@ -115,8 +118,11 @@ def test_an_empty_range_leads_to_the_latest_requests(path, now, write, all_cards
 
 
 @pytest.mark.parametrize("path", WITH_TABLES)
-def test_its_table_can_be_had_as_csv(path, now, write, address, admin):
+def test_its_table_can_be_had_as_csv(path, now, write, write_profile, address, admin):
     write([now - HOUR, now - 2 * HOUR], "=evil()", status=500)
+    write_profile(
+        now - HOUR, "=evil()", lines=(CodeLine("", "=evil()", 1, "=evil()", in_app=True),), nodes=ONE
+    )
 
     answer = admin.follow(f"/export{address(path)}.csv")
 
