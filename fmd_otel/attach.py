@@ -6,7 +6,7 @@ import logging
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from fmd_otel import otel_internals
+from fmd_otel import metrics, otel_internals
 from fmd_otel.capturing import follow, forget
 from fmd_otel.configuration import config
 from fmd_otel.exceptions.hooks import ExceptionHooks
@@ -91,9 +91,11 @@ class Attachment:
         """Give the application back as it was, as far as others have not built on it."""
         app, recorder, outermost = self._app, self._recorder, self._outermost
         recorder.active = False
+        self._monitor.watch.close()
         self._remove_functions()
         self._exceptions.remove()
         forget(self._monitor)
+        metrics.forget(self._monitor)
         if self._instrumented_by_us:
             recorder.wsgi_app = self._original
         if isinstance(outermost, Outermost):

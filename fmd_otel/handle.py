@@ -63,6 +63,8 @@ class Handle:
         if self._pipeline is None:
             return True
         deadline = time.monotonic() + timeout_ms / 1000
+        if self.monitor is not None:
+            self.monitor.watch.flush()
         is_done = backstage().drain(timeout_ms / 1000)
         left_ms = max(int((deadline - time.monotonic()) * 1000), 0)
         return self._pipeline.force_flush(left_ms) and is_done

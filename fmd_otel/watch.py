@@ -69,6 +69,19 @@ class Watch:
         for watcher in state.watchers:
             self._tell(watcher, "end", state, now_ns)
 
+    def flush(self) -> None:
+        """Have everything handed over that watchers still hold, where they hold anything."""
+        for watcher in self._watchers:
+            if hasattr(watcher, "flush"):
+                self._tell(watcher, "flush")
+
+    def close(self) -> None:
+        """Have the watchers undo what they did to the application, where they did anything."""
+        watchers, self._watchers = self._watchers, ()
+        for watcher in watchers:
+            if hasattr(watcher, "close"):
+                self._tell(watcher, "close")
+
     def _tell(self, watcher: Watcher, what: str, *arguments: Any) -> None:
         """Let no watcher's failure reach the request or the other watchers."""
         try:

@@ -121,7 +121,8 @@ class Sampler:
         watched.is_over = True
         self._watched.pop(id(watched), None)
 
-    def __len__(self) -> int:
+    @property
+    def in_flight(self) -> int:
         """Return how many requests are being looked at or watched."""
         return len(self._profiles) + len(self._watched)
 
@@ -259,9 +260,9 @@ class Sampler:
             When it was to end.
         """
         now_ns = perf_counter_ns()
-        if not self and not self._complete and now_ns - self._last_begin_ns > LINGER_NS:
+        if not self.in_flight and not self._complete and now_ns - self._last_begin_ns > LINGER_NS:
             self._parked = True
-            if not self and not self._complete:
+            if not self.in_flight and not self._complete:
                 self._signal.wait(_PARKED_S)
             self._parked = False
             return 0

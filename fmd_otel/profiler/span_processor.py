@@ -78,7 +78,7 @@ class StackSamplingSpanProcessor(FmdSpanProcessor):
         super().on_end(span)
 
     def _begin(self, span: Span, parent_context: Context | None) -> None:
-        if len(self._sampler):
+        if self._sampler.in_flight:
             context = parent_context if parent_context is not None else otel_context.get_current()
             profile = context.get(PROFILE_KEY)
             if isinstance(profile, RequestProfile):

@@ -152,3 +152,13 @@ class ProfileWatcher:
                 self._pipeline.offer_detail(record)
 
         self._sampler.end(profile, now_ns, deliver)
+
+    def flush(self) -> None:
+        """Hand over the profiles of requests that have ended."""
+        self._sampler.flush()
+
+    def close(self) -> None:
+        """Give the application its own way back of calling functions."""
+        undo, self._undo = self._undo, None
+        if undo is not None:
+            undo()
