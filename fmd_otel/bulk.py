@@ -16,7 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fmd_otel.synthetic import Dealer, Slot, Workload, slots_of
 from fmd_otel_exporter.batch import Batch, Ids, prepare
@@ -38,6 +38,23 @@ _AHEAD = 2
 """Batches that wait for being written, for each process."""
 
 
+Made = tuple["Batch", "list[Any]"]
+"""A batch, and what each of the order's details has made of it."""
+
+
+class Detail(Protocol):
+    """What else is known of some of the requests: profiles, outliers, exceptions.
+
+    It is made where the requests are, in processes that have no database, and written after them.
+    """
+
+    def make(self, requests: Sequence[RequestRecord]) -> Any:
+        """Return what there is to tell of these requests; the same each time, and fit for another process."""
+
+    def write(self, store: Store, made: Any) -> None:
+        """Write what was made of a batch that is in the database now; it may be there already."""
+
+
 @dataclass(frozen=True)
 class Order:
     """Which requests are wanted."""
@@ -47,6 +64,16 @@ class Order:
     end_us: int
     count: int
     seed: int = 0
+    details: tuple[Detail, ...] = ()
+
+    def rest(self, last_us: int) -> tuple[int, list[list[Slot]]]:
+        """Return how many requests come in parts begun by a time, and the parts that come after it.
+
+        A part is written as a whole, and one after the other: what has begun is there.
+        """
+        parts = list(self.parts())
+        begun = [part for part in parts if part[0].start_us <= last_us]
+        return sum(slot.requests for part in begun for slot in part), parts[len(begun) :]
 
     def parts(self) -> Iterator[list[Slot]]:
         """Cut the period into parts of about one batch each."""
@@ -93,13 +120,16 @@ class Order:
         ]
 
 
-def write(store: Store, order: Order, *, processes: int) -> Iterator[int]:
+def write(
+    store: Store, order: Order, *, processes: int, parts: Sequence[list[Slot]] | None = None
+) -> Iterator[int]:
     """Make the requests and write them, oldest first.
 
     Args:
         store: Where.
         order: Which.
         processes: How many make them; 1 is this one alone.
+        parts: Those of the order that are missing; all of them, if not given.
 
     Yields:
         How many requests each transaction has added. Whoever stops asking stops it.
@@ -109,19 +139,23 @@ def write(store: Store, order: Order, *, processes: int) -> Iterator[int]:
     """
     writer = Writer(store)
     ids = writer.learn(order.names())
-    alone = processes == 1 or order.count <= FEW
-    batches = _made_here(order, ids) if alone else _made_beside(order, ids, processes)
+    parts = list(order.parts()) if parts is None else parts
+    alone = processes == 1 or sum(slot.requests for part in parts for slot in part) <= FEW
+    batches = _made_here(order, ids, parts) if alone else _made_beside(order, ids, parts, processes)
     with closing(batches):
-        for batch in batches:
-            yield writer.write_batch(batch).written
+        for batch, details in batches:
+            written = writer.write_batch(batch).written
+            for detail, made in zip(order.details, details, strict=True):
+                detail.write(store, made)
+            yield written
 
 
-def _made_here(order: Order, ids: Ids) -> Generator[Batch]:
+def _made_here(order: Order, ids: Ids, parts: Sequence[list[Slot]]) -> Generator[Made]:
     maker = _Maker(order, ids)
-    yield from map(maker.batch_of, order.parts())
+    yield from map(maker.batch_of, parts)
 
 
-def _made_beside(order: Order, ids: Ids, processes: int) -> Generator[Batch]:
+def _made_beside(order: Order, ids: Ids, parts: Sequence[list[Slot]], processes: int) -> Generator[Made]:
     executor = ProcessPoolExecutor(
         processes,
         # A fork would take along the connections to the database.
@@ -130,9 +164,9 @@ def _made_beside(order: Order, ids: Ids, processes: int) -> Generator[Batch]:
         initargs=(order, ids),
     )
     others = set(multiprocessing.active_children())
-    under_way: deque[Future[Batch]] = deque()
+    under_way: deque[Future[Made]] = deque()
     try:
-        for part in order.parts():
+        for part in parts:
             under_way.append(executor.submit(_batch_of, part))
             if len(under_way) > processes * _AHEAD:
                 yield under_way.popleft().result()
@@ -153,9 +187,11 @@ class _Maker:
     def __init__(self, order: Order, ids: Ids) -> None:
         self._dealer = Dealer(order.workload, order.start_us, order.end_us, order.seed)
         self._ids = ids
+        self._details = order.details
 
-    def batch_of(self, part: Sequence[Slot]) -> Batch:
-        return prepare(list(chain.from_iterable(map(self._dealer.requests_of, part))), self._ids)
+    def batch_of(self, part: Sequence[Slot]) -> Made:
+        made = list(chain.from_iterable(map(self._dealer.requests_of, part)))
+        return prepare(made, self._ids), [detail.make(made) for detail in self._details]
 
 
 # In the processes that make requests
@@ -179,5 +215,5 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _batch_of(part: list[Slot]) -> Batch:
+def _batch_of(part: list[Slot]) -> Made:
     return _maker[0].batch_of(part)

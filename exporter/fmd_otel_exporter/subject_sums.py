@@ -57,19 +57,24 @@ def sum_up_subjects(store: Store) -> Iterator[int]:
     one of them gives up.
 
     Yields:
-        How many rows each step has written; none where it only looked.
+        How many days each step has completed: mostly none.
 
     Raises:
         StorageError: The database cannot be used now.
     """
-    with store.read() as connection:
-        days = connection.scalars(_not_added_up(store.tables)).all()
+    days = days_to_sum_up(store)
     statements = [_sums_of(store.tables, kind) for kind in (SUBJECT_USER, SUBJECT_IP)]
     for day in days:
         try:
             yield from _sum_up(store, statements, day)
         except IntegrityError:  # noqa: PERF203 # there are few days
             return  # somebody else is adding up this day
+
+
+def days_to_sum_up(store: Store) -> list[int]:
+    """Return the days of which users and addresses are to be added up, oldest first."""
+    with store.read() as connection:
+        return list(connection.scalars(_not_added_up(store.tables)))
 
 
 def seal_subjects(store: Store, end_s: int) -> None:
@@ -168,13 +173,14 @@ def _sum_up(store: Store, statements: Sequence[Insert], day: int) -> Iterator[in
     for share in _shares(store, day):
         values = {**share._asdict(), "of_day": day, "start_us": day * _US, "end_us": (day + DAY_S) * _US}
         for statement in statements:
-            yield store.run(partial(_changed, statement, values))
+            store.run(partial(_run, statement, values))
+            yield 0
     store.run(lambda connection: _complete(connection, store.tables, day, mark))
-    yield 0
+    yield 1
 
 
-def _changed(statement: Insert, values: dict[str, Any], connection: Connection) -> int:
-    return connection.execute(statement, values).rowcount
+def _run(statement: Insert, values: dict[str, Any], connection: Connection) -> None:
+    connection.execute(statement, values)
 
 
 def _mark(connection: Connection, store: Store, day: int, mark: int) -> None:

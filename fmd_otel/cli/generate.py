@@ -16,10 +16,13 @@ from fmd_otel.cli.prune import INTERRUPTED
 from fmd_otel_exporter.errors import SettingsError, safe_url
 
 if TYPE_CHECKING:
+    from fmd_otel.bulk import Order
     from fmd_otel.settings import Settings
+    from fmd_otel.synthetic import Slot
     from fmd_otel_exporter.store import Store
 
-_DAY_US = 86_400_000_000
+_S_US = 1_000_000
+_DAY_US = 86_400 * _S_US
 _ADDRESSES_A_USER = 4
 _MOST_PROCESSES = 8
 
@@ -60,6 +63,11 @@ _MOST_PROCESSES = 8
     help="How many make requests, while one writes them.",
 )
 @click.option("--append", is_flag=True, help="Also into a database that holds requests already.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on where the same command was interrupted; it needs the same options, --until among them.",
+)
 @on_database
 def generate(  # noqa: PLR0913 # one argument for each option
     settings: Settings,
@@ -73,49 +81,94 @@ def generate(  # noqa: PLR0913 # one argument for each option
     seed: int,
     processes: int,
     append: bool,
+    resume: bool,
 ) -> None:
-    """Write made-up requests of a large application.
+    r"""Write made-up requests of a large application.
 
     They follow the hours of the day and the days of the week; a few endpoints get most of them; releases make
-    some slower; now and then there is an incident. They cannot be told from real ones afterwards, so give
-    them a database of their own.
+    some slower and break others; now and then there is an incident. Afterwards the database is as months of
+    running would have left it: sums of hours and days, and of users and addresses, are there as well.
+
+    They cannot be told from real ones afterwards, so give them a database of their own. Ctrl-C stops it at
+    any time and leaves what is written in order; --resume goes on from there.
+
+    \b
+    fmd-otel generate --database sqlite:///trial.db
+    fmd-otel generate --database sqlite:///large.db --requests 10M --days 30
     """
     from fmd_otel.bulk import Order, write  # noqa: PLC0415 # SQLAlchemy: not for --help
     from fmd_otel.synthetic import zipf_workload  # noqa: PLC0415
-    from fmd_otel_exporter.rollups import compact_days  # noqa: PLC0415
     from fmd_otel_exporter.store import open_store  # noqa: PLC0415
 
-    now_us = time.time_ns() // 1000
-    end_us = now_us if until is None else int(until.replace(tzinfo=timezone.utc).timestamp()) * 1_000_000
+    if resume and until is None:
+        raise SettingsError("--resume needs --until: as the interrupted command has told it")
+    until = until or datetime.now(timezone.utc)
+    end_us, now_us = int(until.replace(tzinfo=timezone.utc).timestamp()) * _S_US, time.time_ns() // 1000
     if end_us < days * _DAY_US:
         raise SettingsError(f"option --until={until}: the days before would begin before 1970")
     store = open_store(settings.database, settings.table_prefix)
     try:
-        if not append:
+        if not append and not resume:
             _require_empty(store, settings)
         workload = zipf_workload(
             endpoints=endpoints, releases=versions, users=users, ips=users * _ADDRESSES_A_USER, seed=seed
         )
         order = Order(workload, end_us - days * _DAY_US, end_us, count, seed)
         click.echo(f"Database: {safe_url(settings.database)}")
-        began, done = time.monotonic(), 0
+        there, parts = _there_already(store, order) if resume else (0, None)
+        began, done = time.monotonic(), there
         try:
             with progress("Writing", count) as tell:
-                for written in write(store, order, processes=processes):
+                tell(there)
+                for written in write(store, order, processes=processes, parts=parts):
                     done += written
                     tell(written)
             took = time.monotonic() - began
-            click.echo(f"{done:,} requests of {days} days in {took:.1f} s, {done / took:,.0f} a second")
-            began, summed = time.monotonic(), 0
-            while some := compact_days(store, now_ts_us=now_us):
-                summed += some
-            click.echo(f"{summed} days summed up in {time.monotonic() - began:.1f} s")
+            speed = f"{(done - there) / took:,.0f} a second"
+            click.echo(f"{done - there:,} requests of {days} days in {took:.1f} s, {speed}")
+            _sum_up(store, now_us)
         except KeyboardInterrupt:
-            click.echo(f"\nStopped. {done:,} requests are written.", err=True)
+            click.echo(
+                f"\nStopped. {done:,} requests are written. To go on, give the same options again, with "
+                f"--resume --until {until:%Y-%m-%dT%H:%M:%S}",
+                err=True,
+            )
             sys.exit(INTERRUPTED)
         _mind_retention(settings, order.start_us, now_us)
     finally:
         store.dispose()
+
+
+def _there_already(store: Store, order: Order) -> tuple[int, list[list[Slot]]]:
+    """Return how many requests of an order are written, and its parts that are not."""
+    from sqlalchemy import func, select  # noqa: PLC0415 # as above
+
+    hits, request = store.tables.hits.c, store.tables.request.c
+    with store.read() as connection:
+        stored = int(connection.scalar(select(func.coalesce(func.sum(hits.n), 0))) or 0)
+        last_us = connection.scalar(select(func.max(request.ts)))
+    expected, rest = (0, list(order.parts())) if last_us is None else order.rest(last_us)
+    if stored != expected:
+        raise SettingsError(
+            f"--resume: the database holds {stored:,} requests, and the same options would have written "
+            f"{expected:,} by then; give all options as they were, or another database"
+        )
+    return stored, rest
+
+
+def _sum_up(store: Store, now_us: int) -> None:
+    from fmd_otel_exporter.rollups import compact_days  # noqa: PLC0415 # as above
+    from fmd_otel_exporter.subject_sums import days_to_sum_up, sum_up_subjects  # noqa: PLC0415
+
+    began, summed = time.monotonic(), 0
+    while some := compact_days(store, now_ts_us=now_us):
+        summed += some
+    days = len(days_to_sum_up(store))
+    if days:
+        with progress("Adding up users", days) as tell:
+            for completed in sum_up_subjects(store):
+                tell(completed)
+    click.echo(f"{summed} days summed up in {time.monotonic() - began:.1f} s")
 
 
 def _require_empty(store: Store, settings: Settings) -> None:

@@ -20,6 +20,7 @@ from fmd_otel.cli import main
 from fmd_otel.cli.options import Count
 from fmd_otel.synthetic import zipf_workload
 from fmd_otel_exporter.store import open_store
+from fmd_otel_exporter.writer import Writer
 
 DAY_US = 86_400_000_000
 UNTIL = "2026-11-01"
@@ -174,7 +175,7 @@ def test_numbers(text, number):
 
 def test_a_log_gets_a_line_for_each_tenth(run):
     done = run("--requests", "1000", "--days", "1")
-    assert done.stderr == "Writing: 1,000 of 1,000 (100 %)\n"
+    assert done.stderr == "Writing: 1,000 of 1,000 (100 %)\nAdding up users: 1 of 1 (100 %)\n"
 
 
 def test_a_terminal_gets_a_bar(url):
@@ -261,3 +262,89 @@ def test_a_helper_that_dies_is_told(long_one):
     assert process.returncode == 1
     assert "Error: a process that makes requests has died" in errors
     assert "Traceback" not in errors
+
+
+# Going on after an interruption
+
+
+def _all_rows(rows):
+    return [
+        sorted(tuple(row.values()) for row in rows(table))
+        for table in ("request", "hits", "lat_hist", "hits_day", "lat_hist_day", "subject_day")
+    ]
+
+
+def test_an_interrupted_run_is_taken_up_where_it_ended(run, rows, url, monkeypatch):
+    monkeypatch.setattr("fmd_otel.bulk.BATCH", 300)
+    arguments = ("--requests", "2k", "--days", "2", "--until", UNTIL, "--users", "50", "--processes", "1")
+    assert run(*arguments).exit_code == 0
+    whole = _all_rows(rows)
+    Path(url.removeprefix("sqlite:///")).unlink()
+    written = []
+
+    def stop(writer, batch, original=Writer.write_batch):
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        written.append(len(batch.rows))
+        return original(writer, batch)
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(Writer, "write_batch", stop)
+        done = run(*arguments)
+    assert done.exit_code == 130
+    assert f"{sum(written):,} requests are written" in done.stderr
+    assert f"--resume --until {UNTIL}T00:00:00" in done.stderr
+    assert len(rows("request")) == sum(written)
+
+    done = run(*arguments, "--resume")
+    assert done.exit_code == 0
+    assert f"{2_000 - sum(written):,} requests of 2 days" in done.stdout
+    assert _all_rows(rows) == whole
+    assert "0 requests of 2 days" in run(*arguments, "--resume").stdout
+
+
+def test_what_began_otherwise_is_not_gone_on_with(run, rows):
+    arguments = ("--requests", "300", "--days", "2", "--until", UNTIL)
+    assert "--resume needs --until" in run("--requests", "300", "--resume").stderr
+    run(*arguments)
+    done = run("--requests", "500", "--days", "2", "--until", UNTIL, "--resume")
+    assert done.exit_code == 2
+    assert "holds 300 requests, and the same options would have written 500" in done.stderr
+    assert len(rows("request")) == 300
+
+
+def test_users_and_addresses_are_added_up_too(run, rows):
+    run("--requests", "2k", "--days", "2", "--until", UNTIL, "--users", "40")
+    for kind in (1, 2):
+        assert sum(row["n"] for row in rows("subject_day") if row["kind"] == kind) == 2_000
+    assert {row["state"] for row in rows("subject_rollup")} == {1}
+
+
+# What is told of single requests
+
+
+class Slowest:
+    """Notes the slowest request of each batch."""
+
+    def make(self, requests):
+        return max((request.duration_us, request.span_id) for request in requests)
+
+    def write(self, store, made):
+        with store.read() as connection:
+            c = store.tables.request.c
+            NOTED.append(connection.scalar(select(c.duration).where(c.span_id == made[1])) == made[0])
+
+
+NOTED = []
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_details_are_made_with_the_requests_and_written_after_them(tmp_path, monkeypatch, processes):
+    monkeypatch.setattr("fmd_otel.bulk.FEW", 0)
+    monkeypatch.setattr("fmd_otel.bulk.BATCH", 500)
+    NOTED.clear()
+    order = Order(zipf_workload(users=50, ips=100), UNTIL_US - DAY_US, UNTIL_US, 2_000, details=(Slowest(),))
+    store = open_store(f"sqlite:///{tmp_path}/details.db")
+    batches = list(write(store, order, processes=processes))
+    store.dispose()
+    assert [noted for noted in NOTED if noted] == [True for _ in batches]
