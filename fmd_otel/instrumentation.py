@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
+from fmd_otel import metrics
 from fmd_otel.attach import EXTENSION, attach
 from fmd_otel.configuration import config
 from fmd_otel.graphs import Graphs, follow
@@ -140,6 +141,7 @@ def _start(
     if excluded_urls:
         options["excluded_urls"] = excluded_urls
     handle = attach(app, settings, monitor, pipeline, linked, **options)
+    metrics.observe(monitor, pipeline, meter_provider)
     handle.graphs = Graphs(app, service, pipeline.settings)
     pipeline.accompany(handle.graphs.start)
     follow(handle.graphs)

@@ -128,6 +128,7 @@ def test_every_column_is_documented() -> None:
     for table in (
         *(tables.request, tables.hits, tables.lat_hist, tables.rollup_day),
         *(tables.endpoint, tables.version, tables.subject, tables.batch),
+        *(tables.process, tables.storage_day, tables.job),
     ):
         assert {column.name for column in table.columns} <= documented[table.name]
 
