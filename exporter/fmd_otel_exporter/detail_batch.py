@@ -194,7 +194,8 @@ def profile_sums(items: Iterable[ProfileItem]) -> tuple[list[tuple[Any, ...]], l
     """
     tries: dict[tuple[int, int, int], list[ProfileItem]] = {}
     for item in items:
-        if item.summed:
+        # One that is empty counts, too: a request that was over before anybody looked at it.
+        if not item.record.exact:
             tries.setdefault((item.key[0], item.day, item.version), []).append(item)
     sums: list[tuple[Any, ...]] = []
     counts: list[tuple[int, ...]] = []

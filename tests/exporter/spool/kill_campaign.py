@@ -1,7 +1,7 @@
 """Kill processes that append and deliver, at random moments, and see what is left of their requests.
 
 Usage: kill_campaign.py DIRECTORY KILLS SEED SINK. The sink is "toy", a table and a ledger, or "product", the
-writer that the product uses. Prints what happened as JSON.
+writer that the product uses, or "details", that of details. Prints what happened as JSON.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from sinks import ProductSink, ToySink
+from sinks import DetailSink, ProductSink, ToySink
 
 from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.spool import Spool, SpoolLimits, delivery, segment
@@ -90,11 +90,12 @@ def live(home: Path, number: int, killer: Killer, sink_class: type) -> None:
     spool = Spool(home / "spool", LIMITS)
     sink = sink_class(home / "sink.db", killer)
     told = os.open(home / "accepted", os.O_WRONLY | os.O_APPEND)
+    make = getattr(sink_class, "record", request)
 
     def append(thread: int) -> None:
         chance = random.Random(number * 2 + thread)  # noqa: S311 # to be repeatable
         for n in range(100_000):
-            record = request(number << 32 | n << 1 | thread)
+            record = make(number << 32 | n << 1 | thread)
             if spool.append(record):
                 os.write(told, record.span_id)
             if chance.random() < 0.3:
@@ -121,7 +122,7 @@ def spawn(home: Path, number: int, killer: Killer, sink_class: type) -> int:
 
 
 def main(home: Path, kills: int, seed: int, sink_name: str) -> None:
-    sink_class = {"toy": ToySink, "product": ProductSink}[sink_name]
+    sink_class = {"toy": ToySink, "product": ProductSink, "details": DetailSink}[sink_name]
     chance = random.Random(seed)  # noqa: S311 # to be repeatable
     sink_class.create(home / "sink.db")
     (home / "accepted").touch()

@@ -7,13 +7,15 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from fmd_otel_exporter.records import UNHANDLED, CodeLine, ExceptionRecord, ProfileNode, ProfileRecord
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
 
-    from fmd_otel_exporter.records import RequestRecord
+    from fmd_otel_exporter.records import DetailRecord, RequestRecord
     from fmd_otel_exporter.store import Store
 
 SCHEMA = """
@@ -115,3 +117,87 @@ class ProductSink:
             latencies = connection.scalar(select(func.sum(tables.lat_hist.c.n)))
         assert hits == latencies
         return int(hits)
+
+
+class DetailSink:
+    """The product's writer of details: profiles, and exceptions that leave no row but a count."""
+
+    def __init__(self, path: Path, at: Callable[[str], None] = nothing) -> None:
+        from fmd_otel_exporter.detail_writer import DetailWriter  # noqa: PLC0415
+        from fmd_otel_exporter.store import open_store  # noqa: PLC0415
+
+        class KilledWriter(DetailWriter):
+            def _insert(self, *arguments: Any) -> int:
+                written = super()._insert(*arguments)
+                at("inside")
+                return written
+
+        self.store: Store = open_store(f"sqlite:///{path}")
+        self.writer = KilledWriter(self.store)
+        self.at = at
+        self.replays = 0
+
+    @staticmethod
+    def create(path: Path) -> None:
+        DetailSink(path).store.dispose()
+
+    @staticmethod
+    def record(number: int) -> DetailRecord:
+        span = number.to_bytes(8, "big")
+        if number & 4:
+            return ExceptionRecord(
+                "shop", "cart", "1", number, span, bytes(16), number, UNHANDLED, "Error", "", "me", None
+            )
+        lines = tuple(CodeLine("a.py", "f", 1 + number % 3 + line, None, in_app=True) for line in range(3))
+        nodes = tuple(ProfileNode(line - 1, line, 10, 5, 1) for line in range(3))
+        return ProfileRecord(
+            "shop",
+            "cart",
+            "1",
+            number,
+            span,
+            bytes(16),
+            30,
+            15,
+            3,
+            10,
+            exact=False,
+            truncated=False,
+            lines=lines,
+            nodes=nodes,
+        )
+
+    def write(self, records: Sequence[DetailRecord]) -> None:
+        self.at("before")
+        self.replays += self.writer.write(records).duplicate > 0
+        self.at("after")
+
+    def rows(self) -> list[int]:
+        from sqlalchemy import select  # noqa: PLC0415
+
+        tables = self.store.tables
+        with self.store.read() as connection:
+            spans = connection.scalars(select(tables.profile.c.span_id)).all()
+            hits = connection.execute(
+                select(tables.exception_hits.c.group_id, tables.exception_hits.c.n)
+            ).all()
+        return sorted(
+            [int.from_bytes(span, "big") for span in spans] + [own for own, n in hits for _ in range(n)]
+        )
+
+    def total(self, name: str) -> int:
+        from sqlalchemy import func, select  # noqa: PLC0415
+
+        assert name == "requests"
+        tables = self.store.tables
+        with self.store.read() as connection:
+            profiles = connection.scalar(select(func.sum(tables.profile_day_n.c.n)))
+            roots = connection.scalar(
+                select(func.sum(tables.profile_day.c.total_us)).where(
+                    tables.profile_day.c.stack_id == tables.stack.c.id, tables.stack.c.depth == 1
+                )
+            )
+            assert roots == profiles * 30
+            assert connection.scalar(select(func.sum(tables.profile_day.c.hits))) == profiles * 3
+            met = connection.scalar(select(func.sum(tables.exception_subject.c.n)))
+        return int(profiles) + int(met)

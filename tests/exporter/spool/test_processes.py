@@ -25,6 +25,11 @@ def test_the_same_holds_for_rows_and_rollups_of_the_product_s_own_writer(run_scr
     check_campaign(json.loads(run_script("kill_campaign.py", tmp_path, 40, 21, "product")), kills=40)
 
 
+@pytest.mark.integration
+def test_the_same_holds_for_details_of_requests_and_their_sums(run_script, tmp_path) -> None:
+    check_campaign(json.loads(run_script("kill_campaign.py", tmp_path, 40, 22, "details")), kills=40)
+
+
 def check_campaign(result: dict[str, Any], *, kills: int) -> None:
     assert result["kills"] >= kills
     assert result["unexpected"] == 0  # every process ended by its kill, none by an error of its own
