@@ -1,0 +1,270 @@
+"""One thread looks at everything, only while there is something to see, and never at the expense of a request."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+import time
+
+import pytest
+
+from fmd_otel.profiler import clocks, request_profile, walker
+from fmd_otel.profiler import sampler as sampler_module
+from fmd_otel.profiler.bases import BASES
+from fmd_otel.profiler.place import Place
+from fmd_otel.profiler.request_profile import Moment, RequestProfile
+from fmd_otel.profiler.sampler import Sampler
+from fmd_otel.profiler.sites import WaitingSites
+from fmd_otel.profiler.threshold import Watched
+
+MS = 1_000_000
+DEADLINE_S = 20
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def a_profile(**more):
+    given = {"start_ns": time.perf_counter_ns(), "period_ns": MS, "is_long": True, "pid": os.getpid()}
+    return RequestProfile(Place(frozenset()), **{**given, **more})
+
+
+def profiler_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "fmd-otel-profiler"]
+
+
+def test_there_is_no_thread_before_the_first_request():
+    before = len(profiler_threads())
+    Sampler()
+    assert len(profiler_threads()) == before
+
+
+def test_one_thread_looks_at_all_requests(app, profile, environ):
+    app.add_url_rule("/slow", "slow", lambda: time.sleep(0.2) or "x")
+    profiled = profile(app)
+    before = len(profiler_threads())
+
+    def send():
+        list(app(environ("/slow"), lambda *_arguments: None))
+
+    clients = [threading.Thread(target=send) for _ in range(16)]
+    for client in clients:
+        client.start()
+    wait_until(lambda: profiled.sampler.in_flight == 16)
+    assert len(profiler_threads()) == before + 1
+    assert all(thread.daemon for thread in profiler_threads())
+    for client in clients:
+        client.join()
+    assert len(profiled.all) == 16
+    assert len({record.span_id for record in profiled.all}) == 16
+
+
+def test_the_thread_sleeps_while_there_is_nothing_to_see(monkeypatch):
+    monkeypatch.setattr(sampler_module, "LINGER_NS", 0)
+    sampler = Sampler()
+    profile = a_profile()
+    sampler.begin(profile)
+    wait_until(lambda: sampler.looks > 2)
+    sampler.end(profile, time.perf_counter_ns(), lambda _: None)
+    wait_until(lambda: sampler._parked)
+    looks = sampler.looks
+    time.sleep(0.05)
+    assert sampler.looks == looks
+    again = a_profile()
+    sampler.begin(again)
+    wait_until(lambda: sampler.looks > looks)
+    sampler.end(again, time.perf_counter_ns(), lambda _: None)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_worker_has_a_thread_of_its_own_and_no_requests_of_its_parent(sampler):
+    mine = a_profile()
+    sampler.begin(mine)
+    wait_until(lambda: sampler.looks > 0)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover # another process
+        try:
+            profile = a_profile()
+            sampler.begin(profile)
+            deadline = time.monotonic() + DEADLINE_S
+            while not profile.samples and time.monotonic() < deadline:
+                time.sleep(0.005)
+            delivered = []
+            kept_of_parent = sampler.end(mine, time.perf_counter_ns(), delivered.append)
+            sampler.end(profile, time.perf_counter_ns(), delivered.append)
+            sampler.flush()
+            os.write(writer, f"{len(delivered)} {sampler.in_flight} {kept_of_parent}".encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reader, 100) == b"1 0 False"
+    sampler.end(mine, time.perf_counter_ns(), lambda _: None)
+
+
+def test_a_request_that_cannot_be_looked_at_does_not_stop_the_others(sampler, monkeypatch):
+    monkeypatch.setattr(sampler_module, "_LONGEST_SLEEP_NS", MS)
+    broken, good = a_profile(), a_profile()
+    broken.period_ns = None
+    sampler._profiles[0] = good
+    sampler.begin(good)
+    sampler._profiles[1] = broken
+    wait_until(lambda: sampler.guard.counts["a look at the stacks"] > 1)
+    sampler._profiles.clear()
+    sampler.begin(good)
+    looks = sampler.looks
+    wait_until(lambda: sampler.looks > looks)
+    sampler.end(good, time.perf_counter_ns(), lambda _: None)
+
+
+def test_a_profile_that_cannot_be_delivered_does_not_stop_the_others(sampler):
+    def explode(_profile):
+        raise RuntimeError("ours")
+
+    delivered = []
+    for deliver in (explode, delivered.append):
+        profile = a_profile()
+        sampler.begin(profile)
+        wait_until(lambda each=profile: each.samples)
+        sampler.end(profile, time.perf_counter_ns(), deliver)
+    assert sampler.flush()
+    assert len(delivered) == 1
+    assert sampler.guard.counts["a profile"] == 1
+
+
+def test_no_thread_to_be_had_is_no_failure_of_the_request(sampler, monkeypatch):
+    def refuse(*_arguments):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(sampler_module, "start_thread", refuse)
+    profile = a_profile()
+    sampler.begin(profile)
+    sampler.begin(profile)
+    assert not sampler.end(profile, time.perf_counter_ns(), lambda _: None)
+    assert sampler.guard.counts["the profiler's thread"] == 1
+    assert sampler.in_flight == 0
+
+
+def moment(now_ns, frames=dict):
+    return Moment(now_ns, True, frames, WaitingSites())  # noqa: FBT003 # a named tuple
+
+
+def test_a_request_of_ten_minutes_is_looked_at_a_bounded_number_of_times():
+    profile = a_profile(start_ns=0, period_ns=10 * MS)
+    now_ns, looks = 1, 0
+    while now_ns < 600_000 * MS:
+        profile.look(moment(now_ns))
+        looks += 1
+        now_ns = max(profile.due_ns, now_ns + 1)
+    assert looks < 1000
+    assert len(profile.trie) < 10
+
+
+def test_a_thread_that_has_not_run_is_not_looked_at_again(monkeypatch):
+    asked = []
+
+    def frames():
+        asked.append(1)
+        return sys._current_frames()
+
+    profile = a_profile(start_ns=0)
+    used = iter([5, 0, 0, 0, 7])
+    monkeypatch.setattr(Place, "read_clock", lambda _self: next(used))
+    for now_ns in (10, 20, 30, 40, 50):
+        profile.look(moment(now_ns, frames))
+    assert len(asked) == 2
+    assert profile.samples == 5
+    assert sum(profile.trie.wall_ns) + sum(profile.unplaced.values()) == 50
+
+
+def test_more_requests_than_can_be_looked_at_in_one_go_take_turns(sampler, monkeypatch):
+    monkeypatch.setattr(sampler_module, "MOST_LOOKS", 3)
+    profiles = [a_profile() for _ in range(10)]
+    for profile in profiles:
+        sampler.begin(profile)
+    wait_until(lambda: all(profile.samples > 1 for profile in profiles))
+    for profile in profiles:
+        sampler.end(profile, time.perf_counter_ns(), lambda _: None)
+    assert sampler.in_flight == 0
+
+
+def test_more_ended_requests_than_can_be_put_together_are_dropped_and_counted(sampler, monkeypatch):
+    monkeypatch.setattr(sampler, "_wake", lambda: None)
+    for _ in range(sampler_module.MOST_COMPLETE + 5):
+        profile = a_profile()
+        sampler.begin(profile)
+        profile.samples = 1
+        sampler.end(profile, time.perf_counter_ns(), lambda _: None)
+    assert sampler.dropped == 5
+    assert len(sampler._complete) == sampler_module.MOST_COMPLETE
+
+
+def test_the_stack_is_taken_when_a_request_takes_too_long(sampler):
+    taken = []
+
+    def stay():
+        watched = Watched(time.perf_counter_ns() + MS, taken.append, Place(frozenset()))
+        sampler.watch(watched)
+        wait_until(lambda: taken)
+        sampler.forget(watched)
+
+    stay()
+    names = [code.co_name for code in taken[0].codes]
+    assert "stay" in names
+    assert len(taken) == 1
+    assert sampler.in_flight == 0
+
+
+def test_the_stack_of_a_request_that_is_over_is_not_taken(sampler):
+    taken = []
+    watched = Watched(time.perf_counter_ns() + 30 * MS, taken.append, Place(BASES))
+    sampler.watch(watched)
+    sampler.forget(watched)
+    watched.take(sys._current_frames)
+    assert taken == []
+
+
+def test_the_garbage_collector_is_kept_out_where_it_could_lock_up_the_interpreter():
+    assert gc.isenabled()
+    assert threading.get_ident() in walker._current_frames_without_collection()
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        walker._current_frames_without_collection()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    if sys.version_info < (3, 11, 12):
+        assert walker.current_frames is walker._current_frames_without_collection
+
+
+def test_a_thread_that_has_ended_has_no_clock_any_more():
+    found = []
+    thread = threading.Thread(target=lambda: found.append(clocks.own_clock()))
+    thread.start()
+    thread.join()
+    wait_until(lambda: clocks.cpu_ns(found[0]) is None)
+    assert clocks.cpu_ns(clocks.NO_CLOCK) is None
+
+
+def test_without_clocks_of_other_threads_time_is_known_and_computing_is_not(app, profile, serve, monkeypatch):
+    monkeypatch.setattr("fmd_otel.profiler.place.own_clock", lambda: clocks.NO_CLOCK)
+    app.add_url_rule("/slow", "slow", lambda: time.sleep(0.05) or "x")
+    profiled = profile(app)
+    serve(app, "/slow")
+    record = profiled.only
+    assert abs(sum(node.self_us for node in record.nodes) - record.duration_us) <= len(record.nodes) + 1
+
+
+def test_a_request_is_helped_by_a_bounded_number_of_threads():
+    profile = a_profile()
+    for _ in range(request_profile.MOST_HELPERS):
+        assert profile.can_be_helped()
+        profile.add_helper(Place(frozenset()))
+    assert not profile.can_be_helped()
