@@ -72,13 +72,15 @@
 
   function within(m, i, ancestor) { return i >= ancestor && i < m.end[ancestor]; }
 
-  /* The way down where most of the time went, as far as one callee has a good part of its caller's. */
+  /* The way down where most of the time went, as far as one callee has a good part of its caller's; of a
+     difference, where it became slower. */
   function hottest(m, from) {
-    var found = [], at = from || 0;
+    var found = [], at = from || 0, slower = m.kind === "diff" && m.total[0] > m.before[0];
+    function weight(i) { return slower ? m.total[i] - m.before[i] : m.total[i]; }
     for (;;) {
       var best = NONE;
-      children(m, at).forEach(function (c) { if (best < 0 || m.total[c] > m.total[best]) { best = c; } });
-      if (best < 0 || m.total[best] < m.total[at] * 0.3 || m.total[best] <= m.total[0] * 0.02) { return found; }
+      children(m, at).forEach(function (c) { if (best < 0 || weight(c) > weight(best)) { best = c; } });
+      if (best < 0 || weight(best) < weight(at) * 0.3 || weight(best) <= weight(0) * 0.02) { return found; }
       found.push(best);
       at = best;
     }

@@ -22,10 +22,21 @@
       none: dark ? "#3f444b" : "#d5d9df", match: dark ? "#e64980" : "#d6336c" };
   }
 
+  /* The colour of a frame; that of a line is worked out once for each look. */
   function colorOf(m, i, mode, pal) {
     if (m.kind === "diff") { return diffColor(m, i, pal); }
-    if (m.frame[i] < 0) { return pal.root; }
-    if (mode === "cpu") { return blend(pal.dark ? [50, 82, 140] : [165, 200, 245], pal.dark ? [190, 88, 32] : [255, 159, 88], m.total[i] ? m.cpu[i] / m.total[i] : 0); }
+    var f = m.frame[i];
+    if (f < 0) { return pal.root; }
+    if (mode === "cpu") { return cpuColor(m, i, pal); }
+    var key = mode + pal.dark, known = m.colors && m.colors.key === key ? m.colors : (m.colors = { key: key, of: [] });
+    return known.of[f] || (known.of[f] = packageColor(m, i, pal));
+  }
+
+  function cpuColor(m, i, pal) {
+    return blend(pal.dark ? [50, 82, 140] : [165, 200, 245], pal.dark ? [190, 88, 32] : [255, 159, 88], m.total[i] ? m.cpu[i] / m.total[i] : 0);
+  }
+
+  function packageColor(m, i, pal) {
     var group = P.group(m, i);
     if (!group) { return P.file(m, i) ? pal.none : pal.root; }
     var key = m.frames[m.frame[i]];
@@ -46,7 +57,9 @@
     return blend(rest, change > 0 ? (pal.dark ? [196, 62, 52] : [246, 116, 102]) : (pal.dark ? [44, 98, 190] : [104, 160, 245]), strength);
   }
 
+  /* In thirty-two steps: nobody sees more, and as many fills draw it all. */
   function blend(a, b, t) {
+    t = Math.round(t * 32) / 32;
     return "rgb(" + a.map(function (v, k) { return Math.round(v + (b[k] - v) * t); }).join(",") + ")";
   }
 
@@ -121,38 +134,52 @@
       for (var d = 0; d < rows; d++) { drawn.push([]); }
       var last = Math.floor((top + height) / ROW), first = Math.floor(top / ROW);
 
-      function bar(i, x, w) {
-        var y = m.depth[i] * ROW - top;
-        drawn[m.depth[i]].push(i, x, w);
+      // Bars of one colour are filled together: setting a colour costs more than a bar does.
+      var fills = new Map(), texts = [], pale = matches ? 0.28 : 0.5;
+      function bar(i, x, w, above) {
+        var depth = m.depth[i], y = depth * ROW - top;
+        drawn[depth].push(i, x, w);
         count++;
-        if (m.depth[i] < first || m.depth[i] > last) { return; }
-        var dim = (matches && !matches.hit[i]) || P.within(m, zoom, i) && i !== zoom;
-        c.globalAlpha = dim ? (matches ? 0.28 : 0.5) : 1;
-        c.fillStyle = matches && matches.hit[i] ? pal.match : colorOf(m, i, explorer.colors, pal);
-        c.fillRect(x, y, w > 2 ? w - 1 : w, ROW - 1);
-        if (w > 26) {
-          var label = P.name(m, i), where = w > 220 && P.place(m, i);
-          var text = fit(label, w - 2 * PAD);
-          c.globalAlpha = dim ? 0.55 : 1;
-          c.fillStyle = matches && matches.hit[i] ? "#fff" : pal.onBar;
-          c.fillText(text, x + PAD, y + ROW / 2);
-          if (where && text === label) {
-            var used = c.measureText(label).width + 10;
-            if (w - used > 90) {
-              c.globalAlpha *= 0.62;
-              c.fillText(fit(where, w - used - 2 * PAD), x + PAD + used, y + ROW / 2);
-            }
+        if (depth < first || depth > last) { return; }
+        var hit = matches && matches.hit[i], dim = above || (matches && !hit);
+        var color = hit ? pal.match : colorOf(m, i, explorer.colors, pal), key = dim ? color + "~" : color;
+        var list = fills.get(key);
+        if (!list) { fills.set(key, list = { color: color, alpha: dim ? pale : 1, at: [] }); }
+        list.at.push(x, y, w > 2 ? w - 1 : w);
+        if (w > 26) { texts.push(i, x, y, w, hit ? 1 : 0, dim ? 1 : 0); }
+      }
+
+      function paint() {
+        fills.forEach(function (list) {
+          c.globalAlpha = list.alpha;
+          c.fillStyle = list.color;
+          for (var k = 0; k < list.at.length; k += 3) { c.fillRect(list.at[k], list.at[k + 1], list.at[k + 2], ROW - 1); }
+        });
+        for (var k = 0; k < texts.length; k += 6) { write(texts[k], texts[k + 1], texts[k + 2], texts[k + 3], texts[k + 4], texts[k + 5]); }
+      }
+
+      function write(i, x, y, w, hit, dim) {
+        var label = P.name(m, i), where = w > 220 && P.place(m, i), text = fit(label, w - 2 * PAD);
+        c.globalAlpha = dim ? 0.55 : 1;
+        c.fillStyle = hit ? "#fff" : pal.onBar;
+        c.fillText(text, x + PAD, y + ROW / 2);
+        if (where && text === label) {
+          var used = c.measureText(label).width + 10;
+          if (w - used > 90) {
+            c.globalAlpha *= 0.62;
+            c.fillText(fit(where, w - used - 2 * PAD), x + PAD + used, y + ROW / 2);
           }
         }
       }
 
-      P.path(m, zoom).forEach(function (i) { if (i !== zoom) { bar(i, 0, area.w); } });
+      P.path(m, zoom).forEach(function (i) { if (i !== zoom) { bar(i, 0, area.w, true); } });
       for (var i = zoom; i < m.end[zoom];) {
         var w = m.total[i] * scale;
         if (w < LEAST) { i = m.end[i]; continue; } // what it calls is narrower still
-        bar(i, (m.start[i] - from) * scale, w);
+        bar(i, (m.start[i] - from) * scale, w, false);
         i++;
       }
+      paint();
       c.globalAlpha = 1;
       outline(explorer.selected, pal.accent, 2, m, from, scale, area.w, top);
       if (explorer.hovered >= 0) { outline(explorer.hovered, pal.text, 1, m, from, scale, area.w, top); }

@@ -34,9 +34,11 @@
         c.fillStyle = matches && matches.hit[i] ? pal.match : F.colorOf(m, i, explorer.colors, pal);
         arc(a, a + angle, r, r + geometry.ring);
         c.fill();
-        c.strokeStyle = pal.card;
-        c.lineWidth = angle > 0.02 ? 1 : 0.3;
-        c.stroke();
+        if (angle * r > 3) { // thinner ones would be all edge
+          c.strokeStyle = pal.card;
+          c.lineWidth = 1;
+          c.stroke();
+        }
         if (angle * (r + geometry.ring / 2) > 34 && geometry.ring > 22) { label(i, a + angle / 2, r, angle, fit, pal); }
         bars++;
         i++;

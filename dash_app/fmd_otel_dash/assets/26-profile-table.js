@@ -91,7 +91,7 @@
   }
 
   function Table(explorer, host) {
-    var self = {}, rows = [], kind = "tree", open = new Set(), sort = null, columns = [];
+    var self = {}, rows = [], kind = "tree", open = new Set(), sort = null, columns = [], room = 0;
     var head = el("div", "fmd-rows-head"), box = el("div", "fmd-rows"), space = el("div", "fmd-rows-space");
     var id = "fmd-rows-" + Math.random().toString(36).slice(2, 8);
     box.tabIndex = 0;
@@ -101,7 +101,7 @@
 
     /* Narrow tables leave columns out; the template has to know. */
     function width(list) {
-      var room = host.clientWidth;
+      room = host.clientWidth;
       return "minmax(0,1fr) " + list.filter(function (one) {
         return !(room <= 620 && /^room/.test(one[3] || "")) && !(room <= 880 && one[3] === "roomiest") && !(room <= 460 && one[3] === "wide");
       }).map(function (one) { return (room <= 460 ? 62 : one[1]) + "px"; }).join(" ");
@@ -128,9 +128,9 @@
       columns = kind === "tree" || kind === "removed" ? TREE[m.kind] || TREE.profile : LIST[m.kind === "diff" ? "diff" : "plain"];
     }
 
-    function header() {
+    function header(template) {
       head.textContent = "";
-      head.style.setProperty("--columns", width(columns));
+      head.style.setProperty("--columns", template);
       head.setAttribute("aria-hidden", "true");
       head.appendChild(el("span", "", kind === "functions" ? "Function" : "Code line"));
       columns.forEach(function (column) {
@@ -164,7 +164,7 @@
       first.setAttribute("role", "gridcell");
       if (kind === "tree") {
         made.setAttribute("aria-level", m.depth[i]);
-        first.style.paddingLeft = Math.min(m.depth[i] - 1, 40) * (host.clientWidth <= 460 ? INDENT / 2 : INDENT) + "px";
+        first.style.paddingLeft = Math.min(m.depth[i] - 1, 40) * (room <= 460 ? INDENT / 2 : INDENT) + "px";
         var leaf = m.end[i] === i + 1;
         if (!leaf) { made.setAttribute("aria-expanded", open.has(i)); }
         first.appendChild(el("span", "fmd-twist" + (leaf ? " leaf" : open.has(i) ? " open" : "")));
@@ -191,8 +191,10 @@
     function paint() {
       var from = Math.max(0, Math.floor(box.scrollTop / ROW) - SPARE);
       var to = Math.min(rows.length, Math.ceil((box.scrollTop + box.clientHeight) / ROW) + SPARE);
+      var made = document.createDocumentFragment();
+      for (var k = from; k < to; k++) { made.appendChild(rowOf(k)); }
       space.textContent = "";
-      for (var k = from; k < to; k++) { space.appendChild(rowOf(k)); }
+      space.appendChild(made);
       var here = place(explorer.selected);
       if (here >= from && here < to) { box.setAttribute("aria-activedescendant", id + "-" + here); } else { box.removeAttribute("aria-activedescendant"); }
     }
@@ -204,9 +206,10 @@
 
     function update() {
       collect();
-      header();
+      var template = width(columns); // the one look at the layout, before anything changes it
+      header(template);
       space.style.height = rows.length * ROW + "px";
-      space.style.setProperty("--columns", width(columns));
+      space.style.setProperty("--columns", template);
       box.setAttribute("role", kind === "tree" ? "treegrid" : "grid");
       box.setAttribute("aria-label", { tree: "Code lines as a tree", functions: "Functions", removed: "Removed paths", lines: "Lines" }[kind]);
       box.setAttribute("aria-rowcount", rows.length);
@@ -284,8 +287,9 @@
     self.update = update;
     self.paint = paint;
     self.sized = function () {
-      head.style.setProperty("--columns", width(columns));
-      space.style.setProperty("--columns", width(columns));
+      var template = width(columns);
+      head.style.setProperty("--columns", template);
+      space.style.setProperty("--columns", template);
       paint();
     };
     self.box = box;

@@ -64,19 +64,19 @@
     }
 
     function lines(m, i) {
-      var file = P.file(m, i), box = el("div", "fmd-source"), all = P.linesOf(m, file), last = null, current = null;
+      var file = P.file(m, i), box = el("div", "fmd-heat-lines"), all = P.linesOf(m, file), last = null, current = null;
       var most = all.reduce(function (top, row) { return Math.max(top, row.self); }, 0) || 1;
       if (all.length > MOST) { all = all.filter(function (row) { return row.name === P.name(m, i); }).slice(0, MOST); }
       all.forEach(function (row) {
         if (!row.line) { return; }
-        if (last === null || last.name !== row.name) { box.appendChild(el("div", "fmd-source-name", row.name)); }
-        else if (row.line > last.line + 1) { box.appendChild(el("div", "fmd-source-gap", "⋯")); }
-        var made = el("button", "fmd-source-line");
+        if (last === null || last.name !== row.name) { box.appendChild(el("div", "fmd-heat-name", row.name)); }
+        else if (row.line > last.line + 1) { box.appendChild(el("div", "fmd-heat-gap", "⋯")); }
+        var made = el("button", "fmd-heat-line");
         made.type = "button";
         made.style.setProperty("--heat", Math.round(Math.sqrt(row.self / most) * 100) / 100);
-        made.appendChild(el("span", "fmd-source-time", row.self ? P.duration(row.self) : ""));
+        made.appendChild(el("span", "fmd-heat-time", row.self ? P.duration(row.self) : ""));
         made.appendChild(bar(row.total / (m.total[0] || 1)));
-        made.appendChild(el("span", "fmd-source-number", row.line));
+        made.appendChild(el("span", "fmd-heat-number", row.line));
         made.appendChild(el("code", "", row.source || "(no source text)"));
         made.title = row.source + "\n" + row.name + ": own time " + P.duration(row.self) + ", with callees " + P.duration(row.total);
         if (row.line === P.line(m, i) && row.name === P.name(m, i)) { made.setAttribute("aria-current", "true"); current = made; }
