@@ -25,6 +25,8 @@ TABS = (
     ("/requests", "Requests"),
     ("/profiler", "Profiler"),
     ("/grouped-profiler", "Grouped"),
+    ("/outliers", "Outliers"),
+    ("/exceptions", "Exceptions"),
 )
 
 

@@ -14,7 +14,7 @@ from fmd_otel_dash.view import View
 from fmd_otel_exporter.detail_writer import DetailWriter
 from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.writer import Writer
-from tests import made_profiles
+from tests import made_details, made_profiles
 
 _numbers = itertools.count(1)
 US = 1_000_000
@@ -104,6 +104,37 @@ def write_profile(store):
         version = fields.pop("version", made_profiles.OLD)
         records = [
             made_profiles.profile(next(_numbers), ts_us, version, endpoint, **fields)
+            for ts_us in ([moments] if isinstance(moments, int) else moments)
+        ]
+        DetailWriter(store).write(records)
+        return records
+
+    return into
+
+
+@pytest.fixture
+def write_outlier(store):
+    """Write outliers with their steps: ``write_outlier(ts_us, "shop.cart", duration_us=900_000)``."""
+
+    def into(moments: int | list[int], endpoint: str = "shop.cart", **fields: Any) -> list[Any]:
+        records: list[Any] = []
+        for ts_us in [moments] if isinstance(moments, int) else moments:
+            number = next(_numbers)
+            records.append(made_details.outlier(number, ts_us, endpoint, **fields))
+            records.append(made_details.trace(number, ts_us, endpoint))
+        DetailWriter(store).write(records)
+        return records
+
+    return into
+
+
+@pytest.fixture
+def write_exception(store):
+    """Write exceptions: ``write_exception(ts_us, "shop.cart", message="no price")``."""
+
+    def into(moments: int | list[int], endpoint: str = "shop.cart", **fields: Any) -> list[Any]:
+        records = [
+            made_details.exception(next(_numbers), ts_us, endpoint, **fields)
             for ts_us in ([moments] if isinstance(moments, int) else moments)
         ]
         DetailWriter(store).write(records)

@@ -24,7 +24,9 @@ HOSTILE = [
     "a'b\"c%d",
 ]
 PATHS = [page.path for page in PAGES]
-WITHOUT_RANGE = ("/request/<key>", "/endpoint/<int:endpoint_id>/profiler/<key>", "/storage", "/users")
+WITHOUT_RANGE = ("/request/<key>", "/endpoint/<int:endpoint_id>/profiler/<key>", "/storage", "/users",
+                 "/outlier/<key>", "/exception/<group_id>")  # fmt: skip
+GROUP = 77
 ONE = (ProfileNode(-1, 0, 5000, 5000, 1),)
 WITH_TABLES = [page.path for page in PAGES if page.table is not None]
 
@@ -36,9 +38,22 @@ def address(store):
     def fill_in(path, endpoint_id=1):
         newest = requests(store, Scope(0, 4 * 10**15)).rows
         path = path.replace("<int:endpoint_id>", str(endpoint_id))
+        path = path.replace("<group_id>", str(GROUP))
         return path.replace("<key>", newest[0].key if newest else "none")
 
     return fill_in
+
+
+@pytest.fixture
+def write_details(write_profile, write_outlier, write_exception):
+    """Write one of everything that is kept of single requests."""
+
+    def into(ts_us, endpoint="shop.cart"):
+        write_profile(ts_us, endpoint)
+        write_outlier(ts_us, endpoint)
+        write_exception(ts_us, endpoint)
+
+    return into
 
 
 @pytest.fixture
@@ -107,9 +122,9 @@ def test_it_renders_where_all_is_at_level_0(path, now, write, all_cards):
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path not in WITHOUT_RANGE])
-def test_an_empty_range_leads_to_the_latest_requests(path, now, write, write_profile, all_cards):
+def test_an_empty_range_leads_to_the_latest_requests(path, now, write, write_details, all_cards):
     write(now - 10 * DAY)
-    write_profile(now - 10 * DAY)
+    write_details(now - 10 * DAY)
 
     shown = all_cards(path)
 
@@ -118,8 +133,9 @@ def test_an_empty_range_leads_to_the_latest_requests(path, now, write, write_pro
 
 
 @pytest.mark.parametrize("path", WITH_TABLES)
-def test_its_table_can_be_had_as_csv(path, now, write, write_profile, address, admin):
+def test_its_table_can_be_had_as_csv(path, now, write, write_profile, write_details, address, admin):
     write([now - HOUR, now - 2 * HOUR], "=evil()", status=500)
+    write_details(now - HOUR, "=evil()")
     write_profile(
         now - HOUR, "=evil()", lines=(CodeLine("", "=evil()", 1, "=evil()", in_app=True),), nodes=ONE
     )

@@ -1,0 +1,193 @@
+"""Outliers: when they were and how slow, and how busy the machine was meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fmd_otel_dash import formatting
+from fmd_otel_dash.colors import endpoint_color
+from fmd_otel_dash.figures.base import (
+    ACCENT,
+    ACCENT_SOFT,
+    GREY,
+    MARGIN,
+    MARGIN_LEGEND,
+    ORANGE,
+    TEAL,
+    Figure,
+    axis,
+    label,
+    legend,
+    lines,
+    log_ticks,
+    significant,
+    time_axis,
+    wall,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fmd_otel_dash.queries.outlier_load import OutlierLoad
+    from fmd_otel_dash.queries.outliers import Outlier
+    from fmd_otel_dash.queries.scope import Scope
+
+_MB = 1 << 20
+
+
+def over_time(rows: Sequence[Outlier], scope: Scope, colors: Mapping[str, str]) -> Figure:
+    """Draw each outlier as a dot at its duration, with a stroke at the threshold that it passed."""
+    x = [wall(row.ts_us, scope.zone) for row in rows]
+    smallest = min((row.threshold_us for row in rows), default=1)
+    largest = max((row.duration_us for row in rows), default=1)
+    values, texts = log_ticks(smallest, largest)
+    return {
+        "data": [
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": "Threshold",
+                "x": x,
+                "y": [row.threshold_us for row in rows],
+                "marker": {"symbol": "line-ew", "size": 9, "line": {"width": 1.5, "color": GREY}},
+                "hoverinfo": "skip",
+            },
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": "Outlier",
+                "x": x,
+                "y": [row.duration_us for row in rows],
+                "marker": {
+                    "size": 9,
+                    "color": [endpoint_color(row.endpoint.name, colors) for row in rows],
+                    "line": {"width": 1, "color": "rgba(255,255,255,.6)"},
+                },
+                "customdata": [row.key for row in rows],
+                "text": [_text(row) for row in rows],
+                "hovertemplate": "%{text}<extra></extra>",
+            },
+        ],
+        "layout": {
+            "hovermode": "closest",
+            "showlegend": False,
+            "xaxis": time_axis(scope),
+            "yaxis": axis(type="log", tickvals=values, ticktext=texts),
+            "margin": MARGIN,
+        },
+    }
+
+
+def cores(loads: Sequence[OutlierLoad]) -> Figure:
+    """Draw a box of the load of each core, over all outliers."""
+    width = max((len(load.cores) for load in loads), default=0)
+    boxes: list[dict[str, Any]] = []
+    for number in range(width):
+        values = [load.cores[number] for load in loads if number < len(load.cores)]
+        boxes.append(_box(f"core {number}", values, ACCENT))
+    total = [load.cpu_percent for load in loads if load.cpu_percent is not None]
+    if total:
+        boxes.append(_box("host", total, TEAL))
+    return {
+        "data": boxes,
+        "layout": {
+            "showlegend": False,
+            "hovermode": "closest",
+            "xaxis": axis(showgrid=False),
+            "yaxis": axis(range=[-2, 104], ticksuffix=" %"),
+            "margin": MARGIN,
+        },
+    }
+
+
+def memory(loads: Sequence[OutlierLoad], scope: Scope) -> Figure:
+    """Draw the worker's memory, and the host's, at each outlier."""
+    own = [(load.ts_us, load.process_bytes) for load in loads if load.process_bytes is not None]
+    host = [(load.ts_us, load.host_share) for load in loads if load.host_share is not None]
+    common = {"type": "scatter", "mode": "lines+markers", "marker": {"size": 5}}
+    return {
+        "data": [
+            common
+            | {
+                "name": "Worker",
+                "x": [wall(ts, scope.zone) for ts, _ in own],
+                "y": [significant(size / _MB) for _, size in own],
+                "line": {"color": ACCENT, "width": 1.8},
+                "hovertemplate": "%{y:,.4~g} MB",
+            },
+            common
+            | {
+                "name": "Host, in use",
+                "x": [wall(ts, scope.zone) for ts, _ in host],
+                "y": [significant(share * 100) for _, share in host],
+                "yaxis": "y2",
+                "line": {"color": ORANGE, "width": 1.4, "dash": "dot"},
+                "hovertemplate": "%{y:.3~g} %",
+            },
+        ],
+        "layout": {
+            "hovermode": "x unified",
+            "xaxis": time_axis(scope),
+            "yaxis": axis(rangemode="tozero", ticksuffix=" MB"),
+            "yaxis2": axis(overlaying="y", side="right", range=[0, 100], ticksuffix=" %", showgrid=False),
+            "legend": legend(),
+            "margin": MARGIN_LEGEND,
+        },
+    }
+
+
+def samples(points: Sequence[Sequence[int]]) -> Figure:
+    """Draw the memory of a worker while one outlier ran; pairs of microseconds and bytes."""
+    return {
+        "data": [
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "x": [significant(point[0] / 1_000_000) for point in points],
+                "y": [significant(point[1] / _MB) for point in points],
+                "line": {"color": ACCENT, "width": 1.8},
+                "fill": "tozeroy",
+                "fillcolor": ACCENT_SOFT,
+                "marker": {"size": 4},
+                "hovertemplate": "%{y:,.4~g} MB after %{x} s<extra></extra>",
+            }
+        ],
+        "layout": {
+            "xaxis": axis(ticksuffix=" s", showgrid=False),
+            "yaxis": axis(rangemode="tozero", ticksuffix=" MB"),
+            "margin": MARGIN,
+            "showlegend": False,
+        },
+    }
+
+
+def _box(name: str, values: Sequence[float], color: str) -> dict[str, Any]:
+    ordered = sorted(values)
+
+    def at(share: float) -> float:
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+    return {
+        "type": "box",
+        "name": name,
+        "x": [name],
+        "q1": [at(0.25)],
+        "median": [at(0.5)],
+        "q3": [at(0.75)],
+        "lowerfence": [ordered[0]],
+        "upperfence": [ordered[-1]],
+        "line": {"color": color, "width": 1.3},
+        "fillcolor": ACCENT_SOFT if color == ACCENT else "rgba(12,133,153,.25)",
+        "width": 0.5,
+        "hoverinfo": "y+name",
+    }
+
+
+def _text(row: Outlier) -> str:
+    return lines(
+        f"<b>{label(row.endpoint.name)}</b>",
+        f"{formatting.duration(row.duration_us)}, {row.times_threshold:.1f} times the threshold of "
+        f"{formatting.duration(row.threshold_us)}",
+        f"usually {formatting.duration(row.average_us)}",
+        f"version {label(row.version)}" if row.version else "",
+    )

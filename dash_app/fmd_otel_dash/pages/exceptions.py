@@ -1,0 +1,219 @@
+"""Exceptions: what broke, where, since when, and for whom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dash import html
+
+from fmd_otel_dash import formatting, urlstate
+from fmd_otel_dash.components import (
+    card,
+    column,
+    data_grid,
+    empty,
+    graph,
+    nothing_in_range,
+    number,
+    page,
+    url_segments,
+    with_deploys,
+)
+from fmd_otel_dash.figures.exceptions import over_time
+from fmd_otel_dash.pages.common import deploys, export
+from fmd_otel_dash.pages.endpoint_head import endpoint_page
+from fmd_otel_dash.queries.exceptions import OPEN, REOPENED, RESOLVED, ExceptionGroup, groups
+from fmd_otel_dash.queries.lastexception import last_exception_us
+from fmd_otel_dash.queries.scope import local_time
+from fmd_otel_dash.router import Page
+from fmd_otel_dash.tables import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from fmd_otel_dash.registry import Registry
+    from fmd_otel_dash.view import View
+
+TITLE = "Exceptions"
+OVER_TIME = "exceptions-over-time"
+LIST = "exceptions-list"
+GRID = "exceptions-grid"
+STATES = {OPEN: "open", RESOLVED: "resolved", REOPENED: "reopened"}
+SHOWN = (("open", "Open"), ("resolved", "Resolved"), ("all", "All"))
+KINDS = {1: "unhandled", 2: "handled", 3: "captured"}
+_WANTED = {"open": (OPEN, REOPENED), "resolved": (RESOLVED,), "all": ()}
+
+
+def layout(view: View) -> Any:
+    """Return the page without data."""
+    return page(TITLE, *_cards(view), subtitle="What broke, since when, and for whom")
+
+
+def endpoint_layout(view: View) -> Any:
+    """Return the page of one endpoint without data."""
+    return endpoint_page(*_cards(view))
+
+
+def _cards(view: View) -> list[Any]:
+    return [
+        card(
+            OVER_TIME,
+            "Exceptions over time",
+            hint="The most frequent groups, the others together",
+            height=250,
+        ),
+        card(
+            LIST,
+            "By what was raised where",
+            hint="A group is one type of exception from one path through the code, whatever its message.",
+            actions=[export(view)],
+            kind="table",
+            height=420,
+        ),
+    ]
+
+
+def register(registry: Registry) -> None:
+    """Register what fills the page."""
+
+    @registry.card(OVER_TIME)
+    def chart(view: View) -> Any:
+        found = view.query(groups, view.scope)
+        if not found:
+            return _none(view)
+        figure = over_time(found, view.scope)
+        return [
+            graph(
+                with_deploys(figure, deploys(view), view.scope.tz),
+                name=OVER_TIME, height=230, zoom=True, label="Exceptions over time by group",
+            ),
+            _caption(view, found),
+        ]  # fmt: skip
+
+    @registry.card(LIST)
+    def listed(view: View) -> Any:
+        if not view.query(groups, view.scope):
+            return None
+        shown = shown_of(view)
+        found = view.query(groups, view.scope, states=_WANTED[shown])
+        toolbar = html.Div(url_segments("show", "Which", SHOWN, shown), className="fmd-toolbar")
+        if not found:
+            words = {"open": "Nothing is open", "resolved": "Nothing is resolved"}.get(shown, "Nothing")
+            return [toolbar, empty(words, "Choose another state above.", symbol="status")]
+        return [toolbar, data_grid(GRID, _columns(), [row(view, each) for each in found])]
+
+
+def shown_of(view: View) -> str:
+    """Return which groups the address asks for."""
+    wanted = view.state.get("show", "open")
+    return wanted if wanted in _WANTED else "open"
+
+
+def _none(view: View) -> Any:
+    last_us = view.query(last_exception_us, view.scope)
+    if last_us is not None:
+        return nothing_in_range(view, last_us, what="exceptions")
+    return empty(
+        "Nothing has broken so far",
+        "Unhandled exceptions, those that error handlers answer, and what fmd_otel.capture(error) is given "
+        "are kept at monitor level 1 and above.",
+        symbol="status",
+    )
+
+
+def _caption(view: View, found: Sequence[ExceptionGroup]) -> Any:
+    n = sum(each.n for each in found)
+    parts = [
+        f"{n:,} exception{'' if n == 1 else 's'} in {len(found):,} group{'' if len(found) == 1 else 's'}",
+        "whole hours",
+        urlstate.label(view.state, view.window),
+        view.scope.tz,
+    ]
+    return html.Div(" · ".join(parts), className="fmd-caption")
+
+
+def row(view: View, each: ExceptionGroup) -> dict[str, Any]:
+    """Return one line of the list."""
+    kinds = ", ".join(f"{n:,} {KINDS.get(kind, 'other')}" for kind, n in each.kinds.items())
+    return {
+        "id": str(each.id),
+        "name": each.type,
+        "route": each.message,
+        "tag": each.place,
+        "color": "var(--fmd-bad)" if each.kinds.get(1) else "var(--fmd-warn)",
+        "href": view.href(f"/exception/{each.id}"),
+        "message": each.message,
+        "n": each.n,
+        "kinds": kinds,
+        "users": each.users,
+        "state": STATES.get(each.state, ""),
+        "introduced": each.introduced_in,
+        "last_in": each.last_in,
+        "versions": each.introduced_in
+        if each.introduced_in == each.last_in
+        else f"{each.introduced_in} – {each.last_in}",
+        "endpoints": ", ".join(endpoint.name for endpoint in each.endpoints[:3])
+        + (f" and {len(each.endpoints) - 3} more" if len(each.endpoints) > 3 else ""),  # noqa: PLR2004
+        "last": each.last_us,
+        "lastText": formatting.ago(each.last_us, view.now_us),
+        "first": each.first_us,
+        "firstText": f"{local_time(each.first_us, view.scope.zone):%-d %b %H:%M}",
+        "spark": list(each.spark.n),
+    }
+
+
+def _columns() -> list[dict[str, Any]]:
+    narrow = {"narrow": True}
+    return [
+        column("name", "Exception", cellRenderer="FmdEndpoint", flex=2, minWidth=180, tooltipField="message",
+               context=narrow),
+        column("message", "Message", flex=2, minWidth=140, tooltipField="message"),
+        number("n", "Count", width=76, sort="desc", tooltipField="kinds", context=narrow),
+        number("users", "Users", width=70),
+        column("spark", "Trend", cellRenderer="FmdSpark", width=96, sortable=False),
+        column("versions", "Versions", width=126, headerTooltip="Introduced in, and last seen in"),
+        column("endpoints", "Endpoints", flex=1, minWidth=120, tooltipField="endpoints"),
+        number("last", "Last", shown="lastText", width=98, context=narrow),
+        column("state", "State", width=92),
+    ]  # fmt: skip
+
+
+def rows(view: View) -> Iterable[Sequence[Any]]:
+    """Return the list line by line."""
+    for each in view.query(groups, view.scope, states=_WANTED[shown_of(view)]):
+        yield (
+            f"{each.id:x}", each.type, each.message, each.place, each.n,
+            *(each.kinds.get(kind, 0) for kind in KINDS), each.users, STATES.get(each.state, ""),
+            local_time(each.first_us, view.scope.zone).isoformat(),
+            local_time(each.last_us, view.scope.zone).isoformat(),
+            each.introduced_in, each.last_in, " ".join(endpoint.name for endpoint in each.endpoints),
+        )  # fmt: skip
+
+
+TABLE = Table(
+    "exceptions",
+    (
+        "group", "type", "message", "place", "count", *KINDS.values(), "users", "state", "first_seen",
+        "last_seen", "introduced_in", "last_in", "endpoints",
+    ),
+    rows,
+)  # fmt: skip
+PAGE = Page(
+    path="/exceptions",
+    title=TITLE,
+    layout=layout,
+    register=register,
+    section="dashboard",
+    key="b",
+    icon="bug",
+    table=TABLE,
+    aliases=("/exception_monitoring",),
+)
+ENDPOINT_PAGE = Page(
+    path="/endpoint/<int:endpoint_id>/exceptions",
+    title=TITLE,
+    layout=endpoint_layout,
+    section="endpoint",
+    icon="bug",
+    table=TABLE,
+)
