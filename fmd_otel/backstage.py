@@ -96,14 +96,18 @@ class Backstage:
         return True
 
     def _run(self) -> None:
-        jobs, pid = self._jobs, self._pid
-        while pid == self._pid:
-            self._is_busy = True
-            while jobs:
-                _do(jobs.popleft())
+        jobs, starting = self._jobs, self._starting
+        try:
+            while jobs is self._jobs:
+                self._is_busy = True
+                while jobs:
+                    _do(jobs.popleft())
+                self._is_busy = False
+                if not jobs:
+                    self._signal.wait(self._tick())
+        finally:  # not even what is no Exception may leave work without a thread
             self._is_busy = False
-            if not jobs:
-                self._signal.wait(self._tick())
+            starting.append(None)
 
     def _tick(self) -> float:
         try:

@@ -106,9 +106,9 @@ class Machine:
         if not readings or perf_counter_ns() - readings[-1].at_ns > _FRESH_NS:
             readings.append(self.look())
         then = next((reading for reading in readings if reading.at_ns >= at_ns), readings[-1])
-        before = _before(readings, then)
-        if before is not None:
-            _describe_load(document, before, then)
+        pair = _around(readings, at_ns)
+        if pair is not None:
+            _describe_load(document, *pair)
         if then.host_used is not None and then.host_total is not None:
             document["memory_host_used"], document["memory_host_total"] = then.host_used, then.host_total
         if then.rss is not None:
@@ -130,9 +130,18 @@ def _busy(times: Any) -> tuple[float, float]:
     return total - fields.get("idle", 0.0) - fields.get("iowait", 0.0), total
 
 
-def _before(readings: Sequence[Reading], then: Reading) -> Reading | None:
-    """Return the reading to compare with: the latest that is long enough ago."""
-    return next((reading for reading in reversed(readings) if then.at_ns - reading.at_ns >= _LEAST_NS), None)
+def _around(readings: Sequence[Reading], at_ns: int) -> tuple[Reading, Reading] | None:
+    """Return the two readings to compare: the closest ones around a moment that are far enough apart.
+
+    Where the machine was not looked at before, that is later in the request; for a short one, there are none.
+    """
+    for then in readings:
+        if then.at_ns < at_ns:
+            continue
+        for before in reversed(readings):
+            if then.at_ns - before.at_ns >= _LEAST_NS:
+                return before, then
+    return None
 
 
 def _describe_load(document: OutlierDocument, before: Reading, then: Reading) -> None:

@@ -73,9 +73,12 @@ def describe_values(document: OutlierDocument, values: Values, scrubber: Scrubbe
         name: without_parts(value, hidden) if isinstance(value, str) else value
         for name, value in values.environ.items()
     }
-    document["url"] = record.url(without_parts(address_of(values.environ), hidden), "url")
     if hidden:
         record.scrubbed.append("url")
+        changed = [name for name, value in environ.items() if value != values.environ[name]]
+        record.scrubbed += [f"environ.{name}" for name in changed if name in _ENVIRONMENT]
+        record.scrubbed += [f"headers.{_header_name(name)}" for name in changed if name not in _ENVIRONMENT]
+    document["url"] = record.url(without_parts(address_of(values.environ), hidden), "url")
     document["method"] = str(environ.get("REQUEST_METHOD", ""))
     query = str(environ.get("QUERY_STRING", ""))[:_MOST_QUERY]
     document["args"] = record.mapping(_by_name(_fields(query), "args", record), "args")
@@ -108,8 +111,12 @@ def _describe_body(document: OutlierDocument, body: bytes, record: Scrubbed) -> 
 
 def _headers(environ: Mapping[str, Any], record: Scrubbed) -> dict[str, Any]:
     names = [name for name in environ if name.startswith(_REQUEST_PREFIX) or name in _CONTENT]
-    headers = {name.removeprefix(_REQUEST_PREFIX).replace("_", "-").title(): environ[name] for name in names}
+    headers = {_header_name(name): environ[name] for name in names}
     return record.mapping({name: value for name, value in headers.items() if value != ""}, "headers")
+
+
+def _header_name(name: str) -> str:
+    return name.removeprefix(_REQUEST_PREFIX).replace("_", "-").title()
 
 
 def _environment(environ: Mapping[str, Any], record: Scrubbed) -> dict[str, Any]:

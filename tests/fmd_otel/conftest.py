@@ -31,6 +31,7 @@ class ListSink:
     details: list[Any] = field(default_factory=list)
     infos: list[Any] = field(default_factory=list)
     levels: dict[tuple[str, str], int] = field(default_factory=dict)
+    averages: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def offer(self, record):
         self.records.append(record)
@@ -40,6 +41,9 @@ class ListSink:
 
     def announce(self, infos):
         self.infos.extend(infos)
+
+    def average_of(self, service, endpoint):
+        return self.averages.get((service, endpoint))
 
     def level_of(self, service, endpoint):
         return self.levels.get((service, endpoint), 1)

@@ -41,7 +41,7 @@ def test_a_dropped_entry_span_is_recorded_without_being_sampled(root):
     assert seen.ended[0].attributes["http.route"] == "/x"
 
 
-def test_spans_below_a_dropped_one_stay_dropped():
+def test_spans_below_a_dropped_one_that_nobody_watches_stay_dropped():
     t, seen = tracer(ParentBased(ALWAYS_OFF))
     with t.start_as_current_span("entry"), t.start_as_current_span("child") as child:
         assert not child.is_recording()

@@ -1,0 +1,297 @@
+"""The steps of a request are kept where somebody will look at them, and cost nothing elsewhere."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from flask import Response, stream_with_context
+from opentelemetry import context as otel_context
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
+from opentelemetry.trace import SpanKind, Status, StatusCode
+
+import fmd_otel
+from fmd_otel.backstage import backstage
+from fmd_otel.provider import see_steps
+from fmd_otel.sampler import KeepEntrySpans
+from fmd_otel.traces import steps as steps_module
+from fmd_otel.traces import watcher as watcher_module
+from fmd_otel.traces.steps import in_flight
+from fmd_otel.traces.watcher import TraceWatcher
+from fmd_otel_exporter.documents import decode_document
+from fmd_otel_exporter.records import TraceRecord
+
+
+class Outlier:
+    """What the outlier watcher leaves behind."""
+
+    name, level = "outlier", 2
+    is_outlier = True
+
+    def begin(self, state, _request):
+        state.outlier = self
+
+    def describe(self, _state, _request, _span):
+        pass
+
+    def end(self, _state, _now_ns):
+        pass
+
+
+@pytest.fixture
+def traced(app, watch, sink):
+    """An application with a view x at level 2 that makes the steps it is given, and its tracer."""
+
+    def put(steps, *, root=ALWAYS_ON, level=2, before=(), **options):
+        provider = TracerProvider(sampler=KeepEntrySpans(ParentBased(root)))
+        see_steps(provider)
+        see_steps(provider)
+        tracer = provider.get_tracer("shop")
+        app.add_url_rule("/x", "x", lambda: steps(tracer), **options)
+        sink.levels["shop", "x"] = level
+        watched = watch(app, provider=provider)
+        for each in before:
+            watched.monitor.watch.add(each)
+        watched.monitor.watch.add(TraceWatcher(watched.monitor))
+        return watched
+
+    return put
+
+
+def one_step(tracer):
+    with tracer.start_as_current_span("step"):
+        return "x"
+
+
+def kept(watched):
+    assert backstage().drain(10)
+    assert watched.handle.failures == {}
+    assert not in_flight().by_span
+    found = [record for record in watched.sink.details if isinstance(record, TraceRecord)]
+    return [decode_document(record.document) for record in found]
+
+
+def test_steps_are_kept_with_all_they_say(traced, serve):
+    def steps(tracer):
+        with tracer.start_as_current_span(
+            "SELECT item",
+            kind=SpanKind.CLIENT,
+            attributes={"db.statement": "SELECT 1", "db.password": "x", "n": 2},
+        ) as span:
+            span.add_event("row", {"number": 1})
+            with tracer.start_as_current_span("GET http://a:b@api/"):
+                pass
+            span.set_status(Status(StatusCode.ERROR))
+        return "x"
+
+    watched = traced(steps)
+    serve(watched.app, "/x")
+    (document,) = kept(watched)
+    record, (found,) = watched.sink.only, watched.sink.details
+    assert (found.endpoint, found.ts_us, found.span_id, found.trace_id) == (
+        "x", record.ts_us, record.span_id, record.trace_id,
+    )  # fmt: skip
+    outer, inner = document["spans"]
+    assert (outer["name"], outer["kind"], outer["status"]) == ("SELECT item", "client", "error")
+    assert outer["parent_id"] == record.span_id.hex()
+    assert outer["attributes"] == {"db.statement": "SELECT 1", "db.password": "[scrubbed]", "n": 2}
+    assert outer["events"][0]["name"] == "row"
+    assert 0 <= outer["start_us"] <= outer["events"][0]["offset_us"] <= record.duration_us
+    assert (inner["parent_id"], inner["name"]) == (outer["span_id"], "GET http://[scrubbed]@api/")
+    assert inner["start_us"] + inner["duration_us"] <= outer["start_us"] + outer["duration_us"] + 1
+    assert document["truncated"] == 0
+
+
+def test_of_ordinary_requests_one_is_kept_now_and_again(traced, serve):
+    watched = traced(one_step)
+    for _ in range(20):
+        serve(watched.app, "/x")
+    assert len(kept(watched)) == 1
+
+
+def test_outliers_are_kept(traced, serve):
+    watched = traced(one_step, before=[Outlier()])
+    for _ in range(5):
+        serve(watched.app, "/x")
+    assert len(kept(watched)) == 5
+
+
+def failing(tracer):
+    one_step(tracer)
+    raise ValueError
+
+
+def capturing(tracer):
+    fmd_otel.capture(ValueError())
+    return one_step(tracer)
+
+
+def answering_500(tracer):
+    return one_step(tracer), 503
+
+
+@pytest.mark.parametrize("view", [failing, capturing, answering_500])
+def test_errors_are_kept(traced, serve, view):
+    watched = traced(view)
+    for _ in range(5):
+        serve(watched.app, "/x")
+    assert len(kept(watched)) == 5
+
+
+def test_profiled_requests_are_kept(traced, serve):
+    watched = traced(one_step, level=3)
+    for _ in range(5):
+        serve(watched.app, "/x")
+    assert len(kept(watched)) == 5
+
+
+def test_an_incident_is_kept_in_part(traced, serve, monkeypatch):
+    monkeypatch.setattr(watcher_module, "SPECIAL_AT_ONCE", 3)
+    watched = traced(answering_500)
+    for _ in range(10):
+        serve(watched.app, "/x")
+    assert len(kept(watched)) == 3
+
+
+def test_requests_without_steps_leave_nothing(traced, serve):
+    watched = traced(lambda _tracer: "x")
+    serve(watched.app, "/x")
+    assert kept(watched) == []
+
+
+def test_level_1_gathers_nothing(traced, serve):
+    seen = []
+
+    def steps(tracer):
+        with tracer.start_as_current_span("step"):
+            seen.append(dict(in_flight().by_span))
+        return "x"
+
+    watched = traced(steps, level=1)
+    serve(watched.app, "/x")
+    assert seen == [{}]
+    assert kept(watched) == []
+
+
+def test_steps_of_requests_that_the_users_sampler_drops_are_seen_by_us_alone(traced, serve):
+    recording = []
+
+    def steps(tracer):
+        with tracer.start_as_current_span("step") as span:
+            recording.append((span.is_recording(), span.get_span_context().trace_flags.sampled))
+        return "x"
+
+    watched = traced(steps, root=ALWAYS_OFF)
+    serve(watched.app, "/x")
+    watched.sink.levels["shop", "x"] = 1
+    serve(watched.app, "/x")
+    assert recording == [(True, False), (False, False)]
+    assert [span["name"] for span in kept(watched)[0]["spans"]] == ["step"]
+    assert watched.spans.get_finished_spans() == ()  # the user's exporter
+
+
+def test_what_the_user_exports_is_what_he_has_sampled(traced, serve):
+    watched = traced(one_step)
+    serve(watched.app, "/x")
+    assert [span.name for span in watched.spans.get_finished_spans()] == ["step", "GET /x"]
+
+
+def test_more_steps_than_anybody_wants_are_counted(traced, serve, monkeypatch):
+    monkeypatch.setattr(steps_module, "MOST_STEPS", 10)
+
+    def steps(tracer):
+        for _ in range(25):
+            one_step(tracer)
+        return "x"
+
+    watched = traced(steps)
+    serve(watched.app, "/x")
+    (document,) = kept(watched)
+    assert (len(document["spans"]), document["truncated"]) == (10, 15)
+
+
+def test_memory_is_bounded_over_all_requests(traced, serve, monkeypatch):
+    monkeypatch.setattr(steps_module, "MOST_IN_FLIGHT", 3)
+
+    def steps(tracer):
+        for _ in range(25):
+            one_step(tracer)
+        return "x"
+
+    watched = traced(steps)
+    serve(watched.app, "/x")
+    assert kept(watched)[0]["truncated"] == 23
+
+
+def test_a_step_that_never_ends_or_ends_too_late_leaves_nothing_behind(traced, serve):
+    running = []
+
+    def steps(tracer):
+        running.append(tracer.start_span("forgotten"))
+        return one_step(tracer)
+
+    watched = traced(steps)
+    serve(watched.app, "/x")
+    running[0].end()
+    assert [span["name"] for span in kept(watched)[0]["spans"]] == ["step"]
+
+
+def test_steps_in_other_threads_and_in_the_body(traced, serve):
+    def steps(tracer):
+        current = otel_context.get_current()
+
+        def elsewhere():
+            token = otel_context.attach(current)
+            one_step(tracer)
+            otel_context.detach(token)
+
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        parent = current
+
+        def body():
+            with tracer.start_as_current_span("late", context=parent):
+                yield b"x"
+
+        return Response(stream_with_context(body()))
+
+    watched = traced(steps)
+    serve(watched.app, "/x")
+    assert [span["name"] for span in kept(watched)[0]["spans"]] == ["step", "late"]
+
+
+def test_requests_in_parallel_do_not_mix(traced, serve):
+    barrier = threading.Barrier(4)
+
+    def steps(tracer):
+        with tracer.start_as_current_span(threading.current_thread().name):
+            barrier.wait(10)
+            one_step(tracer)
+            barrier.wait(10)
+        return "x"
+
+    watched = traced(steps, before=[Outlier()])
+    threads = [threading.Thread(target=serve, args=(watched.app, "/x"), name=f"t{n}") for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    documents = kept(watched)
+    assert len(documents) == 4
+    for document in documents:
+        outer, inner = document["spans"]
+        assert inner["parent_id"] == outer["span_id"]
+
+
+def test_hostile_attributes_and_names_are_kept_as_text(traced, serve):
+    def steps(tracer):
+        with tracer.start_as_current_span("x" * 10_000, attributes={"k" * 1000: "v" * 100_000}):
+            pass
+        return "x"
+
+    watched = traced(steps)
+    serve(watched.app, "/x")
+    (document,) = kept(watched)
+    assert len(str(document)) < 10_000
