@@ -205,7 +205,8 @@ def test_values_of_the_request_are_kept_and_scrubbed(view, outliers, serve):
     body = json.dumps({"items": [{"id": 1, "card_number": "4111111111111111"}], "note": "fine"}).encode()
     serve(
         app, "/x/7", "POST", QUERY_STRING="page=2&page=3&api_key=hunter2",
-        HTTP_AUTHORIZATION="Bearer hunter2", HTTP_COOKIE="session=hunter2", HTTP_REFERER="http://shop/?token=hunter2", HTTP_X_THING="1",
+        HTTP_AUTHORIZATION="Bearer hunter2", HTTP_COOKIE="session=hunter2",
+        HTTP_REFERER="http://shop/?token=hunter2", HTTP_X_THING="1",
         CONTENT_TYPE="application/json", CONTENT_LENGTH=str(len(body)), DATABASE_URL="mysql://a:hunter2@b/c",
         AWS_SECRET="hunter2", **{"wsgi.input": io.BytesIO(body)},
     )  # fmt: skip
