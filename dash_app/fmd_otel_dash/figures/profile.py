@@ -7,6 +7,7 @@ and the page says how much was.
 from __future__ import annotations
 
 import json
+from heapq import nlargest
 from typing import TYPE_CHECKING, Any
 
 from fmd_otel_dash.stats.trees import MARK, package
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 380_000
 _LONGEST_SOURCE = 160
-_FIRST_SHARE = 1 / 100_000
+_LESS = 0.9
 SMALLER = "[smaller frames]"
-_MOST_REMOVED = 200
 
 
 def profile(tree: Tree, *, kind: str = "profile", most_bytes: int = MOST_BYTES) -> dict[str, Any]:
@@ -42,39 +42,47 @@ def diff(found: Difference, *, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
 
 
 def _fitting(tree: Tree, before: Tree | None, kind: str, most_bytes: int) -> dict[str, Any]:
-    share = 0.0
-    while True:
-        payload = _columns(tree, before, kind, share)
-        if share >= 1 or len(_json(payload)) <= most_bytes:
-            return payload
-        share = share * 2 or _FIRST_SHARE
+    weight: Sequence[float] = tree.totals_us
+    if before is not None:
+        weight = [max(pair) for pair in zip(weight, before.totals_us, strict=True)]
+    payload = _columns(tree, before, kind, weight, 0)
+    kept = len(weight)
+    while (size := len(_json(payload))) > most_bytes and kept > 0:
+        # As many of the largest as would fit were they all of one size, and some less: texts differ.
+        kept = min(int(kept * most_bytes / size * _LESS), kept - 1)
+        least = nlargest(kept + 1, weight)[-1]
+        payload = _columns(tree, before, kind, weight, least)
+    return payload
 
 
 def _json(payload: dict[str, Any]) -> str:
     return json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
 
 
-def _columns(tree: Tree, before: Tree | None, kind: str, least_share: float) -> dict[str, Any]:
-    weight = list(tree.totals_us)
-    if before is not None:
-        weight = [max(pair) for pair in zip(weight, before.totals_us, strict=True)]
-    least = least_share * (sum(weight[i] for i, node in enumerate(tree.nodes) if node.parent < 0) or 1)
+def _columns(
+    tree: Tree, before: Tree | None, kind: str, weight: Sequence[float], least: float
+) -> dict[str, Any]:
+    """Return the columns of all that weighs more than the least; what does not is one frame of its caller."""
     out = _Columns(tree, before, kind)
     callees: list[list[int]] = [[] for _ in range(len(tree.nodes) + 1)]
     for index, node in enumerate(tree.nodes):
         callees[node.parent].append(index)  # -1: the last list
-    stack = [(index, 0) for index in _widest_last(callees[-1], weight)]
+
+    def below(indexes: list[int], depth: int) -> list[tuple[int, list[int], int]]:
+        """Return what is drawn below a frame, the first of it last: nodes, and those put together."""
+        kept = [each for each in indexes if weight[each] > least or not least]
+        small = [each for each in indexes if weight[each] <= least and least]
+        found = [(-1, small, depth)] if small else []
+        return found + [(each, [], depth) for each in _widest_last(kept, weight)]
+
+    stack = below(callees[-1], 0)
     while stack:
-        index, depth = stack.pop()
-        if index < 0:
-            out.smaller(~index, depth, callees, least, weight)
+        index, small, depth = stack.pop()
+        if small:
+            out.smaller(small, depth, callees)
             continue
         out.add(index, depth)
-        below = callees[index]
-        kept = [each for each in below if weight[each] >= least]
-        if len(kept) < len(below):
-            stack.append((~index, depth + 1))
-        stack += [(each, depth + 1) for each in _widest_last(kept, weight)]
+        stack += below(callees[index], depth + 1)
     return out.payload()
 
 
@@ -103,11 +111,8 @@ class _Columns:
             node.hits, n=node.n, sd=-1 if deviation is None else deviation, before=was,
         )  # fmt: skip
 
-    def smaller(
-        self, index: int, depth: int, callees: list[list[int]], least: float, weight: Sequence[float]
-    ) -> None:
-        """Put the callees of a node that are too small together as one."""
-        left = [each for each in callees[index] if weight[each] < least]
+    def smaller(self, left: list[int], depth: int, callees: list[list[int]]) -> None:
+        """Put callees that are too small together as one."""
         count, todo = 0, list(left)
         while todo:
             count += 1
