@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fmd_otel_dash.pages import (
+    custom_graphs,
     daily,
     endpoint,
     endpoint_grouped,
@@ -39,6 +40,7 @@ PAGES = (
     profiles.PAGE,
     outliers.PAGE,
     exceptions.PAGE,
+    custom_graphs.PAGE,
     endpoint.PAGE,
     endpoint_hourly.PAGE,
     endpoint_versions.PAGE,
@@ -52,6 +54,7 @@ PAGES = (
     request_detail.PAGE,
     outlier_detail.PAGE,
     exception_detail.PAGE,
+    custom_graphs.ONE_PAGE,
     users.PAGE,
     storage.PAGE,
 )

@@ -12,6 +12,7 @@ from fmd_otel_dash import surroundings, urlstate
 from fmd_otel_dash.roles import User
 from fmd_otel_dash.view import View
 from fmd_otel_exporter.detail_writer import DetailWriter
+from fmd_otel_exporter.graphs import add_value, register_graph
 from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.writer import Writer
 from tests import made_details, made_profiles
@@ -139,6 +140,19 @@ def write_exception(store):
         ]
         DetailWriter(store).write(records)
         return records
+
+    return into
+
+
+@pytest.fixture
+def write_values(store):
+    """Write values of a custom graph: ``write_values("Open orders", [(ts_us, 7.0)])``; returns its number."""
+
+    def into(title: str, found: list[tuple[int, float]], service: str = "shop") -> int:
+        number = register_graph(store, service, title, "interval[0:05:00]", now_us=1)
+        for ts_us, value in found:
+            add_value(store, number, ts_us, value)
+        return number
 
     return into
 

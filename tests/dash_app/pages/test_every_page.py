@@ -38,20 +38,21 @@ def address(store):
     def fill_in(path, endpoint_id=1):
         newest = requests(store, Scope(0, 4 * 10**15)).rows
         path = path.replace("<int:endpoint_id>", str(endpoint_id))
-        path = path.replace("<group_id>", str(GROUP))
+        path = path.replace("<group_id>", str(GROUP)).replace("<graph_id>", "1")
         return path.replace("<key>", newest[0].key if newest else "none")
 
     return fill_in
 
 
 @pytest.fixture
-def write_details(write_profile, write_outlier, write_exception):
+def write_details(write_profile, write_outlier, write_exception, write_values):
     """Write one of everything that is kept of single requests."""
 
     def into(ts_us, endpoint="shop.cart"):
         write_profile(ts_us, endpoint)
         write_outlier(ts_us, endpoint)
         write_exception(ts_us, endpoint)
+        write_values(endpoint, [(ts_us, 1.5)])
 
     return into
 

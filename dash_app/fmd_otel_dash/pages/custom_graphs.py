@@ -1,0 +1,229 @@
+"""Custom graphs: what the application counts of itself."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from dash import Input, Output, html
+
+from fmd_otel_dash import formatting, ids, urlstate
+from fmd_otel_dash.components import card, empty, graph, icon, page, with_deploys
+from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.components.state import nothing_in_range
+from fmd_otel_dash.figures.custom import values
+from fmd_otel_dash.pages.common import deploys, export
+from fmd_otel_dash.queries.graphs import CustomGraph, Values, custom_graphs, delete_graph, graph_values
+from fmd_otel_dash.queries.scope import local_time
+from fmd_otel_dash.roles import ADMIN
+from fmd_otel_dash.router import Page
+from fmd_otel_dash.tables import Table
+from fmd_otel_exporter.errors import FmdOtelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from fmd_otel_dash.registry import Registry
+    from fmd_otel_dash.view import View
+
+TITLE = "Custom Graphs"
+GRAPHS = "custom-graphs"
+ONE = "custom-graph"
+WANTED = "custom-graph-wanted"
+"""Store that the button for deleting writes to."""
+MOST = 24
+"""Graphs drawn on one page; the others have pages of their own."""
+SNIPPET = """import fmd_otel
+
+def open_orders():
+    return Order.query.filter_by(open=True).count()
+
+fmd_otel.add_graph("Open orders", open_orders, "interval", minutes=5)"""
+
+
+def layout(view: View) -> Any:
+    """Return the page without data."""
+    return page(
+        TITLE,
+        card(GRAPHS, height=420, plain=True),
+        subtitle="What the application counts of itself",
+        actions=[export(view)],
+    )
+
+
+def one_layout(view: View) -> Any:
+    """Return the page of one graph without data."""
+    return page("Custom Graph", card(ONE, height=460, stores=[WANTED]), actions=[export(view)])
+
+
+def register(registry: Registry) -> None:
+    """Register what fills the pages, and what changes them."""
+
+    @registry.card(GRAPHS)
+    def all_graphs(view: View) -> Any:
+        found = view.query(custom_graphs, view.scope.services)
+        if not found:
+            return _none()
+        shown = [_drawn(view, each) for each in found[:MOST]]
+        more = [
+            html.A(html.Bdi(each.title), href=view.href(f"/custom_graph/{each.id}"), className="fmd-button")
+            for each in found[MOST:]
+        ]
+        return html.Div(
+            [*shown, html.Div(more, className="fmd-toolbar") if more else None], className="fmd-grid"
+        )
+
+    @registry.card(ONE)
+    def one_graph(view: View) -> Any:
+        found = chosen(view)
+        if found is None:
+            return empty(
+                "There is no such graph",
+                "It may have been deleted.",
+                html.A("All custom graphs", href=view.href("/custom_graphs"), className="fmd-button"),
+            )
+        return _inside(view, found, height=400, delete=view.user.may(ADMIN))
+
+    @registry.callback(
+        Output(ids.retry(ONE), "data", allow_duplicate=True),
+        Output(ids.NOTICE, "children", allow_duplicate=True),
+        Input(WANTED, "data"),
+        role=ADMIN,
+    )
+    def delete(view: View, wanted: dict[str, Any]) -> Any:
+        found = chosen(view)
+        if found is None:
+            return wanted, "Not deleted: this graph is no longer there."
+        try:
+            delete_graph(view.store, found.id)
+        except FmdOtelError as error:
+            return wanted, f"Not deleted: {error}"
+        return wanted, f"{found.title} is deleted; if it is still drawn, it comes back with its next value."
+
+
+def chosen(view: View) -> CustomGraph | None:
+    """Return the graph of the address."""
+    wanted = view.params.get("graph_id", "")
+    return next((each for each in view.query(custom_graphs, ()) if str(each.id) == wanted), None)
+
+
+def _drawn(view: View, each: CustomGraph) -> Any:
+    heading = html.Div(
+        html.H2(
+            html.A(html.Bdi(each.title), href=view.href(f"/custom_graph/{each.id}"), className="fmd-link")
+        ),
+        className="fmd-card-head",
+    )
+    return html.Section(
+        [heading, *_inside(view, each, height=220)], className="fmd-card", style={"--span": 6}
+    )
+
+
+def _inside(view: View, each: CustomGraph, *, height: int, delete: bool = False) -> list[Any]:
+    found = view.query(graph_values, each.id, view.scope)
+    parts: list[Any] = []
+    if delete:
+        parts.append(_head(each))
+    if each.last_error:
+        parts.append(
+            html.Div(
+                [
+                    icon("alert", size=15),
+                    html.Span(["The last run gave no value: ", html.Bdi(each.last_error)]),
+                ],
+                className="fmd-problem fmd-graph-problem",
+                role="alert",
+            )
+        )
+    if found.steps:
+        figure = with_deploys(values(found, view.scope), deploys(view), view.scope.tz)
+        name = f"{GRAPHS}-{each.id}"
+        parts.append(graph(figure, name=name, height=height, zoom=True, label=f"{each.title} over time"))
+    elif found.last_us is not None:
+        parts.append(nothing_in_range(view, found.last_us, what="values"))
+    else:
+        parts.append(empty("No value yet", f"Its schedule is {each.schedule}.", symbol="clock"))
+    parts.append(html.Div(_facts(view, each, found), className="fmd-caption"))
+    return parts
+
+
+def _head(each: CustomGraph) -> Any:
+    return html.Div(
+        [
+            html.H2(html.Bdi(each.title)),
+            html.Div(
+                html.Button(
+                    [icon("trash", size=14), "Delete"],
+                    className="fmd-button",
+                    type="button",
+                    **attributes(
+                        data_store=WANTED,
+                        data_send=json.dumps({"id": each.id}),
+                        data_confirm=f"Delete {each.title} and all its values?",
+                    ),
+                ),
+                className="fmd-card-actions",
+            ),
+        ],
+        className="fmd-card-head",
+    )
+
+
+def _facts(view: View, each: CustomGraph, found: Values) -> str:
+    parts = [
+        f"{found.n:,} value{'' if found.n == 1 else 's'}",
+        f"mean of {found.step_s} s, with the smallest and the greatest" if found.step_s else "",
+        urlstate.label(view.state, view.window),
+        view.scope.tz,
+        each.schedule,
+        f"last run {formatting.ago(each.last_us, view.now_us)}" if each.last_us is not None else "",
+        f"{each.failures:,} of {each.runs:,} runs gave none" if each.failures else "",
+        each.service,
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _none() -> Any:
+    return html.Section(
+        empty(
+            "No custom graphs yet",
+            html.Div(
+                [
+                    html.P("Hand over a function that returns a number, and when to call it:"),
+                    html.Pre(html.Code(SNIPPET), className="fmd-source"),
+                ]
+            ),
+            html.Button(
+                [icon("copy", size=14), "Copy"],
+                className="fmd-button fmd-copy",
+                type="button",
+                **attributes(data_copy=SNIPPET),
+            ),
+            symbol="chart",
+        ),
+        className="fmd-card",
+    )
+
+
+def rows(view: View) -> Iterable[Sequence[Any]]:
+    """Return values line by line: of one graph, or of all."""
+    found = view.query(custom_graphs, view.scope.services)
+    if "graph_id" in view.params:
+        found = tuple(each for each in found if str(each.id) == view.params["graph_id"])
+    for each in found:
+        for step in view.query(graph_values, each.id, view.scope, 1_000_000).steps:
+            yield each.service, each.title, local_time(step.ts_us, view.scope.zone).isoformat(), step.mean
+
+
+TABLE = Table("custom_graphs", ("service", "graph", "time", "value"), rows)
+PAGE = Page(
+    path="/custom_graphs",
+    title=TITLE,
+    layout=layout,
+    register=register,
+    section="dashboard",
+    key="c",
+    icon="chart",
+    table=TABLE,
+)
+ONE_PAGE = Page(path="/custom_graph/<graph_id>", title="Custom Graph", layout=one_layout, table=TABLE)

@@ -1,0 +1,73 @@
+"""Custom graphs, all on a page and one by one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fmd_otel_dash.queries.graphs import custom_graphs, graph_values
+from fmd_otel_dash.queries.scope import Scope
+from fmd_otel_exporter.graphs import add_values, note_failure
+
+MINUTE = 60_000_000
+HOUR = 60 * MINUTE
+
+
+def test_several_graphs_share_a_page(now, write_values, card):
+    write_values("Open orders", [(now - HOUR, 3), (now - 30 * MINUTE, 5)])
+    write_values("Baskets", [(now - HOUR, 1)])
+    shown = card("custom-graphs", "/custom_graphs")
+    assert [figure["data"][-1]["y"] for figure in shown.figures] == [[1], [3, 5]]
+    assert "2 values · Last 24 hours" in shown.text
+    assert "interval[0:05:00]" in shown.text
+
+
+def test_many_values_are_drawn_as_steps_with_their_extremes(now, store, write_values):
+    number = write_values("Busy", [])
+    add_values(store, number, [(now - HOUR + i * 1_000_000, float(i % 10)) for i in range(3000)])
+    found = graph_values(store, number, Scope(now - HOUR, now), 100)
+    assert found.step_s == 36
+    assert len(found.steps) <= 100
+    assert sum(step.n for step in found.steps) == found.n == 3000
+    assert {step.least for step in found.steps} == {0.0}
+    assert {step.greatest for step in found.steps} == {9.0}
+
+
+def test_a_failure_stands_on_the_graphs_page(now, store, write_values, card):
+    number = write_values("Open orders", [(now - HOUR, 3)])
+    note_failure(store, number, now - MINUTE, "ValueError: no such table")
+    text = card("custom-graph", f"/custom_graph/{number}").text
+    assert "The last run gave no value" in text
+    assert "no such table" in text
+    assert "1 of 2 runs gave none" in text
+
+
+def test_without_any_it_says_how_to_add_one(card):
+    assert "fmd_otel.add_graph(" in card("custom-graphs", "/custom_graphs").text
+
+
+@pytest.fixture
+def delete(dashboard, find_output):
+    """The callback that deletes a graph."""
+    return find_output(dashboard, "custom-graph-retry.data")
+
+
+def test_only_an_admin_deletes_one(now, store, write_values, admin, guest, delete):
+    number = write_values("Open orders", [(now - HOUR, 3)])
+    data = {"path": f"/dashboard/custom_graph/{number}", "search": "", "tz": "UTC", "serial": 1}
+
+    def send(person):
+        values = {"custom-graph-wanted.data": {"id": number}, "view.data": data}
+        return person.call(delete, values, triggered="custom-graph-wanted.data")
+
+    assert send(guest).status_code == 403
+    assert len(custom_graphs(store)) == 1
+    assert "is deleted" in send(admin).text
+    assert custom_graphs(store) == ()
+    assert graph_values(store, number, Scope(0, now)).n == 0
+
+
+def test_a_hostile_title_stays_text(now, write_values, card):
+    write_values("<script>alert(1)</script>", [(now - HOUR, 1)])
+    assert "<script>" not in json.dumps(card("custom-graphs", "/custom_graphs").figures)
