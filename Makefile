@@ -11,7 +11,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format bench clean system-packages
+.PHONY: help setup demo test lint format bench scale clean system-packages
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ format: $(VENV)/.for-development ## Format the code and mend what ruff can
 
 bench: $(VENV)/.for-demo $(FMD_VENV)/.installed ## Measure the cost of monitoring (options: make bench ARGS="--help")
 	@$(BIN)/python -m benchmarks.cpu $(ARGS)
+
+scale: $(VENV)/.for-demo $(FMD_VENV)/.installed ## Measure ten million requests (options: make scale ARGS="--help")
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
 
 clean: ## Remove the environments, caches and the demo's data
 	rm -rf $(VENV) $(FMD_VENV) var build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -24,10 +24,15 @@ if TYPE_CHECKING:
 _S_US = 1_000_000
 _DAY_US = 86_400 * _S_US
 _ADDRESSES_A_USER = 4
+_EXAMPLES = """\b
+Examples:
+  fmd-otel generate --database sqlite:///trial.db
+  fmd-otel generate --database sqlite:///large.db --requests 10M --days 30
+"""
 _MOST_PROCESSES = 8
 
 
-@click.command("generate")
+@click.command("generate", epilog=_EXAMPLES)
 @click.option(
     "--requests",
     "count",
@@ -62,6 +67,12 @@ _MOST_PROCESSES = 8
     show_default="one a CPU",
     help="How many make requests, while one writes them.",
 )
+@click.option(
+    "--details/--no-details",
+    default=True,
+    show_default=True,
+    help="Profiles, outliers and exceptions of some of them, too.",
+)
 @click.option("--append", is_flag=True, help="Also into a database that holds requests already.")
 @click.option(
     "--resume",
@@ -80,24 +91,23 @@ def generate(  # noqa: PLR0913 # one argument for each option
     users: int,
     seed: int,
     processes: int,
+    details: bool,
     append: bool,
     resume: bool,
 ) -> None:
-    r"""Write made-up requests of a large application.
+    """Write made-up requests of a large application.
 
     They follow the hours of the day and the days of the week; a few endpoints get most of them; releases make
-    some slower and break others; now and then there is an incident. Afterwards the database is as months of
+    some slower and break others; now and then there is an incident. Some of them come with a profile, and
+    those that take too long or fail with what is kept of such requests. Afterwards the database is as months of
     running would have left it: sums of hours and days, and of users and addresses, are there as well.
 
     They cannot be told from real ones afterwards, so give them a database of their own. Ctrl-C stops it at
     any time and leaves what is written in order; --resume goes on from there.
-
-    \b
-    fmd-otel generate --database sqlite:///trial.db
-    fmd-otel generate --database sqlite:///large.db --requests 10M --days 30
     """
     from fmd_otel.bulk import Order, write  # noqa: PLC0415 # SQLAlchemy: not for --help
     from fmd_otel.synthetic import zipf_workload  # noqa: PLC0415
+    from fmd_otel.synthetic_details import SyntheticDetails  # noqa: PLC0415
     from fmd_otel_exporter.store import open_store  # noqa: PLC0415
 
     if resume and until is None:
@@ -113,7 +123,8 @@ def generate(  # noqa: PLR0913 # one argument for each option
         workload = zipf_workload(
             endpoints=endpoints, releases=versions, users=users, ips=users * _ADDRESSES_A_USER, seed=seed
         )
-        order = Order(workload, end_us - days * _DAY_US, end_us, count, seed)
+        more = (SyntheticDetails.of(workload),) if details else ()
+        order = Order(workload, end_us - days * _DAY_US, end_us, count, seed, more)
         click.echo(f"Database: {safe_url(settings.database)}")
         there, parts = _there_already(store, order) if resume else (0, None)
         began, done = time.monotonic(), there
