@@ -31,6 +31,8 @@ class Sizes:
     product: str
     """The server, or library, and its version."""
     total_bytes: int | None
+    log_bytes: int = 0
+    """Not among these: what is about to go into them, and comes and goes."""
     reusable_bytes: int | None = None
     """Of deleted rows, not given back to the disk yet."""
     disk_free_bytes: int | None = None

@@ -61,8 +61,8 @@ def meter(share: float, tone: str = "") -> Any:
 def state_dot(state: str, title: str) -> Any:
     """Return how a process is, by a dot and a word."""
     return html.Span(
-        [html.Span(className=f"fmd-state-dot {state}", **attributes(aria_hidden="true")), state],
-        className="fmd-state",
+        [html.Span(className=f"fmd-process-dot {state}", **attributes(aria_hidden="true")), state],
+        className="fmd-process-state",
         title=title,
     )
 

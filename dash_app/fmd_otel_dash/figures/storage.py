@@ -56,7 +56,13 @@ def size(found: Storage, ahead: Projection | None) -> Figure:
         "layout": {
             "hovermode": "x unified",
             "xaxis": axis(
-                type="date", showgrid=False, hoverformat="%A %-d %B %Y", nticks=7, tickformat="%-d %b"
+                type="date",
+                showgrid=False,
+                hoverformat="%A %-d %B %Y",
+                nticks=6,
+                tickformat="%-d %b",
+                tickangle=0,
+                ticklabelstandoff=4,
             ),
             "yaxis": axis(rangemode="tozero", ticksuffix=f" {unit}", nticks=5),
             "legend": legend(),
@@ -83,10 +89,15 @@ def requests_a_day(found: Storage) -> Figure:
             "bargap": 0.25,
             "hovermode": "x unified",
             "xaxis": axis(
-                type="date", showgrid=False, hoverformat="%A %-d %B", **day_ticks(found.days, most=7)
+                type="date",
+                showgrid=False,
+                hoverformat="%A %-d %B",
+                tickangle=0,
+                ticklabelstandoff=6,
+                **day_ticks(found.days, most=6),
             ),
-            "yaxis": axis(rangemode="tozero", nticks=3),
-            "margin": MARGIN,
+            "yaxis": axis(rangemode="tozero", nticks=3, tickformat=","),
+            "margin": MARGIN | {"b": 30},
         },
     }
 

@@ -139,15 +139,14 @@ def _ahead(view: View, found: Storage) -> tuple[Growth | None, Projection | None
 
 def _numbers(view: View, found: Storage) -> Any:
     grows, ahead = _ahead(view, found)
-    reusable = found.reusable_bytes or 0
     each = f"{formatting.size(found.bytes_per_request)} each" if found.raw_rows else "none yet"
     return kpi_row(
         [
             noted_kpi(
                 "Size",
                 formatting.size(found.total_bytes),
-                f"{formatting.size(reusable)} of it free for reuse" if reusable else "",
-                "The file and its log, or all tables of fmd-otel with their indexes",
+                f"and {formatting.size(found.log_bytes)} of log" if found.log_bytes else "tables and indexes",
+                "The file, or all tables of fmd-otel with their indexes; a log comes and goes",
             ),
             noted_kpi(
                 "Requests kept",
@@ -218,7 +217,12 @@ def _tables(found: Storage) -> Any:
     note = "Sizes and rows are estimates: to count them would mean to read them." if any(
         one.estimated for one in found.tables
     ) else "Sizes include indexes."  # fmt: skip
-    return html.Div([share_rows(rows), html.Div(note, className="fmd-caption")])
+    notes = [note]
+    if found.reusable_bytes:
+        notes.append(f"{formatting.size(found.reusable_bytes)} of deleted rows wait to be filled again.")
+    if found.disk_free_bytes is not None:
+        notes.append(f"{formatting.size(found.disk_free_bytes)} are free on the disk.")
+    return html.Div([share_rows(rows), html.Div(" ".join(notes), className="fmd-caption")])
 
 
 PAGE = Page(path="/storage", title="Storage", layout=layout, register=register, role=ADMIN, icon="database")

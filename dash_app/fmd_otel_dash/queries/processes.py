@@ -89,7 +89,7 @@ class Facts:
     clock_us: int
     """How far ours is ahead."""
     processes: tuple[Process, ...]
-    """Those at work first, then by when they were heard last."""
+    """Those at work first, and those that write before those that show."""
     revision: str | None
     maintainer: str | None
     """Who deletes what is old, or did last: host and pid."""
@@ -115,7 +115,9 @@ def facts(store: Store) -> Facts:
     return Facts(
         now_us=now_us,
         clock_us=clock_us,
-        processes=tuple(sorted(found, key=lambda one: (order.index(one.state), -one.heard_us))),
+        processes=tuple(
+            sorted(found, key=lambda one: (order.index(one.state), not one.writes, one.host, one.pid))
+        ),
         revision=revision,
         maintainer=None if lease is None else lease[0],
         maintained_until_us=None if lease is None else lease[1],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
@@ -75,6 +75,7 @@ class Storage:
 
     product: str
     total_bytes: int | None
+    log_bytes: int
     reusable_bytes: int | None
     disk_free_bytes: int | None
     tables: tuple[StoredTable, ...]
@@ -130,6 +131,7 @@ def storage(store: Store, now_us: int) -> Storage:
     return Storage(
         product=sizes.product,
         total_bytes=sizes.total_bytes,
+        log_bytes=sizes.log_bytes,
         reusable_bytes=sizes.reusable_bytes,
         disk_free_bytes=sizes.disk_free_bytes,
         tables=tuple(sorted(tables, key=lambda table: -(table.size_bytes or 0))),

@@ -252,7 +252,7 @@ class SqliteDialect(Transactional):
         """Write the file anew without its gaps; others may read meanwhile, and those who write wait."""
         if self.single_connection:
             return "A database in memory leaves nothing on the disk."
-        before, free = sqlite_sizes.total_bytes(self.path), shutil.disk_usage(self.path.parent).free
+        before, free = self._bytes(), shutil.disk_usage(self.path.parent).free
         if free < before:
             raise StorageError(
                 f"to vacuum {self.path} takes as much space again as the file has, {_megabytes(before)}, and "
@@ -267,8 +267,11 @@ class SqliteDialect(Transactional):
                 connection.close()
         except sqlite3.Error as exc:
             raise self._explain(exc) from exc
-        after = sqlite_sizes.total_bytes(self.path)
+        after = self._bytes()
         return f"{self.path} had {_megabytes(before)} and has {_megabytes(after)} now."
+
+    def _bytes(self) -> int:
+        return self.path.stat().st_size + sqlite_sizes.log_bytes(self.path)
 
     def now_us(self, connection: Connection) -> int:  # noqa: ARG002 # there is no other clock
         """Return what the clock of this machine shows."""
@@ -279,8 +282,8 @@ class SqliteDialect(Transactional):
         return sqlite_sizes.sizes(connection, prefix, None if self.single_connection else self.path)
 
     def total_bytes(self, connection: Connection, prefix: str) -> int:  # noqa: ARG002 # one file for all
-        """Ask the file system."""
-        return 0 if self.single_connection else sqlite_sizes.total_bytes(self.path)
+        """Ask SQLite how many pages there are."""
+        return sqlite_sizes.total_bytes(connection)
 
     def take_turn(self, connection: Connection, prefix: str) -> None:
         """Do nothing: there is one writer at a time."""

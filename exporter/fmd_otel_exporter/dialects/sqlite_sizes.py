@@ -29,8 +29,7 @@ _ROW_BYTES = 6
 def sizes(connection: Connection, prefix: str, path: Path | None) -> Sizes:
     """Return what the file holds; ``path`` is None for a database in memory."""
     pages, free, page_bytes = (
-        int(connection.exec_driver_sql(f"PRAGMA {name}").scalar() or 0)
-        for name in ("page_count", "freelist_count", "page_size")
+        _pragma(connection, name) for name in ("page_count", "freelist_count", "page_size")
     )
     in_use = (pages - free) * page_bytes
     tables = {
@@ -50,18 +49,27 @@ def sizes(connection: Connection, prefix: str, path: Path | None) -> Sizes:
         found[_LARGEST] = TableSize(None, max(in_use - others, 0))
     return Sizes(
         product=f"SQLite {sqlite3.sqlite_version}",
-        total_bytes=total_bytes(path) if path is not None else pages * page_bytes,
+        total_bytes=pages * page_bytes,
+        log_bytes=log_bytes(path) if path is not None else 0,
         reusable_bytes=free * page_bytes,
         disk_free_bytes=shutil.disk_usage(path.parent).free if path is not None else None,
         tables=found,
     )
 
 
-def total_bytes(path: Path) -> int:
-    """Return the size of the file and of its log."""
-    size = path.stat().st_size
+def total_bytes(connection: Connection) -> int:
+    """Return the size of the file once all of its log has gone into it."""
+    return _pragma(connection, "page_count") * _pragma(connection, "page_size")
+
+
+def _pragma(connection: Connection, name: str) -> int:
+    return int(connection.exec_driver_sql(f"PRAGMA {name}").scalar() or 0)
+
+
+def log_bytes(path: Path) -> int:
+    """Return the size of the write-ahead log."""
     log = path.with_name(f"{path.name}-wal")
-    return size + (log.stat().st_size if log.exists() else 0)
+    return log.stat().st_size if log.exists() else 0
 
 
 def _measured(connection: Connection, prefix: str) -> dict[str, int] | None:
