@@ -118,9 +118,12 @@ def test_a_stack_as_documents_keep_it():
 
 
 def test_a_traceback_as_documents_keep_it():
-    try:
+    def fail():
         raise ValueError("x")
+
+    try:
+        fail()
     except ValueError as error:
         frames = frame_dicts_of_traceback([error.__traceback__], LineResolver(), context=0)
-    assert [frame["source"] for frame in frames] == ['raise ValueError("x")']
+    assert [frame["source"] for frame in frames] == ["fail()"]
     assert "context_before" not in frames[0]

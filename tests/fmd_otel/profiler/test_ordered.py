@@ -19,9 +19,9 @@ def test_pyinstruments_function_is_where_we_look():
     from pyinstrument.low_level.stat_profile import setstatprofile  # noqa: PLC0415 # fails loudly if it moves
 
     seen = []
-    setstatprofile(lambda *event: seen.append(event), 0.0)
+    setstatprofile(lambda *event: seen.append(event), 0.000_1)
     try:
-        len("x")
+        time.sleep(0.001)
     finally:
         setstatprofile(None)
     frame, event, _argument = seen[0]

@@ -1,4 +1,4 @@
-"""One thread looks at everything, only while there is something to see, and never at the expense of a request."""
+"""One thread looks at everything, while there is something to see, and never at the expense of a request."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
@@ -12,9 +12,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind
 
 from fmd_otel.otel_internals import has_exporter
-from fmd_otel.profiler.sampler import Sampler
 from fmd_otel.profiler.span_processor import StackSamplingSpanProcessor
 from fmd_otel_exporter.records import ProfileRecord
+
+if TYPE_CHECKING:
+    from fmd_otel.profiler.sampler import Sampler
 
 
 @dataclass
