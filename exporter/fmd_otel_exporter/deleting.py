@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, literal, select, tuple_
 
+from fmd_otel_exporter.errors import StorageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -70,6 +72,33 @@ def delete_times(store: Store, table: Table, ranges: Sequence[Range]) -> Iterato
         for start, end in ranges:
             if first < end:
                 yield from _delete_range(store, table, pace, endpoint, (max(start, first), end))
+
+
+def drop_parts(store: Store, table: Table, ranges: Sequence[Range], end: int) -> Iterator[int]:
+    """Drop the parts of a table that are old as a whole; what is in use just now is left to go by the row.
+
+    Args:
+        store: Where.
+        table: Of what.
+        ranges: As for :func:`delete_times`.
+        end: Parts before this go as well if they have no rows.
+
+    Yields:
+        How many rows each part had.
+    """
+    with store.read() as connection:
+        parts = store.dialect.parts_within(connection, table, ranges, end)
+    for part in parts:
+
+        def drop(connection: Connection, part: object = part) -> int:
+            return store.dialect.drop_part(connection, table, part)
+
+        try:
+            yield store.run(drop)
+        except StorageError as exc:
+            if not exc.busy:
+                raise
+            return
 
 
 def count_times(store: Store, table: Table, end: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fmd_otel_exporter import lease
@@ -108,11 +109,18 @@ class Maintainer:
             self._next_look = began + LOOK_EVERY_S
             if not self._hold(store, LEASE_S):
                 return False
-            self._steps = prune(store, self._retention.cutoffs(self._now_us()))
+            self._steps = self._begin(store)
         elif began >= self._renew_at and not self._hold(store, LEASE_S):
             self._steps = None  # asleep for too long: another process has taken over
             return False
         return self._go_on(store, self._steps, began + budget_s)
+
+    def _begin(self, store: Store) -> Iterator[Deleted]:
+        now_us = self._now_us()
+        with suppress(StorageError):  # in use just now: the days to come are not needed yet
+            store.run(lambda connection: store.dialect.make_parts(connection, store.tables.request, now_us))
+        cutoffs = self._retention.cutoffs(now_us)
+        return prune(store, cutoffs.by_day() if store.dialect.raw_by_day else cutoffs)
 
     def _go_on(self, store: Store, steps: Iterator[Deleted], until: float) -> bool:
         at = self._timer()

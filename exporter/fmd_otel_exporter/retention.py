@@ -18,12 +18,12 @@ last day on which a writer asked for its id (see :meth:`.Dimensions.begin_day`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import delete, func, select, update
 
-from fmd_otel_exporter.deleting import count_times, delete_times, sweep
+from fmd_otel_exporter.deleting import count_times, delete_times, drop_parts, sweep
 from fmd_otel_exporter.detail_retention import detail_ages, orphans, prune_details
 from fmd_otel_exporter.rollups import first_open_day
 from fmd_otel_exporter.schema import DAY_S
@@ -45,6 +45,7 @@ SUBJECT_DAYS = 2
 by less than another."""
 _ATTEMPTS_S = _PROCESS_S = DAY_S
 _US = 1_000_000
+_DAY_US = DAY_S * _US
 
 
 class Deleted(NamedTuple):
@@ -71,6 +72,10 @@ class Cutoffs:
         if self.raw_us is None or self.hourly_s is None:
             return None
         return min(self.raw_us // _US // DAY_S * DAY_S, self.hourly_s)
+
+    def by_day(self) -> Cutoffs:
+        """Return the same but for raw rows, of which whole UTC days are kept."""
+        return self if self.raw_us is None else replace(self, raw_us=self.raw_us // _DAY_US * _DAY_US)
 
     @property
     def seen_day(self) -> int | None:
@@ -204,7 +209,9 @@ def _prune_raw(store: Store, end_us: int, now_us: int) -> Iterator[Deleted]:
         sealed = select(subjects.day).where(subjects.day < end, subjects.state >= SEALED)
         days = sorted({*connection.scalars(sealed), *range(first_open_day(now_us), end, DAY_S)})
     ranges = [(start * _US, min(until * _US, end_us)) for start, until in _joined(days)]
-    yield from _told(store, store.tables.request, delete_times(store, store.tables.request, ranges))
+    request = store.tables.request
+    yield from _told(store, request, drop_parts(store, request, ranges, end_us))
+    yield from _told(store, request, delete_times(store, request, ranges))
 
 
 def _prune_days(store: Store, end: int) -> Iterator[Deleted]:

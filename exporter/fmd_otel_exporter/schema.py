@@ -218,6 +218,7 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
             Column("trace_id", _bytes(16), nullable=False),
             clustered=True,
             info={"kind": "raw"},
+            postgresql_partition_by="RANGE (ts)",
         ),
         hits=hits("hits", of="request"),
         lat_hist=lat_hist("lat_hist", of="request"),

@@ -38,6 +38,9 @@ class Dialect(Protocol):
     in_one_go: bool
     """Many rows are deleted by one statement, which holds up nobody, rather than a few at a time."""
 
+    raw_by_day: bool
+    """Days of raw rows go as a whole, at next to no cost; it is worth waiting until one is old to its end."""
+
     def write_engine(self) -> Engine:
         """Return an engine whose transactions may write and never fail for having begun as a read."""
 
@@ -99,6 +102,24 @@ class Dialect(Protocol):
 
     def complete(self, connection: Connection, tables: Tables) -> None:
         """Make what tables of the newest revision need besides columns; again is no harm."""
+
+    def make_parts(self, connection: Connection, table: Table, now_us: int) -> None:
+        """Make room for the rows of the days to come, where tables are made of parts."""
+
+    def parts_within(
+        self, connection: Connection, table: Table, ranges: Sequence[tuple[int, int]], end: int
+    ) -> Sequence[Any]:
+        """Return the parts of a table that hold rows of these times only, for :meth:`drop_part`.
+
+        And those before an end that hold none.
+        """
+
+    def drop_part(self, connection: Connection, table: Table, part: Any) -> int:
+        """Drop a part, and return how many rows it had.
+
+        Raises:
+            SQLAlchemyError: Somebody uses the table just now.
+        """
 
     def ends_of_each(
         self, endpoint: Table, time: Column[Any], *, newest: bool, within: Sequence[ColumnElement[bool]] = ()

@@ -102,6 +102,7 @@ class ClickhouseDialect:
     single_connection = False
     undoes = False
     in_one_go = True
+    raw_by_day = False
 
     def __init__(self, url: URL) -> None:
         """Work out what the URL means; nothing is opened."""
@@ -170,6 +171,17 @@ class ClickhouseDialect:
     def prepare(self, *, create: bool) -> bool:  # noqa: ARG002 # a database is its owner's to create
         """Do nothing: the first statement tells what is amiss."""
         return True
+
+    def make_parts(self, *_: Any, **__: Any) -> None:
+        """Do nothing: the server makes them."""
+
+    def parts_within(self, *_: Any, **__: Any) -> Sequence[Any]:
+        """Return none: rows go in one go, and their parts with them."""
+        return ()
+
+    def drop_part(self, *_: Any, **__: Any) -> int:
+        """Be asked never."""
+        raise NotImplementedError
 
     def complete(self, connection: Connection, tables: Tables) -> None:
         """Have sums made of raw rows, and fill columns that are newer than the rows."""

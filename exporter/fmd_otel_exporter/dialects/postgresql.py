@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from fmd_otel_exporter.dialects import postgresql_sizes
 from fmd_otel_exporter.dialects import server as say
+from fmd_otel_exporter.dialects.postgresql_parts import Parts, Places
 from fmd_otel_exporter.dialects.server import Server, missing_driver, require_driver, server_of
 from fmd_otel_exporter.dialects.transactional import Transactional
 from fmd_otel_exporter.statements import Compiled, update_one_by_one
@@ -49,7 +50,7 @@ def create(url: str, parsed: URL) -> PostgresqlDialect:  # noqa: ARG001 # SQLite
     return PostgresqlDialect(parsed.set(drivername="postgresql+psycopg"))
 
 
-class PostgresqlDialect(Transactional):
+class PostgresqlDialect(Parts, Transactional):
     """One database on a PostgreSQL server."""
 
     name = "postgresql"
@@ -218,9 +219,11 @@ class CopyRows:
         name, columns, types = _names(connection, table)
         self._sql = f"COPY {name} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
         self._options = {_COPY: types}
+        self._places = Places(connection, table)
 
     def run(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
         """Send all rows, through SQLAlchemy, which knows what to do about errors, to the listener below."""
+        self._places.prepare(connection, rows)
         connection.exec_driver_sql(self._sql, rows, execution_options=self._options)
 
 

@@ -19,9 +19,21 @@ class Transactional:
 
     undoes = True
     in_one_go = False
+    raw_by_day = False
 
     def complete(self, connection: Connection, tables: Tables) -> None:
         """Do nothing: tables are all there is."""
+
+    def make_parts(self, *_: Any, **__: Any) -> None:
+        """Do nothing: tables are whole."""
+
+    def parts_within(self, *_: Any, **__: Any) -> Sequence[Any]:
+        """Return nothing: tables are whole."""
+        return ()
+
+    def drop_part(self, *_: Any, **__: Any) -> int:
+        """Be asked never."""
+        raise NotImplementedError
 
     def ends_of_each(
         self, endpoint: Table, time: Column[Any], *, newest: bool, within: Sequence[ColumnElement[bool]] = ()

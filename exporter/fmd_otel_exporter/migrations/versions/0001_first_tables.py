@@ -54,10 +54,12 @@ def upgrade() -> None:
     """Create all tables that are not there yet."""
     prefix = context.config.attributes["prefix"]
 
-    def create(name: str, *columns: Any, clustered: bool = False, **info: str) -> None:
+    def create(name: str, *columns: Any, clustered: bool = False, by_time: bool = False, **info: str) -> None:
         options: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "info": info}
         if clustered:
             options["sqlite_with_rowid"] = False
+        if by_time:
+            options["postgresql_partition_by"] = "RANGE (ts)"
         op.create_table(f"{prefix}_{name}", *columns, if_not_exists=True, **options)
 
     create(
@@ -106,6 +108,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("endpoint_id", "ts", "span_id"),
         clustered=True,
         kind="raw",
+        by_time=True,
     )
     for name in ("hits", "hits_day"):
         create(name, *_hits(), clustered=True, kind="sum")
