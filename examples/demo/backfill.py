@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from demo.processes import DemoError
 from demo.workload import WORKLOAD
 from fmd_otel.synthetic import requests
+from fmd_otel.synthetic_details import SyntheticDetails
 from fmd_otel_exporter.errors import FmdOtelError
 from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.writer import Writer
@@ -78,9 +79,10 @@ class Past:
             seed=options.seed,
             newest_first=True,
         )
-        writer = Writer(self._store)
+        writer, details = Writer(self._store), SyntheticDetails.of(WORKLOAD, profiled=0.02)
         while not self._stopped.is_set() and (batch := list(islice(history, _BATCH))):
             self._display.history_written(writer.write(batch).written)
+            details.write(self._store, details.make(batch))
             if batch[-1].ts_us < now_us - _DAY_US:
                 self._newest_day.set()
         if not self._stopped.is_set():

@@ -98,9 +98,9 @@ def generate(  # noqa: PLR0913 # one argument for each option
     """Write made-up requests of a large application.
 
     They follow the hours of the day and the days of the week; a few endpoints get most of them; releases make
-    some slower and break others; now and then there is an incident. Some of them come with a profile, and
-    those that take too long or fail with what is kept of such requests. Afterwards the database is as months of
-    running would have left it: sums of hours and days, and of users and addresses, are there as well.
+    some slower and break others; now and then there is an incident. Some come with a profile, and those that
+    take too long or fail with what is kept of such requests. Afterwards the database is as months of running
+    would have left it: sums of hours and days, and of users and addresses, are there as well.
 
     They cannot be told from real ones afterwards, so give them a database of their own. Ctrl-C stops it at
     any time and leaves what is written in order; --resume goes on from there.
