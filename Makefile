@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 FMD_VENV := .bench-fmd
 FMD_RELEASE := 5.1.0
+SPEEDSCOPE := var/tools/node_modules/speedscope
+SPEEDSCOPE_RELEASE := 1.25.0
 
 # What `make demo ARGS="--help"` hands on; likewise for test and bench.
 ARGS ?=
@@ -16,7 +18,7 @@ ARGS ?=
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.for-development system-packages ## Make .venv with all that developing needs; as root also Chromium and databases
+setup: $(VENV)/.for-development system-packages $(SPEEDSCOPE)/package.json ## Make .venv with all that developing needs; as root also Chromium and databases
 
 demo: $(VENV)/.for-demo ## Run the example shop under load with its dashboard (options: make demo ARGS="--help")
 	@cd examples && exec ../$(BIN)/python -m demo $(ARGS)
@@ -61,6 +63,11 @@ $(VENV)/.for-development: $(VENV)/.for-demo
 
 system-packages:
 	@.ci/system-packages
+
+# Opens the profiles that the dashboard exports, in a test. Never a part of what is installed.
+$(SPEEDSCOPE)/package.json:
+	@npm install --silent --no-audit --no-fund --ignore-scripts --prefix var/tools 'speedscope@$(SPEEDSCOPE_RELEASE)' \
+		|| echo "speedscope could not be installed, so a test will be skipped. The remedy: apt-get install npm" >&2
 
 # Flask-MonitoringDashboard pins what it needs, hence an environment of its own. Without it the comparison is left out.
 $(FMD_VENV)/.installed:

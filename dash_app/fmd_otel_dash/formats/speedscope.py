@@ -24,7 +24,7 @@ def speedscope(exported: Exported) -> bytes:
         "activeProfileIndex": len(profiles) - 1,
         "exporter": "fmd-otel",
     }
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def _profile(part: Part, frames: dict[CodeLine, int]) -> dict[str, Any]:
