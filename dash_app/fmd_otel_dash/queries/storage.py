@@ -122,7 +122,8 @@ def storage(store: Store, now_us: int) -> Storage:
         StoredTable(
             name,
             table_label(name),
-            raw_rows if size.rows is None and name == "request" else size.rows,
+            # Servers guess; the sums know.
+            raw_rows if size.estimated and name == "request" else size.rows,
             size.size_bytes,
             size.estimated,
         )
