@@ -15,7 +15,7 @@ from fmd_otel.configuration import config
 from fmd_otel.graphs import Graphs, follow
 from fmd_otel.handle import Handle
 from fmd_otel.monitor import Monitor
-from fmd_otel.provider import exporter_names, find_tracing, install, link, sdk_disabled, see_steps
+from fmd_otel.provider import exporter_names, find_tracing, install, link, sdk_disabled
 from fmd_otel.scrubbing import Scrubber
 from fmd_otel.services import ServiceNames
 from fmd_otel.version import app_version
@@ -132,8 +132,7 @@ def _start(
     )
     # In this order: whether the steps of a request are kept depends on whether it is an outlier.
     monitor.watch.add(OutlierWatcher(monitor, pipeline, resolver, OutlierRule.of(settings)))
-    monitor.watch.add(TraceWatcher(monitor))
-    see_steps(provider)
+    monitor.watch.add(TraceWatcher(monitor, provider))
     monitor.watch.add(ProfileWatcher(pipeline, resolver, period_ms=settings.sampling_period))
     options: dict[str, Any] = {"tracer_provider": provider}
     if meter_provider is not None:

@@ -9,13 +9,20 @@ from fmd_otel.allowance import Allowance
 from fmd_otel.backstage import backstage
 from fmd_otel.outliers.machine import shared_machine
 from fmd_otel.outliers.values import describe_values, take_values
+from fmd_otel.profiler.bases import BASES
+from fmd_otel.profiler.clocks import real_thread_id
 from fmd_otel.profiler.frames import frame_dicts
+from fmd_otel.profiler.greenlets import GreenletPlace, current_greenlet
 from fmd_otel.profiler.sampler import shared_sampler
 from fmd_otel.profiler.threshold import Watched
+from fmd_otel.profiler.walker import walk
 from fmd_otel_exporter.documents import OutlierDocument, encode_document
 from fmd_otel_exporter.records import OutlierRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import FrameType
+
     from fmd_otel.monitor import Monitor
     from fmd_otel.outliers.machine import Machine
     from fmd_otel.outliers.values import Values
@@ -59,25 +66,32 @@ class OutlierRule(NamedTuple):
         return cls(settings.outlier_detection_constant, settings.outlier_min_requests)
 
 
-class RunningRequest:
-    """A request that may become an outlier."""
+class RunningRequest(Watched):
+    """A request that may become an outlier.
+
+    Made for every watched request: no more than a note of which thread it runs on, and no cycle of references
+    for the garbage collector to find.
+    """
 
     __slots__ = (
         "average_us",
+        "greenlet",
         "has_passed",
         "is_outlier",
         "machine",
         "request",
         "stack",
         "stack_ns",
+        "thread_id",
         "threshold_ns",
-        "watched",
     )
 
     def __init__(
         self, request: Any, start_ns: int, average_us: int, threshold_ns: int, machine: Machine
     ) -> None:
-        """Have its stack taken when it has run for too long."""
+        """Note on its own thread what is to be looked at when it has run for too long."""
+        self.wake_at_ns = start_ns + threshold_ns
+        self.is_over = False
         self.request = request
         self.average_us = average_us
         self.threshold_ns = threshold_ns
@@ -86,10 +100,21 @@ class RunningRequest:
         self.stack_ns = 0
         self.has_passed = False
         self.is_outlier = False
-        self.watched = Watched(start_ns + threshold_ns, self._pass)
+        self.thread_id = real_thread_id()
+        greenlet = current_greenlet()
+        # All greenlets share one thread: what runs on it then may be another request.
+        self.greenlet = None if greenlet is None else GreenletPlace(BASES, greenlet)
 
-    def _pass(self, stack: Stack) -> None:
-        """Keep the stack; on the sampler's thread."""
+    def take(self, frames: Callable[[], Mapping[int, FrameType]]) -> None:
+        """Take the stack, unless the request has ended in the meantime; on the sampler's thread."""
+        if self.is_over:
+            return
+        if self.greenlet is not None:
+            stack = self.greenlet.stack(frames())
+        else:
+            stack = walk(frames().get(self.thread_id), BASES)
+        if stack is None or not stack.codes or self.is_over:
+            return
         self.stack_ns = perf_counter_ns()
         self.stack = stack
         self.has_passed = True
@@ -129,7 +154,7 @@ class OutlierWatcher:
             self._backstage.wake()
         threshold_ns = max(int(average.us * 1000 * self._rule.constant), 1)
         state.outlier = running = RunningRequest(request, state.start_ns, average.us, threshold_ns, machine)
-        self._sampler.watch(running.watched)
+        self._sampler.watch(running)
 
     def describe(self, state: RequestState, request: Any, span: Any) -> None:
         """Nothing: whether it is an outlier is not known yet."""
@@ -139,7 +164,7 @@ class OutlierWatcher:
         running: RunningRequest | None = state.outlier
         if running is None:
             return
-        self._sampler.forget(running.watched)
+        self._sampler.forget(running)
         request, running.request = running.request, None
         if running.has_passed:
             self._machine.outliers_running -= 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fmd_otel.allowance import Allowance
 from fmd_otel.backstage import backstage
 from fmd_otel.otel_internals import SPAN_KEY
+from fmd_otel.provider import see_steps
 from fmd_otel.traces.document import trace_document
 from fmd_otel.traces.steps import in_flight
 from fmd_otel_exporter.documents import encode_document
@@ -33,15 +34,20 @@ class TraceWatcher:
     name = "traces"
     level = TRACE_LEVEL
 
-    def __init__(self, monitor: Monitor) -> None:
-        """Hand what is kept to the application's pipeline."""
+    def __init__(self, monitor: Monitor, provider: Any) -> None:
+        """Hand what is kept to the application's pipeline; its spans come from ``provider``."""
         self._monitor = monitor
+        self._unseen: Any = provider
         self._flying = in_flight()
         self._ordinary = Allowance(ORDINARY_AT_ONCE, ORDINARY_EVERY_S)
         self._special = Allowance(SPECIAL_AT_ONCE, SPECIAL_EVERY_S)
 
     def begin(self, state: RequestState, request: Any) -> None:
         """Gather from now on."""
+        if self._unseen is not None:
+            # Not before: each processor costs every span of the process a little.
+            see_steps(self._unseen)
+            self._unseen = None
         span = request.environ.get(SPAN_KEY)
         if span is not None and span.is_recording():
             state.steps = self._flying.open(span.get_span_context().span_id)

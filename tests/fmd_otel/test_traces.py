@@ -13,7 +13,6 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 import fmd_otel
 from fmd_otel.backstage import backstage
-from fmd_otel.provider import see_steps
 from fmd_otel.sampler import KeepEntrySpans
 from fmd_otel.traces import steps as steps_module
 from fmd_otel.traces import watcher as watcher_module
@@ -45,15 +44,14 @@ def traced(app, watch, sink):
 
     def put(steps, *, root=ALWAYS_ON, level=2, before=(), **options):
         provider = TracerProvider(sampler=KeepEntrySpans(ParentBased(root)))
-        see_steps(provider)
-        see_steps(provider)
         tracer = provider.get_tracer("shop")
         app.add_url_rule("/x", "x", lambda: steps(tracer), **options)
         sink.levels["shop", "x"] = level
         watched = watch(app, provider=provider)
         for each in before:
             watched.monitor.watch.add(each)
-        watched.monitor.watch.add(TraceWatcher(watched.monitor))
+        watched.monitor.watch.add(TraceWatcher(watched.monitor, provider))
+        watched.provider = provider
         return watched
 
     return put
@@ -62,6 +60,11 @@ def traced(app, watch, sink):
 def one_step(tracer):
     with tracer.start_as_current_span("step"):
         return "x"
+
+
+def processors(watched):
+    provider = watched.provider
+    return [type(each).__name__ for each in provider._active_span_processor._span_processors]
 
 
 def kept(watched):
@@ -172,6 +175,11 @@ def test_level_1_gathers_nothing(traced, serve):
     serve(watched.app, "/x")
     assert seen == [{}]
     assert kept(watched) == []
+    assert "StepProcessor" not in processors(watched)
+    watched.sink.levels["shop", "x"] = 2
+    serve(watched.app, "/x")
+    serve(watched.app, "/x")
+    assert processors(watched).count("StepProcessor") == 1
 
 
 def test_steps_of_requests_that_the_users_sampler_drops_are_seen_by_us_alone(traced, serve):
