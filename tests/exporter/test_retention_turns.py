@@ -225,6 +225,47 @@ def test_one_killed_in_the_middle_leaves_everything_right(
     assert (see.rows("hits_day"), see.rows("lat_hist_day")) == days
 
 
+MAINTAINER = """
+import sys, time
+from fmd_otel_exporter import deleting, maintainer
+from fmd_otel_exporter.retention import Retention
+from fmd_otel_exporter.store import open_store
+deleting.CHUNK = 5
+maintainer.LEASE_S, maintainer.LOOK_EVERY_S = 2, 0.1
+offset_s = int(sys.argv[2]) / 1_000_000 - time.time()
+mine = maintainer.Maintainer(Retention(7, 14), clock=lambda: time.time() + offset_s)
+store = open_store(sys.argv[1])
+print("ready", flush=True)
+told = 0
+while True:
+    mine.work(store, 0.01)
+    if mine.deleted["request"] != told:
+        told = mine.deleted["request"]
+        print(told, flush=True)
+    time.sleep(0.02)
+"""
+
+
+def test_a_killed_maintainer_is_replaced_by_another_process_once_its_lease_is_over(
+    store: Store, writer: Writer, record, today_us: int, start, see, eventually
+):
+    _old(writer, record, today_us, n=300)
+    compact_days(store, now_ts_us=today_us)
+    first = start(MAINTAINER, store.url, str(today_us))
+    assert first.stdout.readline() == "ready\n"
+    assert int(first.stdout.readline()) > 0
+    second = start(MAINTAINER, store.url, str(today_us))
+    assert second.stdout.readline() == "ready\n"
+    first.kill()
+    first.wait()
+    left = see.sums()["requests"]
+    assert 0 < left < 300
+    begun = [int(second.stdout.readline())]  # it waits for the lease to run out, and then goes on
+    eventually(lambda: see.sums()["requests"] == 0)
+    assert 0 < begun[0] <= left
+    assert sum(row["n"] for row in see.rows("hits_day")) == 300
+
+
 def test_writers_of_late_requests_meet_retention_and_all_is_counted(
     store: Store, writer: Writer, record, today_us: int, start, see
 ):
