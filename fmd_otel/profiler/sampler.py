@@ -39,6 +39,8 @@ MOST_COMPLETE = 512
 """Ended requests that may wait to be put together; beyond it, the oldest are dropped and counted."""
 PROMPT_NS = 2_000_000
 """Woken later than this, some thread had to be interrupted first."""
+SAVINGS_NS = 5_000_000
+"""CPU time that may be saved up for a turn that costs more than others."""
 _LONGEST_SLEEP_NS = 1_000_000_000
 _USUAL_PERIOD_NS = 10_000_000
 _FOLDS_A_TURN = 32
@@ -72,6 +74,8 @@ class Sampler:
         self._period_ns = _USUAL_PERIOD_NS
         self._wake_ns = 0
         self._last_begin_ns = 0
+        self._account_ns = SAVINGS_NS
+        self._account_at_ns = perf_counter_ns()
         self._is_busy = False
         self.dropped = 0
         self.looks = 0
@@ -202,7 +206,19 @@ class Sampler:
         if due_ns:
             wait_ns = max(wait_ns, min(due_ns) - now_ns)
         duty = max((each.duty for each in profiles), default=0.0) or DUTY
-        return now_ns + min(max(wait_ns, int(looked_ns / duty)), _LONGEST_SLEEP_NS)
+        wait_ns = max(wait_ns, self._spend(now_ns, looked_ns, duty))
+        return now_ns + min(wait_ns, _LONGEST_SLEEP_NS)
+
+    def _spend(self, now_ns: int, looked_ns: int, duty: float) -> int:
+        """Keep account of what looking costs.
+
+        Returns:
+            How long to do without, where more was spent than there was.
+        """
+        earned_ns = int((now_ns - self._account_at_ns) * duty)
+        self._account_at_ns = now_ns
+        self._account_ns = min(self._account_ns + earned_ns, SAVINGS_NS) - looked_ns
+        return int(-self._account_ns / duty) if self._account_ns < 0 else 0
 
     def _look(self, now_ns: int, wake_ns: int) -> None:
         soon_ns = now_ns + self._period_ns // 4

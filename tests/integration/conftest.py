@@ -31,6 +31,7 @@ DEADLINE_S = 40
 DOORS = {
     "launcher": ([str(BIN / "opentelemetry-instrument")], "plain"),
     "two-lines": ([], "two_lines"),
+    "profiled": ([], "profiled"),
 }
 SERVERS = {
     "flask-run": ["flask", "--app", "{module}", "run", "-p", "{port}"],
@@ -44,6 +45,10 @@ SERVERS = {
     ],
     "gunicorn-gevent": ["gunicorn", "-k", "gevent", "-w", "2", "-b", "127.0.0.1:{port}", "{module}:app"],
     "waitress": ["waitress-serve", "--listen=127.0.0.1:{port}", "{module}:app"],
+    "uwsgi": [
+        *("uwsgi", "--http-socket", "127.0.0.1:{port}", "--module", "{module}:app", "--master"),
+        *("--processes", "2", "--threads", "4", "--lazy-apps", "--die-on-term", "--need-app"),
+    ],
 }
 
 

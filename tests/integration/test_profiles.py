@@ -1,0 +1,68 @@
+"""Level 3 under every server: each slow request has its profile, and nothing else has."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+N = 12
+SERVERS = [
+    "flask-run",
+    "gunicorn-2",
+    "gunicorn-preload",
+    "gunicorn-gthread",
+    "gunicorn-gevent",
+    "waitress",
+    "uwsgi",
+]
+DEADLINE_S = 40
+
+
+def profiles(database, number):
+    """Wait until so many profiles are there, and return what their lines spent."""
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        if len(database.ask("SELECT 1 FROM fmd_profile")) >= number:
+            break
+        time.sleep(0.05)
+    return database.ask(
+        "SELECT e.name, p.duration, p.cpu_us, p.samples FROM fmd_profile p "
+        "JOIN fmd_endpoint e ON e.id = p.endpoint_id"
+    )
+
+
+def time_in(database, function):
+    """Return the time of a function and of what it called, of all requests of the day."""
+    rows = database.ask(
+        "SELECT l.function, SUM(d.total_us) FROM fmd_profile_day d JOIN fmd_stack s ON s.id = d.stack_id "
+        "JOIN fmd_code_line l ON l.id = s.line_id GROUP BY 1"
+    )
+    return dict(rows).get(function, 0)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_requests_are_profiled_under_every_server(start, database, server):
+    running = start("profiled", server)
+    # Two event loops at once in one thread is what asgiref refuses, and greenlets share theirs.
+    third = "/async" if server != "gunicorn-gevent" else "/slow"
+    paths = ["/slow", third, "/stream", "/"] * (N // 4)
+    with ThreadPoolExecutor(4) as clients:
+        answers = list(clients.map(lambda path: running.get(path)[0], paths))
+    assert answers == [200] * N, running.output()
+    assert database.wait_for(N) == N, running.output()
+    # "/" is over before anybody could look; on a very busy machine it may not be.
+    found = [row for row in profiles(database, N * 3 // 4) if row[0] != "index"]
+    assert {row[0] for row in found} == {"slow", "stream", "asynchronous" if third == "/async" else "slow"}
+    assert len(found) == N * 3 // 4, running.output()
+    each_us = N // 4 * 1_000_000
+    assert time_in(database, "rest") > 0.25 * each_us
+    assert time_in(database, "compute") > 0.05 * each_us
+    for name, duration, cpu_us, samples in found:
+        assert samples, name
+        assert cpu_us <= duration
+        assert cpu_us > (30_000 if name != "stream" else -1)
+    assert not running.complaints()
