@@ -182,5 +182,6 @@ def _prune(store: Store, cutoffs: Cutoffs, total: int) -> None:
     except KeyboardInterrupt:
         click.echo(f"\nStopped. {deleted.total():,} rows are gone; the rest can go another time.", err=True)
         sys.exit(INTERRUPTED)
-    click.echo(f"Deleted {deleted.total():,} rows in {time.monotonic() - began:.1f} s.")
+    rows = deleted.total()
+    click.echo(f"Deleted {rows:,} row{'' if rows == 1 else 's'} in {time.monotonic() - began:.1f} s.")
     click.echo("Their space is used again; `fmd-otel vacuum` gives it back to the disk.")
