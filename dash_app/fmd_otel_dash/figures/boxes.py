@@ -39,16 +39,16 @@ def endpoints(rows: Sequence[EndpointPerformance], *, log: bool) -> Figure:
     compared = [(i, row.before) for i, row in enumerate(rows) if row.before is not None]
     traces: list[dict[str, Any]] = []
     if compared:
-        ghost = _lying([box for _, box in compared], [i for i, _ in compared], "Comparison")
+        ghost = lying_boxes([box for _, box in compared], [i for i, _ in compared], "Comparison")
         traces.append(
             ghost
             | {"line": {"color": GHOST, "width": 1}, "fillcolor": "rgba(134,142,150,.16)", "width": 0.82}
         )
     traces += [
-        _lying([row.box for row in rows], list(range(len(rows))), "This range")
+        lying_boxes([row.box for row in rows], list(range(len(rows))), "This range")
         | {"line": {"color": ACCENT, "width": 1.2}, "fillcolor": ACCENT_SOFT, "width": _NARROW},
-        _marks("p99", [row.box.p99_us for row in rows], list(range(len(rows))), lying=True),
-        _hover(
+        strokes("p99", [row.box.p99_us for row in rows], list(range(len(rows))), lying=True),
+        hover_points(
             [row.box.median_us for row in rows],
             list(range(len(rows))),
             [_text(row) for row in rows],
@@ -64,7 +64,7 @@ def endpoints(rows: Sequence[EndpointPerformance], *, log: bool) -> Figure:
             "showlegend": False,
             "hovermode": "y",
             "hoverdistance": -1,
-            "xaxis": _duration_axis(min(values[0], default=1), longest(values[1]), log=log) | {"side": "top"},
+            "xaxis": duration_axis(min(values[0], default=1), longest(values[1]), log=log) | {"side": "top"},
             "yaxis": axis(
                 showgrid=False,
                 range=[len(rows) - 0.5, -0.5],
@@ -103,8 +103,8 @@ def versions(rows: Sequence[Deployment], *, log: bool = False) -> Figure:
                 "width": _NARROW,
                 "hoverinfo": "skip",
             },
-            _marks("p99", [box.p99_us for box in boxes], x, lying=False),
-            _hover(
+            strokes("p99", [box.p99_us for box in boxes], x, lying=False),
+            hover_points(
                 [box.median_us for box in boxes],
                 x,
                 [_version_text(row, name, box) for row, name, box in zip(rows, names, boxes, strict=True)],
@@ -124,7 +124,7 @@ def versions(rows: Sequence[Deployment], *, log: bool = False) -> Figure:
                 tickangle=-45 if len(rows) > 10 else 0,  # noqa: PLR2004 - wider ones collide
                 fixedrange=True,
             ),
-            "yaxis": _duration_axis(*ends, log=log),
+            "yaxis": duration_axis(*ends, log=log),
             "margin": MARGIN,
         },
     }
@@ -152,7 +152,8 @@ def change_text(change: Change | None, against: str) -> str:
     )
 
 
-def _lying(boxes: Sequence[BoxStats], y: Sequence[int], name: str) -> dict[str, Any]:
+def lying_boxes(boxes: Sequence[BoxStats], y: Sequence[int], name: str) -> dict[str, Any]:
+    """Return a trace of boxes that lie in rows."""
     return {
         "type": "box",
         "orientation": "h",
@@ -167,7 +168,7 @@ def _lying(boxes: Sequence[BoxStats], y: Sequence[int], name: str) -> dict[str, 
     }
 
 
-def _marks(name: str, values: Sequence[float], places: Sequence[int], *, lying: bool) -> dict[str, Any]:
+def strokes(name: str, values: Sequence[float], places: Sequence[int], *, lying: bool) -> dict[str, Any]:
     """Return short strokes: p99 lies outside the box."""
     along = [significant(value) for value in values]
     return {
@@ -186,7 +187,7 @@ def _marks(name: str, values: Sequence[float], places: Sequence[int], *, lying: 
     }
 
 
-def _hover(
+def hover_points(
     values: Sequence[float], places: Sequence[int], texts: Sequence[str], *, lying: bool
 ) -> dict[str, Any]:
     """Return invisible points that answer for a row: plotly labels a box's numbers one by one, bare."""
@@ -224,7 +225,8 @@ def _version_text(row: Deployment, name: str, box: BoxStats) -> str:
     )
 
 
-def _duration_axis(smallest_us: float, largest_us: float, *, log: bool) -> dict[str, Any]:
+def duration_axis(smallest_us: float, largest_us: float, *, log: bool) -> dict[str, Any]:
+    """Return an axis of durations, with ticks at round values in units that fit."""
     if log:
         values, text = log_ticks(smallest_us, largest_us)
         return axis(type="log", tickvals=values, ticktext=text, fixedrange=True)

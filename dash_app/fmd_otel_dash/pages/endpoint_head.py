@@ -20,7 +20,10 @@ HEAD = "endpoint-head"
 TABS = (
     ("", "Summary"),
     ("/hourly_load", "Hourly"),
+    ("/version_user", "Users × versions"),
+    ("/version_ip", "IPs × versions"),
     ("/versions", "Versions"),
+    ("/users", "Users"),
     ("/status_code_distribution", "Status codes"),
     ("/requests", "Requests"),
     ("/profiler", "Profiler"),

@@ -135,7 +135,7 @@ def test_an_empty_range_leads_to_the_latest_requests(path, now, write, write_det
 
 @pytest.mark.parametrize("path", WITH_TABLES)
 def test_its_table_can_be_had_as_csv(path, now, write, write_profile, write_details, address, admin):
-    write([now - HOUR, now - 2 * HOUR], "=evil()", status=500)
+    write([now - HOUR, now - 2 * HOUR], "=evil()", status=500, group_by="=evil()", ip="=evil()")
     write_details(now - HOUR, "=evil()")
     write_profile(
         now - HOUR, "=evil()", lines=(CodeLine("", "=evil()", 1, "=evil()", in_app=True),), nodes=ONE

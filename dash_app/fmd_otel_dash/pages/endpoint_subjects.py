@@ -1,0 +1,294 @@
+"""Per-User Performance, and user- and IP-focused performance by version, of one endpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dash import html
+
+from fmd_otel_dash import formatting
+from fmd_otel_dash.components import (
+    card,
+    data_grid,
+    empty,
+    graph,
+    link,
+    number,
+    url_segments,
+    url_text,
+)
+from fmd_otel_dash.figures import boxes as box_figures
+from fmd_otel_dash.figures import subjects as figures
+from fmd_otel_dash.pages.common import absent, caption, export, on_click
+from fmd_otel_dash.pages.endpoint_head import endpoint_page
+from fmd_otel_dash.pages.performance import SCALES
+from fmd_otel_dash.queries.subjects import (
+    Busiest,
+    BySubjectAndVersion,
+    LatencyBySubject,
+    SubjectCounts,
+    busiest,
+    latency_by_subject,
+    subject_by_version,
+)
+from fmd_otel_dash.router import Page
+from fmd_otel_dash.tables import Table, milliseconds
+from fmd_otel_dash.urlstate import format_search
+from fmd_otel_exporter.schema import SUBJECT_IP, SUBJECT_USER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from fmd_otel_dash.registry import Registry
+    from fmd_otel_dash.view import View
+
+BOXES = "endpoint-subject-boxes"
+VERSIONS = "endpoint-subject-versions"
+LIST = "endpoint-subject-list"
+GRID = "subjects-grid"
+VIEWS = (("circles", "Circles"), ("boxes", "Boxes"))
+SHOWN = 20
+"""Users drawn at once; the others by searching, or page by page."""
+SHOWN_AS_BOXES = 8
+MOST_EXPORTED = 100_000
+_WORDS = {SUBJECT_USER: ("user", "users"), SUBJECT_IP: ("address", "addresses")}
+_FILTERS = {SUBJECT_USER: "user", SUBJECT_IP: "ip"}
+
+
+def users_layout(view: View) -> Any:
+    """Return the page of users without data."""
+    return endpoint_page(
+        card(
+            BOXES,
+            "Duration by user",
+            hint="The box holds the middle half of a user's requests, its line the median; the whiskers end "
+            "at p5 and p95, the stroke is p99. Busiest first. Click one for the requests.",
+            height=560,
+        ),
+        card(LIST, "Users", actions=[export(view)], kind="table", height=320),
+    )
+
+
+def versions_layout(view: View) -> Any:
+    """Return a page of users, or addresses, by version without data."""
+    one = _WORDS[kind_of(view)][0]
+    return endpoint_page(
+        card(
+            VERSIONS,
+            f"Duration by {one} and version",
+            hint=f"A circle is a {one} under a version: the larger and redder, the slower its median. "
+            "Click one for the requests.",
+            height=560,
+        ),
+        card(LIST, _WORDS[kind_of(view)][1].capitalize(), actions=[export(view)], kind="table", height=320),
+    )
+
+
+def register(registry: Registry) -> None:
+    """Register what fills the pages."""
+
+    @registry.card(BOXES)
+    def chart(view: View) -> Any:
+        found = _latencies(view)
+        if not found.rows:
+            return _nobody(view, found.busiest)
+        log_scale = view.state.get("scale", "log") != "linear"
+        return [
+            html.Div(
+                [_search(view), url_segments("scale", "Scale", SCALES, "log" if log_scale else "linear")],
+                className="fmd-toolbar",
+            ),
+            graph(
+                figures.boxes(found.rows, log_scale=log_scale),
+                name=BOXES,
+                height=52 + box_figures.ROW_HEIGHT * len(found.rows),
+                label="Durations by user as boxes, busiest first",
+            ),
+            _below(view, found.busiest, len(found.rows)),
+        ]
+
+    @registry.card(VERSIONS)
+    def by_version(view: View) -> Any:
+        as_boxes, found = view.state.get("as") == "boxes", _versions(view)
+        if not found.rows:
+            return _nobody(view, found.busiest)
+        figure = figures.boxes_by_version(found, log_scale=True) if as_boxes else figures.circles(found)
+        per_row = max(box_figures.ROW_HEIGHT + 4, 13 * len(found.versions) if as_boxes else 0)
+        return [
+            html.Div(
+                [_search(view), url_segments("as", "Drawn as", VIEWS, "boxes" if as_boxes else "circles")],
+                className="fmd-toolbar",
+            ),
+            graph(
+                figure,
+                name=VERSIONS,
+                height=70 + per_row * len(found.rows),
+                label=f"Durations by {_WORDS[kind_of(view)][0]} and version",
+            ),
+            _below(view, found.busiest, len(found.rows)),
+        ]
+
+    @registry.card(LIST)
+    def listed(view: View) -> Any:
+        kind = kind_of(view)
+        found = view.query(busiest, view.scope, kind, 200, view.state.get("q"), offset_of(view))
+        if not found.rows:
+            return None
+        return data_grid(GRID, _columns(kind), [row(view, each) for each in found.rows])
+
+    on_click(registry, BOXES, clicked_user)
+    on_click(registry, VERSIONS, clicked_cell)
+
+
+def kind_of(view: View) -> int:
+    """Return whom the page is about."""
+    return SUBJECT_IP if view.path.rstrip("/").endswith("version_ip") else SUBJECT_USER
+
+
+def offset_of(view: View) -> int:
+    """Return how many of the busiest the address leaves out."""
+    text = view.state.get("skip")
+    return min(int(text), 10_000_000) if text.isascii() and text.isdecimal() and len(text) < 9 else 0  # noqa: PLR2004 - digits
+
+
+def clicked_user(view: View, point: dict[str, Any]) -> str | None:
+    """Return the requests of the user whose box it is."""
+    place = point.get("customdata")
+    rows = _latencies(view).rows
+    if not isinstance(place, int) or not 0 <= place < len(rows):
+        return None
+    return _requests(view, rows[place].counts.value)
+
+
+def clicked_cell(view: View, point: dict[str, Any]) -> str | None:
+    """Return the requests of a user, or an address, under a version."""
+    found = _versions(view)
+    match point.get("customdata"):
+        case [int(place), int(column)] if 0 <= place < len(found.rows) and 0 <= column < len(found.versions):
+            return _requests(view, found.rows[place].counts.value, v=found.versions[column].name)
+    return None
+
+
+def _requests(view: View, name: str, **extra: str) -> str:
+    path = f"/endpoint/{view.endpoint_id}/requests"
+    return view.href(path, **{_FILTERS[kind_of(view)]: name}, **extra)
+
+
+def _latencies(view: View) -> LatencyBySubject:
+    return view.query(
+        latency_by_subject, view.scope, kind_of(view), SHOWN, view.state.get("q"), offset_of(view)
+    )
+
+
+def _versions(view: View) -> BySubjectAndVersion:
+    shown = SHOWN_AS_BOXES if view.state.get("as") == "boxes" else SHOWN
+    return view.query(
+        subject_by_version, view.scope, kind_of(view), shown, view.state.get("q"), offset_of(view)
+    )
+
+
+def _search(view: View) -> Any:
+    one = _WORDS[kind_of(view)][0]
+    return url_text("q", f"Search {'an' if one == 'address' else 'a'} {one}", view.state.get("q"), w=220)
+
+
+def _nobody(view: View, found: Busiest) -> Any:
+    one, many = _WORDS[found.kind]
+    if view.state.get("q"):
+        return [
+            html.Div(_search(view), className="fmd-toolbar"),
+            empty(f"No {one} by that name", "Nobody in this range has it as a part of theirs."),
+        ]
+    last_us = found.last_recorded_us
+    if last_us is None or not view.scope.start_us <= last_us < view.scope.end_us:
+        return absent(view, last_us)
+    if found.kind == SUBJECT_USER:
+        return empty(
+            "Users are not told apart",
+            html.Span(
+                ["Set ", html.Code("fmd_otel.config.group_by"), " to a function that returns the user."]
+            ),
+            symbol="users",
+        )
+    return empty(f"No {many} recorded", "The addresses of requests in this range are not known.")
+
+
+def _below(view: View, found: Busiest, shown: int) -> Any:
+    many = _WORDS[found.kind][1]
+    offset = offset_of(view)
+    parts: list[Any] = [caption(view, found.n, f"{found.found:,} {many}")]
+    if found.found > shown:
+        links: list[Any] = [html.Span(f"{offset + 1:,} to {offset + shown:,}", className="fmd-faint")]
+        for text, target in (("Busier", offset - shown), ("Next", offset + shown)):
+            if (text == "Busier" and offset) or (text == "Next" and target < found.found):
+                state = view.state.with_extra("skip", *([str(target)] if target > 0 else []))
+                links.append(
+                    html.A(
+                        text, href=view.settings.url(view.path) + format_search(state), className="fmd-button"
+                    )
+                )
+        parts.append(html.Div(links, className="fmd-toolbar"))
+    return html.Div(parts)
+
+
+def row(view: View, each: SubjectCounts) -> dict[str, Any]:
+    """Return one line of the list."""
+    name = _FILTERS[kind_of(view)]
+    return {
+        "id": each.value,
+        "value": each.value,
+        "href": view.href(f"/endpoint/{view.endpoint_id}/requests", **{name: each.value}),
+        "n": each.n,
+        "errors": each.error_rate,
+        "errorsText": formatting.percent(each.error_rate),
+        "mean": each.mean_us,
+        "meanText": formatting.duration(each.mean_us),
+        "time": each.sum_us,
+        "timeText": formatting.duration(each.sum_us),
+    }
+
+
+def _columns(kind: int) -> list[dict[str, Any]]:
+    narrow = {"narrow": True}
+    return [
+        link("value", _WORDS[kind][0].capitalize(), flex=1, minWidth=140, context=narrow),
+        number("n", "Requests", width=100, sort="desc", context=narrow),
+        number("errors", "Errors", shown="errorsText", width=86, cellRenderer="FmdErrors"),
+        number("mean", "Mean", shown="meanText", width=96, context=narrow),
+        number("time", "Time spent", shown="timeText", width=110),
+    ]
+
+
+def rows(view: View) -> Iterable[Sequence[Any]]:
+    """Return everybody line by line, busiest first."""
+    found = view.query(busiest, view.scope, kind_of(view), MOST_EXPORTED, view.state.get("q"))
+    for each in found.rows:
+        yield each.value, each.n, each.errors, milliseconds(each.mean_us), milliseconds(each.sum_us)
+
+
+TABLE = Table("subjects", ("subject", "requests", "errors_5xx", "mean_ms", "time_spent_ms"), rows)
+USERS_PAGE = Page(
+    path="/endpoint/<int:endpoint_id>/users",
+    title="Per-User Performance",
+    layout=users_layout,
+    register=register,
+    section="endpoint",
+    icon="user",
+    table=TABLE,
+)
+VERSION_USER_PAGE = Page(
+    path="/endpoint/<int:endpoint_id>/version_user",
+    title="User-Focused Multi-Version Performance",
+    layout=versions_layout,
+    section="endpoint",
+    icon="users",
+    table=TABLE,
+)
+VERSION_IP_PAGE = Page(
+    path="/endpoint/<int:endpoint_id>/version_ip",
+    title="IP-Focused Multi-Version Performance",
+    layout=versions_layout,
+    section="endpoint",
+    icon="versions",
+    table=TABLE,
+)
