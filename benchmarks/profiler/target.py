@@ -1,0 +1,147 @@
+"""The application that is measured: three views, watched in different ways.
+
+It also runs in the environment of Flask-MonitoringDashboard, where nothing of ours is installed: all but
+Flask is imported by the variant that needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, g
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+DRAIN_PATH = "/-/drain"
+LABELS = {
+    "bare": "bare Flask",
+    "level-1": "fmd-otel, level 1",
+    "level-2": "fmd-otel, level 2",
+    "level-3": "fmd-otel, level 3",
+    "level-3-unstored": "level 3, profiles thrown away",
+    "pyinstrument": "pyinstrument for each request",
+    "fmd-bare": "bare Flask (FMD's environment)",
+    "fmd-1": "Flask-MonitoringDashboard 5.1.0, level 1",
+    "fmd-3": "Flask-MonitoringDashboard 5.1.0, level 3",
+}
+WAIT_S = 0.2
+
+
+def application() -> Callable[..., Iterable[bytes]]:
+    """Return what gunicorn serves: the variant, and a path beside it that answers once all work is done."""
+    app = Flask("bench")
+    rounds = int(os.environ["BENCH_ROUNDS"])
+    app.add_url_rule("/hello", "hello", lambda: "Hello\n")
+    app.add_url_rule("/cpu", "cpu", lambda: compute(rounds))
+    app.add_url_rule("/wait", "wait", wait)
+    drain = watch(app, os.environ["BENCH_VARIANT"], os.environ["BENCH_FOLDER"])
+
+    def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != DRAIN_PATH:
+            return app(environ, start_response)
+        body = json.dumps(drain()).encode()
+        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        return [body]
+
+    return serve
+
+
+def compute(rounds: int) -> str:
+    """Compute as much as it takes: calls, loops and builtins, as views do."""
+    total = 0
+    for number in range(rounds):
+        total += _some(number) + _more(number)
+    return f"{total}\n"
+
+
+def _some(number: int) -> int:
+    return sum(each * each for each in range(number % 20))
+
+
+def _more(number: int) -> int:
+    return len(_text(number).split(","))
+
+
+def _text(number: int) -> str:
+    return ",".join(str(each) for each in range(number % 10))
+
+
+def wait() -> str:
+    """Wait in a few places, as for queries, and compute a little between them."""
+    for _ in range(4):
+        _query()
+        compute(40)
+    return "waited\n"
+
+
+def _query() -> None:
+    time.sleep(WAIT_S / 4)
+
+
+def watch(app: Flask, variant: str, folder: str) -> Callable[[], dict[str, int]]:
+    """Watch the application in some way; return what waits until all work that requests left is done."""
+    if variant in {"bare", "fmd-bare"}:
+        return dict
+    if variant == "pyinstrument":
+        return _pyinstrument(app)
+    if variant.startswith("fmd-"):
+        return _fmd(app, f"{folder}/{variant}.db", int(variant[-1]))
+    return _fmd_otel(app, f"{folder}/{variant}.db", variant)
+
+
+def _fmd_otel(app: Flask, database: str, variant: str) -> Callable[[], dict[str, int]]:
+    import fmd_otel  # noqa: PLC0415
+
+    handle = fmd_otel.instrument(
+        app,
+        database=f"sqlite:///{database}",
+        app_version="1.0",
+        monitor_level=int(variant.split("-")[1]),
+        include_dashboard=False,
+    )
+    if variant.endswith("unstored"):
+        handle._pipeline.offer_detail = lambda _record: None  # type: ignore[method-assign,union-attr]  # noqa: SLF001 # measured without
+
+    def drain() -> dict[str, int]:
+        handle.force_flush(60_000)
+        return {"failures": sum(handle.failures.values()), "threads": threading.active_count()}
+
+    return drain
+
+
+def _pyinstrument(app: Flask) -> Callable[[], dict[str, int]]:
+    from pyinstrument import Profiler  # noqa: PLC0415
+
+    @app.before_request
+    def begin() -> None:
+        g.profiler = Profiler(interval=0.01)
+        g.profiler.start()
+
+    @app.teardown_request
+    def end(_error: BaseException | None) -> None:
+        g.profiler.stop()
+
+    return dict
+
+
+def _fmd(app: Flask, database: str, level: int) -> Callable[[], dict[str, int]]:
+    import flask_monitoringdashboard as dashboard  # noqa: PLC0415
+
+    dashboard.config.database_name = f"sqlite:///{database}"
+    dashboard.config.monitor_level = level
+    dashboard.bind(app)
+
+    def drain() -> dict[str, int]:
+        # It starts a thread or two for every request, which write its rows.
+        while any(
+            type(each).__module__.startswith("flask_monitoringdashboard") for each in threading.enumerate()
+        ):
+            time.sleep(0.01)
+        return {"threads": threading.active_count()}
+
+    return drain
