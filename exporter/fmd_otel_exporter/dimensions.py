@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import select, update
 
 from fmd_otel_exporter.batch import METHOD_LENGTH, Ids, timestamp
 from fmd_otel_exporter.errors import StorageError
 from fmd_otel_exporter.names import storable
 from fmd_otel_exporter.schema import DAY_S, NAME_LENGTH, SUBJECT_IP, SUBJECT_LENGTH, SUBJECT_USER
+from fmd_otel_exporter.statements import Lookup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,6 +44,9 @@ class Dimensions:
         self.ids = Ids()
         """All ids known so far, to look up in; ``KeyError`` there means that a name has to be learnt here."""
         self._day = 0
+        self._lookups: dict[Table, Lookup] = {}
+        subject = store.tables.subject.c
+        self._seen = Lookup(subject.id, (subject.id, subject.seen_day))
 
     def begin_day(self) -> None:
         """Ask for users and addresses again once a day, which notes that they are still in use.
@@ -98,6 +102,8 @@ class Dimensions:
     def _learn_versions(self, records: Iterable[RequestRecord]) -> None:
         known = self.ids.versions
         rows: dict[Pair, dict[str, Any]] = {}
+        if {(record.service, record.version) for record in records} <= known.keys():
+            return  # nearly always, and this is asked for every new user
         for record in records:
             pair, ts = (record.service, record.version), timestamp(record.ts_us)
             if pair in rows:
@@ -108,8 +114,6 @@ class Dimensions:
                     "name": storable(record.version, NAME_LENGTH),
                     "first_ts": ts,
                 }
-        if not rows:
-            return
         table = self._store.tables.version
         known.update(self._find_or_make(table, ("service", "name"), rows))
         with self._store.read() as connection:
@@ -140,9 +144,8 @@ class Dimensions:
         """Note that these subjects are used today; ``False`` when one of them has just been deleted."""
         table = self._store.tables.subject
         for chunk in _chunks(ids):
-            query = select(table.c.id, table.c.seen_day).where(table.c.id.in_(chunk))
             with self._store.read() as connection:
-                seen = {row[0]: row[1] for row in connection.execute(query)}
+                seen = dict(self._seen.fetch(connection, chunk))
             if len(seen) < len(chunk):
                 return False
             stale = [number for number, day in seen.items() if day is None or day < self._day]
@@ -178,16 +181,18 @@ class Dimensions:
         return {pair: ids[name] for pair, name in stored.items()}
 
     def _select(self, table: Table, key: tuple[str, str], names: set[Pair]) -> dict[Pair, int]:
-        scope, name = table.c[key[0]], table.c[key[1]]
+        lookup = self._lookups.get(table)
+        if lookup is None:
+            scope, name = table.c[key[0]], table.c[key[1]]
+            lookup = self._lookups[table] = Lookup(name, (scope, name, table.c.id))
         by_scope: dict[Any, list[str]] = {}
         for pair in names:
             by_scope.setdefault(pair[0], []).append(pair[1])
         ids: dict[Pair, int] = {}
         with self._store.read() as connection:
             for value, values in by_scope.items():
-                for chunk in _chunks(values):
-                    query = select(name, table.c.id).where(and_(scope == value, name.in_(chunk)))
-                    ids.update(((value, row[0]), row[1]) for row in connection.execute(query))
+                found = lookup.fetch(connection, values, value)
+                ids.update(((value, row[1]), row[2]) for row in found)
         return ids
 
 

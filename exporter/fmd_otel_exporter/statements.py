@@ -12,9 +12,9 @@ from sqlalchemy import bindparam, case, delete, insert, literal_column, select, 
 from fmd_otel_exporter.subject_sums import OPEN, SEALED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import BindParameter, Connection, Table
+    from sqlalchemy import BindParameter, ColumnElement, Connection, Table
     from sqlalchemy.sql.expression import Executable
 
     from fmd_otel_exporter.store import Store
@@ -52,6 +52,49 @@ class Compiled:
         if self._picks is not None:
             values = tuple([values[pick] for pick in self._picks])
         return [tuple(row) for row in connection.exec_driver_sql(self.sql, values)]
+
+
+class Lookup:
+    """A query for many values at a time, compiled once for each of a few numbers of them.
+
+    SQLAlchemy writes an ``IN (…)`` anew each time, which takes longer than to answer it.
+    """
+
+    SIZES = (8, 64, 512)
+
+    def __init__(self, of: ColumnElement[Any], columns: Sequence[ColumnElement[Any]]) -> None:
+        """Ask for some columns of the rows in which one column has some values, and the first a given one.
+
+        Args:
+            of: The column whose values are looked up.
+            columns: What to fetch. Where the first is not that column, it has to equal the value given first.
+        """
+        self._of = of
+        self._columns = columns
+        self._compiled: dict[int, Compiled] = {}
+
+    def fetch(
+        self, connection: Connection, values: Sequence[Any], scope: Any = None
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield what is found, values that are not there left out; of a scope, if the query has one."""
+        largest = self.SIZES[-1]
+        for start in range(0, len(values), largest):
+            chunk = values[start : start + largest]
+            size = next(size for size in self.SIZES if size >= len(chunk))
+            filled = [*chunk, *[chunk[-1]] * (size - len(chunk))]
+            given = () if scope is None else (scope,)
+            yield from self._of_size(connection, size).fetch(connection, (*given, *filled))
+
+    def _of_size(self, connection: Connection, size: int) -> Compiled:
+        found = self._compiled.get(size)
+        if found is None:
+            names = [f"value_{number}" for number in range(size)]
+            query = select(*self._columns).where(self._of.in_([bindparam(name) for name in names]))
+            if self._columns[0] is not self._of:
+                query = query.where(self._columns[0] == bindparam("scope"))
+                names = ["scope", *names]
+            found = self._compiled[size] = Compiled(query, connection, names)
+        return found
 
 
 def update_one_by_one(
