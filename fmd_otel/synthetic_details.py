@@ -194,7 +194,7 @@ def _trace(request: RequestRecord, code: Code, dice: random.Random) -> TraceReco
             }
         )
         at += us
-    return TraceRecord(*_names(request), document=encode_document({"spans": spans, "truncated": 0}))  # type: ignore[typeddict-item]  # made above, in that shape
+    return TraceRecord(*_names(request), document=encode_document({"spans": spans, "truncated": 0}))
 
 
 def _exception(request: RequestRecord, code: Code, told: dict[int, int]) -> ExceptionRecord:

@@ -10,7 +10,7 @@ from sqlalchemy import or_, select, update
 from fmd_otel_exporter.detail_tables import PLACE_LENGTH
 from fmd_otel_exporter.errors import StorageError
 from fmd_otel_exporter.names import storable
-from fmd_otel_exporter.profile_data import line_id, stack_id
+from fmd_otel_exporter.profile_data import LineIds, StackIds
 from fmd_otel_exporter.schema import DAY_S
 
 if TYPE_CHECKING:
@@ -41,25 +41,11 @@ class CodeBook:
     def __init__(self, store: Store) -> None:
         """Start with nothing remembered."""
         self._store = store
-        self._lines: dict[CodeLine, int] = {}
-        self._stacks: dict[tuple[int, int], int] = {}
+        self.lines = LineIds()
+        self.stacks = StackIds()
         self._noted: dict[str, dict[int, int]] = {"code_line": {}, "stack": {}}
         """Ids that are in the database, and the latest day of whose sums they are noted to be part."""
         self._day = 0
-
-    def line(self, line: CodeLine) -> int:
-        """Return the id of a line."""
-        found = self._lines.get(line)
-        if found is None:
-            found = self._lines[line] = line_id(line)
-        return found
-
-    def stack(self, parent_id: int, line: int) -> int:
-        """Return the id of a call path."""
-        found = self._stacks.get((parent_id, line))
-        if found is None:
-            found = self._stacks[parent_id, line] = stack_id(parent_id, line)
-        return found
 
     def begin(self) -> None:
         """Forget what has to be noted again, and what has become too much."""
@@ -68,7 +54,7 @@ class CodeBook:
             self._day = today
             for noted in self._noted.values():
                 noted.clear()
-        everything: list[dict[Any, int]] = [self._lines, self._stacks, *self._noted.values()]
+        everything: list[dict[Any, int]] = [self.lines, self.stacks, *self._noted.values()]
         for known in everything:
             if len(known) > MOST_KNOWN:
                 known.clear()

@@ -52,7 +52,7 @@ class DayStacks:
             known.add(own)
             return True
 
-        return fold(trie, keep, self._book.stack, self._book.line(TRUNCATED_LINE))
+        return fold(trie, keep, self._book.stacks, self._book.lines[TRUNCATED_LINE])
 
     def _load(self, day: Day) -> set[int]:
         columns = self._store.tables.profile_day.c

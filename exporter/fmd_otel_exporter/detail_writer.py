@@ -98,12 +98,12 @@ class DetailWriter:
     def _prepare_profiles(self, profiles: dict[Key, ProfileRecord], ids: Ids) -> list[ProfileItem]:
         book = self._book
         book.begin()
-        lines: dict[int, CodeLine] = {book.line(TRUNCATED_LINE): TRUNCATED_LINE}
+        lines: dict[int, CodeLine] = {book.lines[TRUNCATED_LINE]: TRUNCATED_LINE}
         noted: list[tuple[Trie, int]] = []
         items = []
         for key, record in profiles.items():
-            trie = trie_of(record, book.line, book.stack)
-            lines.update((book.line(line), line) for line in record.lines)
+            trie = trie_of(record, book.lines, book.stacks)
+            lines.update((book.lines[line], line) for line in record.lines)
             version = ids.versions[record.service, record.version]
             day = key[1] // DAY_US * DAY_S
             summed = {} if record.exact else self._day_stacks.bounded(trie, (key[0], day, version))

@@ -74,90 +74,102 @@ def _id(data: bytes) -> int:
     return int.from_bytes(blake2b(data, digest_size=_ID_BYTES).digest(), "big") & _MASK or 1
 
 
-def trie_of(
-    record: ProfileRecord,
-    lines: Callable[[CodeLine], int] = line_id,
-    stacks: Callable[[int, int], int] = stack_id,
-) -> Trie:
-    """Return the call paths of a request; what took no time and was never seen is left out.
+class LineIds(dict[CodeLine, int]):
+    """Ids of lines, worked out once each."""
 
-    Args:
-        record: The request.
-        lines: Remembers what :func:`line_id` returned.
-        stacks: Remembers what :func:`stack_id` returned.
+    def __missing__(self, line: CodeLine) -> int:
+        """Work one out."""
+        found = self[line] = line_id(line)
+        return found
+
+
+class StackIds(dict[tuple[int, int], int]):
+    """Ids of call paths, by caller and line, worked out once each."""
+
+    def __missing__(self, where: tuple[int, int]) -> int:
+        """Work one out."""
+        found = self[where] = stack_id(*where)
+        return found
+
+
+def trie_of(record: ProfileRecord, lines: LineIds, stacks: StackIds) -> Trie:
+    """Return the call paths of a request; what took no time and was never seen is left out.
 
     Raises:
         ValueError: Its nodes are no tree.
     """
-    line_ids = [lines(line) for line in record.lines]
+    line_ids = [lines[line] for line in record.lines]
     stack_ids: list[int] = []
-    found: dict[int, list[int]] = {}
-    for index, (parent, line, self_us, self_cpu_us, hits) in enumerate(record.nodes):
+    found: _Growing = {}
+    for index, (parent, line, us, cpu_us, hits) in enumerate(record.nodes):
         if not (-1 <= parent < index and 0 <= line < len(line_ids)):
             raise ValueError(f"node {index} of a profile has caller {parent} and line {line}")
-        parent_id = NO_STACK if parent < 0 else stack_ids[parent]
-        depth = 1 if parent < 0 else found[parent_id][2] + 1
-        if depth > DEEPEST:
-            raise ValueError(f"a profile is deeper than {DEEPEST} calls")
-        own = stacks(parent_id, line_ids[line])
+        parent_id, depth = NO_STACK, 1
+        if parent >= 0:
+            parent_id = stack_ids[parent]
+            depth = found[parent_id][2] + 1
+            if depth > DEEPEST:
+                raise ValueError(f"a profile is deeper than {DEEPEST} calls")
+        own = stacks[parent_id, line_ids[line]]
         stack_ids.append(own)
-        us = min(max(self_us, 0), _LONGEST_US)
-        times = (us, min(max(self_cpu_us, 0), us), max(hits, 0))
-        add_node(found, own, (parent_id, line_ids[line], depth), times)
-    return with_totals(found)
+        if not 0 <= us <= _LONGEST_US:
+            us = 0 if us < 0 else _LONGEST_US  # noqa: PLW2901 # the hot path of the background thread
+        if not 0 <= cpu_us <= us:
+            cpu_us = 0 if cpu_us < 0 else us  # noqa: PLW2901 # as above
+        _add(found, own, [parent_id, line_ids[line], depth, us, cpu_us, max(0, hits)])
+    return _with_totals(found)
 
 
-def add_node(
-    found: dict[int, list[int]], own: int, where: tuple[int, int, int], times: tuple[int, int, int]
-) -> None:
-    """Add what was met at a path: it has caller, line and depth, and its own time, that on the CPU, hits."""
+_Growing = dict[int, list[int]]
+"""As a trie, but without totals."""
+
+
+def _add(found: _Growing, own: int, new: list[int]) -> None:
     node = found.get(own)
     if node is None:
-        found[own] = [*where, *times]
+        found[own] = new
     else:
-        node[3] += times[0]
-        node[4] += times[1]
-        node[5] += times[2]
+        node[3] += new[3]
+        node[4] += new[4]
+        node[5] += new[5]
 
 
-def with_totals(found: dict[int, list[int]]) -> Trie:
+def _with_totals(found: _Growing) -> Trie:
     """Return call paths with the time of all that they called; callers stand before callees."""
-    totals = {own: node[3] for own, node in found.items()}
-    seen = {own: node[5] for own, node in found.items()}
-    for own in reversed(found):
-        parent = found[own][0]
-        if parent != NO_STACK:
-            totals[parent] += totals[own]
-            seen[parent] += seen[own]
-    return {
-        own: PathNode._make((*node, totals[own])) for own, node in found.items() if totals[own] or seen[own]
-    }
+    for node in found.values():
+        node += (node[3], node[5])  # noqa: PLW2901 # longer by what comes with its callees
+    for node in reversed(found.values()):
+        if node[0] != NO_STACK:
+            caller = found[node[0]]
+            caller[6] += node[6]
+            caller[7] += node[7]
+    return {own: PathNode(*node[:7]) for own, node in found.items() if node[6] or node[7]}
 
 
-def fold(trie: Trie, keep: Callable[[int], bool], stacks: Callable[[int, int], int], truncated: int) -> Trie:
+def fold(trie: Trie, keep: Callable[[int], bool], stacks: StackIds, truncated: int) -> Trie:
     """Return the call paths that are kept; what lies beyond is their caller's, as one line ``[truncated]``.
 
     Args:
         trie: The call paths of a request.
         keep: Tells whether one is kept; its callers must be, too.
-        stacks: Returns ids of call paths.
+        stacks: Ids of call paths.
         truncated: The id of that line.
     """
     put: dict[int, int] = {NO_STACK: NO_STACK}
-    folded: set[int] = set()
-    found: dict[int, list[int]] = {}
+    folded: dict[int, tuple[int, ...]] = {}
+    found: _Growing = {}
     for own, node in trie.items():
         parent = put[node.parent_id]
-        where = (parent, node.line_id, node.depth)
-        into = own
         if parent in folded:
-            into, where = parent, tuple(found[parent][:3])  # type: ignore[assignment]  # three of them
-        elif not keep(own):
-            into, where = stacks(parent, truncated), (parent, truncated, node.depth)
-            folded.add(into)
+            into = parent
+        elif keep(own):
+            into = own
+        else:
+            into = stacks[parent, truncated]
+            folded[into] = (parent, truncated, node.depth)
         put[own] = into
-        add_node(found, into, where, (node.self_us, node.self_cpu_us, node.hits))
-    return with_totals(found)
+        _add(found, into, [*folded.get(into, (parent, node.line_id, node.depth)), *node[3:6]])
+    return _with_totals(found)
 
 
 # Packed: a byte for the layout, then for each path that ended somewhere its id and three numbers, each of

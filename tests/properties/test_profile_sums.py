@@ -15,16 +15,16 @@ from fmd_otel_dash.stats.trees import EMPTY, Tree
 from fmd_otel_exporter.detail_writer import DetailWriter
 from fmd_otel_exporter.profile_data import (
     Leaf,
+    LineIds,
     PathNode,
     ProfileDataError,
+    StackIds,
     added_up,
     fold,
     line_id,
     pack,
-    stack_id,
     trie_of,
     unpack,
-    with_totals,
 )
 from fmd_otel_exporter.records import CodeLine, ProfileNode, ProfileRecord
 from fmd_otel_exporter.store import open_store
@@ -78,19 +78,18 @@ def decoded(store: Store, data: bytes) -> Trie:
     """Return the call paths of a stored profile, by way of the stacks."""
     c = store.tables.stack.c
     with store.read() as connection:
-        stacks = {
-            row[0]: tuple(row[1:])
-            for row in connection.execute(select(c.id, c.parent_id, c.line_id, c.depth))
-        }
+        rows = connection.execute(select(c.id, c.parent_id, c.line_id, c.depth))
+        stacks = {row[0]: tuple(row[1:]) for row in rows}
     found: dict[int, list[int]] = {}
     for leaf in unpack(data):
         path = [leaf.stack_id]
         while stacks[path[-1]][0]:
             path.append(stacks[path[-1]][0])
         for own in reversed(path):
-            found.setdefault(own, [*stacks[own], 0, 0, 0])
-        found[leaf.stack_id][3:] = leaf[1:]
-    return with_totals(found)
+            node = found.setdefault(own, [*stacks[own], 0, 0, 0, 0])
+            node[6] += leaf.self_us
+        found[leaf.stack_id][3:6] = leaf[1:]
+    return {own: PathNode(*node) for own, node in found.items()}
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -136,13 +135,13 @@ def shape(tree: Tree) -> dict[tuple[CodeLine, ...], tuple[float, ...]]:
 @settings(max_examples=60, deadline=None)
 @given(PROFILES, st.sets(st.integers(min_value=0, max_value=30)))
 def test_folding_loses_no_time_no_hit_and_keeps_a_tree(record: ProfileRecord, kept: set[int]) -> None:
-    trie = trie_of(record)
+    trie = trie_of(record, LineIds(), StackIds())
     allowed: set[int] = {0}
     for index, (own, node) in enumerate(trie.items()):
         if index in kept and node.parent_id in allowed:
             allowed.add(own)
     line = line_id(CodeLine("", "[truncated]", 0, None, in_app=False))
-    folded = fold(trie, allowed.__contains__, stack_id, line)
+    folded = fold(trie, allowed.__contains__, StackIds(), line)
     for field in ("self_us", "self_cpu_us", "hits"):
         assert sum(getattr(node, field) for node in folded.values()) == sum(
             getattr(node, field) for node in trie.values()
