@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from dash import html
 
-from fmd_otel_dash import formatting
+from fmd_otel_dash import formatting, reports
 from fmd_otel_dash.components import card, graph, kpi, kpi_row, with_deploys
 from fmd_otel_dash.figures import heatmap, lines
 from fmd_otel_dash.figures.base import wall
-from fmd_otel_dash.figures.boxes import change_text
 from fmd_otel_dash.pages import endpoint_head
 from fmd_otel_dash.pages.common import (
     absent,
@@ -26,6 +25,7 @@ from fmd_otel_dash.pages.common import (
 )
 from fmd_otel_dash.pages.endpoint_head import endpoint_page, read
 from fmd_otel_dash.queries.overview import Kpis, Overview
+from fmd_otel_dash.queries.report import report
 from fmd_otel_dash.queries.scope import US_PER_S
 from fmd_otel_dash.queries.timeline import MAX_POINTS, Timeline, timeline
 from fmd_otel_dash.router import Page
@@ -74,7 +74,7 @@ def register(registry: Registry) -> None:
     @registry.card(FIGURES)
     def figures(view: View) -> Any:
         found = read(view)
-        return [kpi_row(_kpis(view, found)), _verdict(view, found)] if found.kpis.n else None
+        return [kpi_row(_kpis(view, found)), _verdict(view)] if found.kpis.n else None
 
     @registry.card(TRAFFIC)
     def traffic(view: View) -> Any:
@@ -213,16 +213,21 @@ def _kpis(view: View, found: Overview) -> list[Any]:
     ]
 
 
-def _verdict(view: View, found: Overview) -> Any:
-    """Return one sentence on what changed, where it is beyond chance."""
-    moved = found.p95_change
-    if moved is None or not moved.significant:
+def _verdict(view: View) -> Any:
+    """Return in a sentence what changed, where it is beyond chance and large enough to matter."""
+    compare = view.compare
+    if compare is None:
         return None
-    sentence = change_text(
-        moved, "in " + compared_with(view) if view.state.compare == "prev" else compared_with(view)
+    found = view.query(report, compare, view.scope, traffic=not compare.versions)
+    one = next(iter(found.endpoints), None)
+    if one is None or one.came or not one.matters:
+        return None
+    words, tone = reports.verdict(one)
+    sentence = f"{words[0].upper()}{words[1:]} compared with {compared_with(view)}" if one.findings else words
+    return html.Div(
+        [html.Strong(f"{sentence}. "), html.Span(f"{reports.summary(one)}.", className="fmd-faint")],
+        className=f"fmd-verdict {tone}",
     )
-    tone = "bad" if moved.ratio > 0 else "good"
-    return html.Div(f"p95 is {sentence}.", className=f"fmd-verdict {tone}")
 
 
 PAGE = Page(

@@ -9,9 +9,12 @@ from dash import html
 from fmd_otel_dash import formatting
 from fmd_otel_dash.components import card, empty, icon, page, plain_table
 from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.components.waterfall import waterfall
 from fmd_otel_dash.pages.endpoint_status import meaning
+from fmd_otel_dash.queries.extras import extras
 from fmd_otel_dash.queries.requests import RequestDetail, request_detail
 from fmd_otel_dash.queries.scope import local_time
+from fmd_otel_dash.queries.traces import trace_of
 from fmd_otel_dash.router import Page
 
 if TYPE_CHECKING:
@@ -19,12 +22,19 @@ if TYPE_CHECKING:
     from fmd_otel_dash.view import View
 
 DETAIL = "request-detail"
+STEPS = "request-steps"
 _WORTH_SAYING = 0.5
 
 
 def layout(_view: View) -> Any:
     """Return the page without data."""
-    return page("Request", card(DETAIL, kind="table", height=420))
+    return page(
+        "Request",
+        card(DETAIL, kind="table", height=420),
+        card(
+            STEPS, "Steps", hint="Database queries, calls to others, and whatever else was traced", height=160
+        ),
+    )
 
 
 def register(registry: Registry) -> None:
@@ -39,7 +49,23 @@ def register(registry: Registry) -> None:
                 "It may be older than what is kept.",
                 html.A("All requests", href=view.href("/requests"), className="fmd-button"),
             )
-        return [_headline(found), plain_table(("", ""), _facts(view, found))]
+        return [_headline(found), _more(view, found), plain_table(("", ""), _facts(view, found))]
+
+    @registry.card(STEPS)
+    def steps(view: View) -> Any:
+        found = view.query(request_detail, view.params.get("key", ""))
+        trace = view.query(trace_of, found.row.key) if found else None
+        spans = trace.get("spans") if trace else None
+        if found is None:
+            return None
+        if not isinstance(spans, list) or not spans:
+            return empty(
+                "No steps were kept",
+                "They are kept of outliers, failures and profiled requests, and of a few others each hour, "
+                "from monitor level 2 on.",
+            )
+        name = f"{found.row.method} {found.row.endpoint.route or found.row.endpoint.name}"
+        return waterfall(spans, found.row.duration_us, root=name)
 
 
 def _headline(found: RequestDetail) -> Any:
@@ -52,6 +78,27 @@ def _headline(found: RequestDetail) -> Any:
             html.Span(_placed(found), className="fmd-subtitle"),
         ],
         className="fmd-endpoint-head",
+    )
+
+
+def _more(view: View, found: RequestDetail) -> Any:
+    """Return links to whatever else is kept of the request."""
+    row = found.row
+    known = view.query(extras, row)
+    links = []
+    if known.profiled:
+        links.append(("chart", "Profile", view.href(f"/endpoint/{row.endpoint.id}/profiler/{row.key}")))
+    if known.outlier:
+        links.append(("outlier", "Outlier", view.href(f"/outlier/{row.key}")))
+    links += [("bug", name, view.href(f"/exception/{group}")) for group, name in known.exceptions]
+    if not links:
+        return None
+    return html.Div(
+        [
+            html.A([icon(symbol, size=14), html.Bdi(text)], href=href, className="fmd-button")
+            for symbol, text, href in links
+        ],
+        className="fmd-toolbar fmd-spaced",
     )
 
 

@@ -53,8 +53,9 @@ def test_a_slowdown_beyond_chance_is_put_in_a_sentence(now, write, card):
 
     text = card("endpoint-figures", "/endpoint/1").text
 
-    assert "p95 is 99" in text or "p95 is 100" in text or "p95 is 101" in text
-    assert "slower than in the previous 24 hours (n = 200 / 200)." in text
+    assert "2.0 times as slow compared with the previous 24 hours." in text
+    assert "95 % CI" in text
+    assert "n = 200 against 200." in text
 
 
 def test_a_difference_within_chance_is_not(now, write, card):
