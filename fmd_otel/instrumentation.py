@@ -133,7 +133,9 @@ def _start(
     # In this order: whether the steps of a request are kept depends on whether it is an outlier.
     monitor.watch.add(OutlierWatcher(monitor, pipeline, resolver, OutlierRule.of(settings)))
     monitor.watch.add(TraceWatcher(monitor, provider))
-    monitor.watch.add(ProfileWatcher(pipeline, resolver, period_ms=settings.sampling_period))
+    monitor.watch.add(
+        ProfileWatcher(pipeline, resolver, period_ms=settings.sampling_period, rate=settings.profile_rate)
+    )
     options: dict[str, Any] = {"tracer_provider": provider}
     if meter_provider is not None:
         options["meter_provider"] = meter_provider

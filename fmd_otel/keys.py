@@ -100,6 +100,13 @@ KEYS: tuple[Key, ...] = (
         "milliseconds between two profiler samples",
     ),
     Key(
+        "PROFILE_RATE",
+        "dashboard",
+        parsers.whole_number(0, 10_000),
+        10,
+        "requests of one endpoint that a process profiles in a second at the most; 0: all",
+    ),
+    Key(
         "ENABLE_LOGGING",
         "dashboard",
         parsers.boolean,

@@ -34,6 +34,7 @@ class Settings:
     exception_locals: bool = False
     sampling_period: float = 10.0
     """In milliseconds, as in the file."""
+    profile_rate: int = 10
     enable_logging: bool = False
     brand_name: str = BY_NAME["BRAND_NAME"].default
     title_name: str = BY_NAME["TITLE_NAME"].default

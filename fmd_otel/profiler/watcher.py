@@ -6,6 +6,7 @@ import inspect
 import os
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fmd_otel.profiler.admission import Admission
 from fmd_otel.profiler.bases import BASES
 from fmd_otel.profiler.bytecode import Loops
 from fmd_otel.profiler.exact import ExactProfile, event_profiler, say_once
@@ -54,14 +55,25 @@ class ProfileWatcher:
         resolver: LineResolver,
         *,
         period_ms: float,
+        rate: float = 0.0,
         sampler: Sampler | None = None,
     ) -> None:
-        """Look every so many milliseconds, and hand profiles to a pipeline."""
+        """Look every so many milliseconds, and hand profiles to a pipeline.
+
+        Args:
+            pipeline: Takes them.
+            resolver: Names their lines.
+            period_ms: Time between two looks.
+            rate: Profiles a second of one endpoint at the most; 0: all.
+            sampler: Instead of the process's own.
+        """
         self._pipeline = pipeline
         self._resolver = resolver
         self._period_ns = int(period_ms * 1e6)
         self._sampler = sampler or shared_sampler()
         self._loops = Loops()
+        self._rate = rate
+        self._admissions: dict[str, Admission] = {}
         # As many as there are endpoints.
         self._usual_ns: dict[str, float] = {}
         self._follower: ContextFollower | None = None
@@ -69,6 +81,8 @@ class ProfileWatcher:
 
     def begin(self, state: RequestState, request: Any) -> None:
         """Have a request looked at from now on."""
+        if not state.is_ordered and not self._admission(state.endpoint or "").take():
+            return
         if self._follower is None:
             self._follow(state.monitor.app)
         profile = self._ordered(state, request) if state.is_ordered else self._sampled(state)
@@ -76,6 +90,11 @@ class ProfileWatcher:
         self._sampler.begin(profile)
         if self._follower is not None and isinstance(profile, RequestProfile):
             self._follower.begin(profile)
+
+    def _admission(self, endpoint: str) -> Admission:
+        found = self._admissions.get(endpoint)
+        # As many as there are endpoints.
+        return found or self._admissions.setdefault(endpoint, Admission(self._rate))
 
     def _sampled(self, state: RequestState) -> RequestProfile:
         is_long = self._usual_ns.get(state.endpoint or "", 0.0) >= self._period_ns
@@ -134,8 +153,11 @@ class ProfileWatcher:
         duration_ns = now_ns - state.start_ns
         usual_ns = self._usual_ns.get(endpoint, float(duration_ns))
         self._usual_ns[endpoint] = usual_ns + (duration_ns - usual_ns) * _RECENT
-        if duration_ns < self._period_ns and not profile.exact:
-            profile.samples = 0
+        if not profile.exact:
+            if duration_ns < self._period_ns:
+                profile.samples = 0
+            if not profile.samples:
+                self._admission(endpoint).give_back()
         identity = Identity(
             state.monitor.service,
             endpoint,

@@ -45,6 +45,7 @@ def test_every_key_is_a_variable():
         "FMD_OTEL_MONITOR_LEVEL": "2",
         "FMD_OTEL_OUTLIER_DETECTION_CONSTANT": "4",
         "FMD_OTEL_SAMPLING_PERIOD": "5.5",
+        "FMD_OTEL_PROFILE_RATE": "3",
         "FMD_OTEL_ENABLE_LOGGING": "1",
         "FMD_OTEL_BRAND_NAME": "b",
         "FMD_OTEL_TITLE_NAME": "t",
