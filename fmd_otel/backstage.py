@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST_JOBS = 512
 """That may wait; whoever brings more does without, and says so in what is stored."""
+LATER_S = 1.0
 EXIT_WAIT_S = 2.0
 _IDLE_S = 3600.0
 _POLL_S = 0.002
@@ -37,9 +38,11 @@ class Backstage:
     def _reset(self) -> None:
         self._pid = os.getpid()
         self._jobs: deque[Callable[[], None]] = deque()
+        self._later: deque[tuple[float, Callable[[], None]]] = deque()
         self._signal = Signal()
         self._starting: list[None] = [None]
         self._is_busy = False
+        self._hurry = False
 
     def submit(self, job: Callable[[], None]) -> bool:
         """Have something done soon; the job brings its own failures where they belong.
@@ -52,6 +55,17 @@ class Backstage:
         if len(self._jobs) >= MOST_JOBS:
             return False
         self._jobs.append(job)
+        return self.wake()
+
+    def later(self, job: Callable[[], None]) -> bool:
+        """Have something done in ``LATER_S``, or when somebody waits for all to be done.
+
+        Returns:
+            Whether it will be.
+        """
+        if self._pid != os.getpid():
+            self._reset()
+        self._later.append((time.monotonic() + LATER_S, job))
         return self.wake()
 
     def wake(self) -> bool:
@@ -72,7 +86,8 @@ class Backstage:
         if self._pid != os.getpid() or self._starting:
             return True
         deadline = time.monotonic() + timeout_s
-        while self._jobs or self._is_busy:
+        self._hurry = True
+        while self._jobs or self._later or self._is_busy:
             if time.monotonic() > deadline:
                 return False
             self._signal.set()
@@ -102,12 +117,23 @@ class Backstage:
                 self._is_busy = True
                 while jobs:
                     _do(jobs.popleft())
+                next_s = self._do_later()
                 self._is_busy = False
                 if not jobs:
-                    self._signal.wait(self._tick())
+                    self._signal.wait(min(self._tick(), next_s))
         finally:  # not even what is no Exception may leave work without a thread
             self._is_busy = False
             starting.append(None)
+
+    def _do_later(self) -> float:
+        """Do what is due by now; tell in how many seconds there is more."""
+        hurry, self._hurry = self._hurry, False
+        while self._later:
+            wait_s = self._later[0][0] - time.monotonic()
+            if wait_s > 0 and not hurry:
+                return wait_s
+            _do(self._later.popleft()[1])
+        return _IDLE_S
 
     def _tick(self) -> float:
         try:

@@ -111,7 +111,9 @@ def batch_id(records: Iterable[DetailRecord]) -> bytes:
 
 
 def _identity(record: DetailRecord) -> tuple[Any, ...]:
-    more = (record.group_id, record.kind, record.message) if isinstance(record, ExceptionRecord) else ()
+    more: tuple[Any, ...] = ()
+    if isinstance(record, ExceptionRecord):
+        more = (record.group_id, record.kind, record.message, record.n)
     return (type(record).__name__, *record[:6], *more)
 
 
@@ -208,23 +210,27 @@ def profile_sums(items: Iterable[ProfileItem]) -> tuple[list[tuple[Any, ...]], l
     return sums, counts
 
 
-def hit_rows(rows: Iterable[tuple[Any, ...]]) -> list[tuple[int, ...]]:
+def hit_rows(exceptions: Iterable[tuple[ExceptionRecord, tuple[Any, ...]]]) -> list[tuple[int, ...]]:
     """Return how often each group occurred, by hour, endpoint, version and kind."""
     counts: dict[tuple[int, ...], int] = {}
-    for group, ts, _, endpoint, version, _, _, kind, _ in rows:
+    for record, (group, ts, _, endpoint, version, _, _, kind, _) in exceptions:
         key = (group, ts // (HOUR_S * SECOND_US) * HOUR_S, endpoint, version, kind)
-        counts[key] = counts.get(key, 0) + 1
+        counts[key] = counts.get(key, 0) + _times(record)
     return [(*key, counts[key]) for key in sorted(counts)]
 
 
-def subject_rows(rows: Iterable[tuple[Any, ...]]) -> list[tuple[int, ...]]:
+def subject_rows(exceptions: Iterable[tuple[ExceptionRecord, tuple[Any, ...]]]) -> list[tuple[int, ...]]:
     """Return how often each user met each group, by day."""
     counts: dict[tuple[int, ...], int] = {}
-    for group, ts, _, _, _, user, _, _, _ in rows:
+    for record, (group, ts, _, _, _, user, _, _, _) in exceptions:
         if user is not None:
             key = (group, ts // DAY_US * DAY_S, user)
-            counts[key] = counts.get(key, 0) + 1
+            counts[key] = counts.get(key, 0) + _times(record)
     return [(*key, counts[key]) for key in sorted(counts)]
+
+
+def _times(record: ExceptionRecord) -> int:
+    return min(max(record.n, 1), _LARGEST_SMALL)
 
 
 def group_touches(exceptions: Iterable[tuple[ExceptionRecord, tuple[Any, ...]]]) -> dict[int, GroupTouch]:

@@ -151,8 +151,8 @@ class DetailWriter:
     ) -> None:
         rows = [row for _, row in exceptions]
         touch_groups(connection, self._store, make.group_touches(exceptions))
-        do.exception_hits.run(connection, make.hit_rows(rows))
-        if subjects := make.subject_rows(rows):
+        do.exception_hits.run(connection, make.hit_rows(exceptions))
+        if subjects := make.subject_rows(exceptions):
             do.exception_subject.run(connection, subjects)
         if kept := make.occurrences(rows):
             do.exception_occurrence.run(connection, kept)

@@ -157,6 +157,8 @@ class ExceptionRecord(NamedTuple):
     """An :class:`.ExceptionDocument`; None for an exception that is only counted."""
     place: str = ""
     """Where it was raised, for people: ``shop/cart.py in Cart.total``. No line number: that moves."""
+    n: int = 1
+    """How many of the kind this stands for, where they were too many to be told one by one."""
 
 
 class TraceRecord(NamedTuple):

@@ -44,7 +44,7 @@ class CodePaths:
         self._service = service
         self._places = places
         # The code objects are kept beside their group, so that their identities stay theirs.
-        self._remembered: dict[Any, tuple[Group, tuple[CodeType, ...]]] = {}
+        self._remembered: dict[Any, tuple[Group, list[CodeType]]] = {}
 
     def group_of(self, error: BaseException, codes: list[CodeType]) -> Group:
         """Return the group of an exception.
@@ -53,22 +53,21 @@ class CodePaths:
             error: The exception.
             codes: What its frames run, outermost first.
         """
-        # Recursion collapses here, whatever its depth: of a function that comes again, the first time counts.
-        path = tuple({id(code): code for code in codes}.values())
-        key = (type(error), _member_types(error), *map(id, path))
+        key = (type(error), _member_types(error), *map(id, codes))
         found = self._remembered.get(key)
         if found is None:
-            found = self._group(error, path), path
+            found = self._group(error, codes), codes
             if len(self._remembered) >= _MOST_REMEMBERED:
                 self._remembered.clear()
             self._remembered[key] = found
         return found[0]
 
-    def _group(self, error: BaseException, path: tuple[CodeType, ...]) -> Group:
+    def _group(self, error: BaseException, path: list[CodeType]) -> Group:
         steps = [(self._places.of(code.co_filename), qualified_name(code)) for code in path]
         own = [step for step in steps if step[0].in_app] or steps
         kind = type_name(type(error))
         texts = [self._service, _GENERATED.sub("#", kind), *map(str, _member_types(error))]
+        # Recursion collapses here, whatever its depth: of a function that comes again, the first time counts.
         texts += dict.fromkeys(
             f"{_SUFFIX.sub('', place.file)}:{_GENERATED.sub('#', name)}"
             for place, name in own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections import deque
 from itertools import count
 from time import time_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -34,9 +35,15 @@ KEPT_EVERY_S = 60.0
 ALL_KEPT_AT_ONCE = 50
 """Of all groups together: a storm of a thousand kinds is a storm too."""
 ALL_KEPT_EVERY_S = 0.5
+AT_ONCE = 20
+"""Exceptions that are only counted and that a process hands over one by one in a second; the others are added
+up first."""
+MOST_HELD = 50_000
+"""That are being added up; the next one is handed over by itself."""
 OUTSIDE = ""
 """Endpoint of exceptions that were captured outside of any request."""
 _MARK = "_fmd_otel_met"
+_HOUR_US = 3_600_000_000
 
 _marks = count(1)
 
@@ -108,6 +115,9 @@ class Exceptions:
         self._paths = CodePaths(monitor.service, places)
         self._of_one = Allowance(KEPT_AT_ONCE, KEPT_EVERY_S)
         self._of_all = Allowance(ALL_KEPT_AT_ONCE, ALL_KEPT_EVERY_S)
+        self._one_by_one = Allowance(AT_ONCE, 1 / AT_ONCE)
+        self._held: deque[ExceptionRecord] = deque()
+        self._is_adding_up = False
 
     def saw(
         self,
@@ -187,7 +197,7 @@ class Exceptions:
         )
         kept = sighting.draft
         if kept is None:
-            monitor.pipeline.offer_detail(record)
+            self._count(record)
             return
 
         def finish() -> None:
@@ -198,6 +208,33 @@ class Exceptions:
             finish()
         elif not backstage().submit(finish):
             monitor.pipeline.offer_detail(record)
+
+    def _count(self, record: ExceptionRecord) -> None:
+        """Hand over what is only counted: at once, or in a storm together with others of its kind."""
+        held = self._held
+        if self._one_by_one.take(0) or len(held) >= MOST_HELD:
+            self._monitor.pipeline.offer_detail(record)
+            return
+        held.append(record)
+        if not self._is_adding_up:
+            self._is_adding_up = True
+            if not backstage().later(self._add_up):
+                self._add_up()
+
+    def _add_up(self) -> None:
+        """Hand over what was held back: one record for all that differ in nothing but their time."""
+        self._is_adding_up = False
+        held = self._held
+        alike: dict[tuple[Any, ...], tuple[ExceptionRecord, int]] = {}
+        for _ in range(len(held)):
+            try:
+                record = held.popleft()
+            except IndexError:  # somebody else adds up as well
+                break
+            key = (record.endpoint, record.group_id, record.kind, record.group_by, record.ts_us // _HOUR_US)
+            alike[key] = record, alike.get(key, (record, 0))[1] + 1
+        for record, n in alike.values():
+            self._monitor.pipeline.offer_detail(record._replace(n=n))
 
     def _with_document(
         self, record: ExceptionRecord, message: str, kept: _Draft, status: int | None

@@ -288,6 +288,18 @@ def test_exceptions_are_counted_by_hour_place_version_kind_and_user(writer: Deta
     assert len(see.rows("exception_occurrence")) == 3
 
 
+def test_a_record_may_stand_for_many_exceptions_that_were_added_up_before(
+    writer: DetailWriter, see, noon_us
+):
+    record = exception(ts_us=noon_us, document=None, message="", n=1000)
+    batch = [record, exception(ts_us=noon_us + 1)]
+    writer.write(batch)
+    writer.write(batch)  # once more, as after a crash
+    writer.write([record._replace(n=7)])
+    assert [row["n"] for row in see.rows("exception_hits")] == [1008]
+    assert [row["n"] for row in see.rows("exception_subject")] == [1008]
+
+
 def test_a_group_knows_its_first_and_last_time_and_version_in_whatever_order_they_come(
     writer: DetailWriter, see, noon_us
 ):

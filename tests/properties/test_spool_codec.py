@@ -84,6 +84,7 @@ DETAILS = st.one_of(
         group_by=st.none() | TEXT,
         document=st.none() | st.binary(max_size=50),
         place=TEXT,
+        n=WIDE,
     ),
     st.builds(TraceRecord, **NAMES, document=st.binary(max_size=50)),
 )

@@ -53,7 +53,7 @@ def encode_detail(record: DetailRecord) -> tuple[int, bytes]:
     if isinstance(record, OutlierRecord):
         return KIND_OUTLIER, _packed([*values, *record[6:-1]], record.document)
     if isinstance(record, ExceptionRecord):
-        return KIND_EXCEPTION, _packed([*values, *record[6:11], record.place], record.document)
+        return KIND_EXCEPTION, _packed([*values, *record[6:11], record.place, record.n], record.document)
     if isinstance(record, TraceRecord):
         return KIND_TRACE, _packed(values, record.document)
     raise TypeError(f"a {type(record).__name__} is no record")
@@ -232,6 +232,7 @@ def _exception(values: _Values, document: bytes | None) -> ExceptionRecord:
         message=values.text(),
         group_by=values.text_or_none(),
         place=values.text(),
+        n=values.number(),
         document=document,
     )
     values.end()
