@@ -285,6 +285,7 @@ def _detail_spool_for(settings: ExporterSettings) -> Spool[DetailRecord]:
         max_bytes=settings.spool_mb * _MB // DETAILS_SHARE,
         memory_records=DETAILS_IN_MEMORY,
         parked_records=DETAILS_IN_MEMORY,
+        complains=False,  # the requests' spool, in the same place, does
     )
     return DiskSpool(Segments(details_directory(directory), limits))
 

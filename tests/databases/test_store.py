@@ -59,7 +59,15 @@ def test_24_racing_starts_on_empty_databases_all_succeed(new_url: Callable[[], s
 
 def test_the_revisions_lead_to_the_tables_of_the_schema(store: Store):
     with store.read() as connection:
-        options = {"version_table": version_table(store.prefix), "compare_type": True}
+        options = {
+            "version_table": version_table(store.prefix),
+            "compare_type": True,
+            # PostgreSQL's tables for the days of raw rows come and go.
+            "include_name": lambda name, kind, _parents: (
+                (kind != "table" or not name.startswith(f"{store.prefix}_request_2"))
+                and name != f"{store.prefix}_request_default"
+            ),
+        }
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, store.tables.metadata) == []
 

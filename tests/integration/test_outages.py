@@ -184,17 +184,21 @@ def test_a_database_file_that_is_removed(during, database, logs):
     removed.close()
 
 
-def test_a_disk_that_is_full_under_the_database(during, database, tmp_path, small_disk):
+@pytest.mark.parametrize("spool", ["with the spool elsewhere", "with the spool beside it"])
+def test_a_disk_that_is_full_under_the_database(during, database, tmp_path, small_disk, spool):
     disk = small_disk(tmp_path / "disk", "2m")
     ballast = disk / "ballast"
     there = type(database)(disk / "fmd.db")
-    environ = {"FMD_OTEL_DATABASE": there.url, "FMD_OTEL_SPOOL_DIR": str(tmp_path)}
+    environ = {"FMD_OTEL_DATABASE": there.url}
+    if spool == "with the spool elsewhere":
+        environ["FMD_OTEL_SPOOL_DIR"] = str(tmp_path)
     with during(there.count, **environ) as traffic:
         fill_up(ballast)
         traffic.go_on(600, OUTAGE_S)
         ballast.unlink()
     assert_all_once(there, traffic.answered)
     assert "is full" in traffic.log
+    assert warnings(traffic) == (2 if spool == "with the spool beside it" else 0)
 
 
 # The spool

@@ -33,13 +33,15 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.
 class Disk:
     """Owner of this process's segments in one directory, and heir of dead processes' ones."""
 
-    def __init__(self, directory: Path | None, retry_interval_s: float) -> None:
+    def __init__(self, directory: Path | None, retry_interval_s: float, *, complains: bool = True) -> None:
         """Touch nothing yet.
 
         Args:
             directory: Where segments go; None keeps everything in memory, without complaint.
             retry_interval_s: How long a directory that failed is left alone.
+            complains: Log that it failed.
         """
+        self._complains = complains
         self.directory = directory
         self.error: str | None = None
         self._retry_interval_s = retry_interval_s
@@ -83,7 +85,8 @@ class Disk:
         """Leave the directory alone for a while."""
         self._failed_at = time.monotonic()
         self.error = f"{self.directory}: {error.strerror or error}"
-        self.remark(_complaint(self.directory, error))
+        if self._complains:
+            self.remark(_complaint(self.directory, error))
 
     def remark(self, message: str) -> None:
         """Have the consumer log a warning, each text once an hour: logging may wait for a disk too."""
@@ -155,7 +158,8 @@ class Disk:
         self._spare = segment
         self._failed_at = None
         self.error = None
-        _log.info("fmd-otel: the spool directory %s works again", self.directory)
+        if self._complains:
+            _log.info("fmd-otel: the spool directory %s works again", self.directory)
 
     def spare_needed(self) -> bool:
         """Tell whether a segment should be opened ahead, sparing a request the work."""

@@ -47,6 +47,8 @@ class SpoolLimits:
     """How often to look for segments of dead processes."""
     retry_interval_s: float = 30.0
     """How long to leave a directory alone that cannot be used."""
+    complains: bool = True
+    """Log that the directory cannot be used; not where another spool in the same place says so."""
 
 
 @dataclass

@@ -142,7 +142,7 @@ class Spool:
     # Forks
 
     def _new_life(self) -> _Life:
-        disk = Disk(self.directory, self.limits.retry_interval_s)
+        disk = Disk(self.directory, self.limits.retry_interval_s, complains=self.limits.complains)
         intake = Intake(disk, self.limits)
         return _Life(os.getpid(), disk, intake, Delivery(intake, self.limits))
 
