@@ -288,9 +288,7 @@ def test_exceptions_are_counted_by_hour_place_version_kind_and_user(writer: Deta
     assert len(see.rows("exception_occurrence")) == 3
 
 
-def test_a_record_may_stand_for_many_exceptions_that_were_added_up_before(
-    writer: DetailWriter, see, noon_us
-):
+def test_a_record_may_stand_for_many_exceptions_that_were_added_up_before(writer: DetailWriter, see, noon_us):
     record = exception(ts_us=noon_us, document=None, message="", n=1000)
     batch = [record, exception(ts_us=noon_us + 1)]
     writer.write(batch)
