@@ -18,7 +18,9 @@ from fmd_otel.configfile import read_config_file
 from fmd_otel.group_by import group_text
 from fmd_otel.keys import KEYS
 from fmd_otel.synthetic import requests, zipf_workload
+from fmd_otel.synthetic_details import SyntheticDetails
 from fmd_otel_dash.pages import PAGES
+from fmd_otel_exporter.detail_tables import build_detail_tables
 from fmd_otel_exporter.schema import build_tables
 from fmd_otel_exporter.store import open_store
 from fmd_otel_exporter.writer import Writer
@@ -108,12 +110,13 @@ def test_every_query_shown_runs_and_finds_something(tmp_path: Path) -> None:
     path = tmp_path / "monitoring.db"
     store = open_store(f"sqlite:///{path}")
     now_us = time.time_ns() // 1000
-    Writer(store).write(
-        list(requests(zipf_workload(), start_us=now_us - 3_600_000_000, end_us=now_us, count=500))
-    )
+    made = list(requests(zipf_workload(), start_us=now_us - 3_600_000_000, end_us=now_us, count=500))
+    Writer(store).write(made)
+    details = SyntheticDetails.of(zipf_workload(), profiled=1.0)
+    details.write(store, details.make(made))
     store.dispose()
     shown = blocks((ROOT / "docs" / "schema.md").read_text(), "sql")
-    assert len(shown) == 3
+    assert len(shown) == 4
     with closing(sqlite3.connect(path)) as database:
         for query in shown:
             assert database.execute(query).fetchall()
@@ -129,6 +132,7 @@ def test_every_column_is_documented() -> None:
         *(tables.request, tables.hits, tables.lat_hist, tables.rollup_day),
         *(tables.endpoint, tables.version, tables.subject, tables.batch),
         *(tables.process, tables.storage_day, tables.job),
+        *vars(build_detail_tables(lambda name, *_, **__: getattr(tables, name))).values(),
     ):
         assert {column.name for column in table.columns} <= documented[table.name]
 
