@@ -74,9 +74,12 @@
         var moved = one.value || {};
         var start = moved["xaxis.range[0]"], end = moved["xaxis.range[1]"];
         if (typeof start !== "string" || typeof end !== "string") { return; }
-        var graph = document.querySelector(".fmd-graph-time");
-        if (!graph) { return; }
-        fmd.go(fmd.range(civil(start), civil(end)));
+        if (!document.querySelector(".fmd-graph-time")) { return; }
+        // Where the clocks go back within the range, the axis keeps one offset and says which.
+        var id = one.prop_id.slice(0, one.prop_id.lastIndexOf("."));
+        var plot = document.getElementById(id) && document.getElementById(id).querySelector(".js-plotly-plot");
+        var offset = (plot && plot.layout && plot.layout.meta && plot.layout.meta.offset) || "";
+        fmd.go(fmd.range(civil(start) + offset, civil(end) + offset));
       });
       return undefined;
     },

@@ -10,6 +10,7 @@ from dash import dcc, html
 
 from fmd_otel_dash import ids
 from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.figures.timeaxis import clock_of, with_clock
 from fmd_otel_dash.queries.scope import local_time
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def graph(
         zoom: its x axis is time in the view's zone: dragging over it zooms the whole page.
         label: what it shows, for screen readers.
     """
+    figure = with_clock(figure, ZoneInfo)
     layout: dict[str, Any] = {
         "paper_bgcolor": _CLEAR,
         "plot_bgcolor": _CLEAR,
@@ -74,11 +76,11 @@ def with_deploys(figure: dict[str, Any], deploys: Iterable[tuple[str, int]], tz:
     """Return a figure over time with a line and a name where each version first served.
 
     Args:
-        figure: its x axis is wall-clock time in ``tz``.
+        figure: its x axis is wall-clock time in ``tz``, or says in which it is.
         deploys: version and first request in microseconds; only the last twelve fit legibly.
         tz: the zone of the x axis.
     """
-    zone = ZoneInfo(tz)
+    zone = clock_of(figure, ZoneInfo(tz))
     shapes, annotations = [], []
     late = _near_the_end(figure)
     for version, ts_us in sorted(deploys, key=lambda deploy: deploy[1])[-_MAX_MARKERS:]:

@@ -25,6 +25,7 @@ from fmd_otel_dash.figures.base import (
     time_axis,
     wall,
 )
+from fmd_otel_dash.figures.timeaxis import axis_zone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -131,7 +132,7 @@ def by_hour_of_day(found: Hourly, before: Hourly | None) -> Figure:
 
 def status_codes(found: StatusCodes) -> Figure:
     """Draw answers over time, stacked by code; codes of a class share a hue and differ in strength."""
-    zone = found.scope.zone
+    zone = axis_zone(found.scope)
     x = [wall(start_us, zone) for start_us in found.starts_us]
     seen: dict[int, int] = {}
     traces = []

@@ -11,12 +11,12 @@ from math import floor, log10
 from typing import TYPE_CHECKING, Any
 
 from fmd_otel_dash import formatting
+from fmd_otel_dash.figures.timeaxis import axis_zone, labels
 from fmd_otel_dash.queries.scope import local_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import date
-    from zoneinfo import ZoneInfo
+    from datetime import date, tzinfo
 
     from fmd_otel_dash.queries.scope import Scope
 
@@ -85,8 +85,8 @@ def log_ticks(smallest_us: float, largest_us: float) -> tuple[list[float], list[
     return values, [_tick(value) for value in values]
 
 
-def wall(ts_us: int, zone: ZoneInfo) -> str:
-    """Return a moment as an axis of local time takes it."""
+def wall(ts_us: int, zone: tzinfo) -> str:
+    """Return a moment as an axis of local time takes it; the zone is :func:`.axis_zone`'s."""
     return local_time(ts_us, zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -112,9 +112,17 @@ def time_axis(scope: Scope, **options: Any) -> dict[str, Any]:
         {"dtickrange": [_MINUTE_MS, _DAY_MS - 1], "value": "%H:%M\n%a %-d %b"},
         {"dtickrange": [_DAY_MS, None], "value": "%-d %b\n%Y"},
     ]
-    ends = [wall(us, scope.zone) for us in (scope.start_us, scope.end_us)]
+    zone = axis_zone(scope)
+    ends = [wall(us, zone) for us in (scope.start_us, scope.end_us)]
     return axis(
-        type="date", showgrid=False, range=ends, tickformatstops=stops, nticks=7, tickangle=0, **options
+        type="date",
+        showgrid=False,
+        range=ends,
+        tickformatstops=stops,
+        nticks=7,
+        tickangle=0,
+        **labels(scope),
+        **options,
     )
 
 

@@ -14,6 +14,7 @@ from fmd_otel_dash.figures.base import (
     time_axis,
     wall,
 )
+from fmd_otel_dash.figures.timeaxis import axis_zone
 
 if TYPE_CHECKING:
     from fmd_otel_dash.queries.graphs import Values
@@ -24,7 +25,8 @@ _FEW = 60
 
 def values(found: Values, scope: Scope) -> Figure:
     """Draw values as a line; where steps hold several, with a band from the smallest to the greatest."""
-    x = [wall(step.ts_us, scope.zone) for step in found.steps]
+    zone = axis_zone(scope)
+    x = [wall(step.ts_us, zone) for step in found.steps]
     traces: list[dict[str, Any]] = []
     if found.step_s:
         edge = {"type": "scatter", "mode": "lines", "x": x, "line": {"width": 0}, "hoverinfo": "skip"}

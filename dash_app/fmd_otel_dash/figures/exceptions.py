@@ -14,6 +14,7 @@ from fmd_otel_dash.figures.base import (
     time_axis,
     wall,
 )
+from fmd_otel_dash.figures.timeaxis import axis_zone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,10 +53,11 @@ def over_time(groups: Sequence[ExceptionGroup], scope: Scope) -> Figure:
 
 def _bars(name: str, spark: Spark, n: Sequence[int], color: str, scope: Scope) -> dict[str, Any]:
     starts = [spark.start_us + i * spark.width_s * _US for i in range(len(n))]
+    zone = axis_zone(scope)
     return {
         "type": "bar",
         "name": name,
-        "x": [wall(us, scope.zone) for us in starts],
+        "x": [wall(us, zone) for us in starts],
         "y": [count or None for count in n],
         "offset": 0,
         "width": spark.width_s * 1000 * 0.92,

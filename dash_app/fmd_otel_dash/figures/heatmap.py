@@ -21,6 +21,7 @@ from fmd_otel_dash.figures.base import (
     time_axis,
     wall,
 )
+from fmd_otel_dash.figures.timeaxis import axis_zone
 from fmd_otel_dash.queries.scope import US_PER_S
 from fmd_otel_exporter.buckets import bucket_of, lower_bound_us
 
@@ -137,7 +138,7 @@ def utilization(found: Utilization, *, max_endpoints: int = 25) -> Figure:
 
 def durations(found: Timeline) -> Figure:
     """Draw how many requests took how long, over time."""
-    zone = found.scope.zone
+    zone = axis_zone(found.scope)
     counted: dict[int, dict[int, int]] = {}
     for column, point in enumerate(found.points):
         for bkt, n in point.latency:

@@ -22,6 +22,7 @@ from fmd_otel_dash.figures.base import (
     time_axis,
     wall,
 )
+from fmd_otel_dash.figures.timeaxis import axis_zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,8 @@ _RATES = ((1.0, "per second", 1), (1 / 60, "per minute", 60), (0.0, "per hour", 
 def traffic(found: Timeline, before: Timeline | None) -> Figure:
     """Draw requests over time as a rate, with client and server errors on top."""
     unit, seconds = _rate_unit(found)
-    x = [wall(point.start_us, found.scope.zone) for point in found.points]
+    zone = axis_zone(found.scope)
+    x = [wall(point.start_us, zone) for point in found.points]
 
     def bars(name: str, color: str, n: Callable[[Point], int]) -> dict[str, Any]:
         return {
@@ -80,7 +82,8 @@ def traffic(found: Timeline, before: Timeline | None) -> Figure:
 def durations(found: Timeline, before: Timeline | None) -> Figure:
     """Draw p50, p95 and p99 over time; of the comparison, p95."""
     unit, size_us = duration_unit(longest(point.p99_us for point in found.points))
-    x = [wall(point.start_us, found.scope.zone) for point in found.points]
+    zone = axis_zone(found.scope)
+    x = [wall(point.start_us, zone) for point in found.points]
 
     def line(name: str, color: str, width: float, value: Callable[[Point], float | None]) -> dict[str, Any]:
         shown = [value(point) for point in found.points]
@@ -129,13 +132,13 @@ def _ghost(
     """Return the comparison, moved to where the range is."""
     if not before.counts.n:
         return []
-    shift_us = found.scope.start_us - before.scope.start_us
+    shift_us, zone = found.scope.start_us - before.scope.start_us, axis_zone(found.scope)
     return [
         {
             "type": "scatter",
             "mode": "lines",
             "name": name,
-            "x": [wall(point.start_us + shift_us, found.scope.zone) for point in before.points],
+            "x": [wall(point.start_us + shift_us, zone) for point in before.points],
             "y": [value(point) for point in before.points],
             "line": GHOST_LINE,
             "hovertemplate": shown,

@@ -24,6 +24,7 @@ from fmd_otel_dash.figures.base import (
     time_axis,
     wall,
 )
+from fmd_otel_dash.figures.timeaxis import axis_zone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +38,8 @@ _MB = 1 << 20
 
 def over_time(rows: Sequence[Outlier], scope: Scope, colors: Mapping[str, str]) -> Figure:
     """Draw each outlier as a dot at its duration, with a stroke at the threshold that it passed."""
-    x = [wall(row.ts_us, scope.zone) for row in rows]
+    zone = axis_zone(scope)
+    x = [wall(row.ts_us, zone) for row in rows]
     smallest = min((row.threshold_us for row in rows), default=1)
     largest = max((row.duration_us for row in rows), default=1)
     values, texts = log_ticks(smallest, largest)
@@ -104,13 +106,14 @@ def memory(loads: Sequence[OutlierLoad], scope: Scope) -> Figure:
     """Draw the worker's memory, and the host's, at each outlier."""
     own = [(load.ts_us, load.process_bytes) for load in loads if load.process_bytes is not None]
     host = [(load.ts_us, load.host_share) for load in loads if load.host_share is not None]
+    zone = axis_zone(scope)
     common = {"type": "scatter", "mode": "lines+markers", "marker": {"size": 5}}
     return {
         "data": [
             common
             | {
                 "name": "Worker",
-                "x": [wall(ts, scope.zone) for ts, _ in own],
+                "x": [wall(ts, zone) for ts, _ in own],
                 "y": [significant(size / _MB) for _, size in own],
                 "line": {"color": ACCENT, "width": 1.8},
                 "hovertemplate": "%{y:,.4~g} MB",
@@ -118,7 +121,7 @@ def memory(loads: Sequence[OutlierLoad], scope: Scope) -> Figure:
             common
             | {
                 "name": "Host, in use",
-                "x": [wall(ts, scope.zone) for ts, _ in host],
+                "x": [wall(ts, zone) for ts, _ in host],
                 "y": [significant(share * 100) for _, share in host],
                 "yaxis": "y2",
                 "line": {"color": ORANGE, "width": 1.4, "dash": "dot"},

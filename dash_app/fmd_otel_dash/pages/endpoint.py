@@ -11,6 +11,7 @@ from fmd_otel_dash import formatting, reports
 from fmd_otel_dash.components import card, graph, kpi, kpi_row, with_deploys
 from fmd_otel_dash.figures import heatmap, lines
 from fmd_otel_dash.figures.base import wall
+from fmd_otel_dash.figures.timeaxis import axis_zone
 from fmd_otel_dash.pages import endpoint_head
 from fmd_otel_dash.pages.common import (
     absent,
@@ -130,7 +131,8 @@ def clicked_cell(view: View, point: dict[str, Any]) -> str | None:
     """Return the requests of a step that took about as long as the cell says."""
     found = view.query(timeline, view.scope, SPREAD_POINTS)
     x, middle_us = str(point.get("x", "")), point.get("y")
-    starts = [wall(each.start_us, view.scope.zone) for each in found.points]
+    zone = axis_zone(view.scope)
+    starts = [wall(each.start_us, zone) for each in found.points]
     column = bisect_right(starts, x) - 1
     if column < 0 or not isinstance(middle_us, int | float):
         return None

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
 
 US_PER_S = 1_000_000
 _DAY_US = 86_400 * US_PER_S
@@ -86,7 +90,7 @@ class Scope:
         return replace(self, endpoint_ids=(endpoint_id,))
 
 
-def local_time(ts_us: int, zone: ZoneInfo) -> datetime:
+def local_time(ts_us: int, zone: tzinfo) -> datetime:
     """Return a moment as the zone's wall clock shows it.
 
     By integer arithmetic: ``datetime.fromtimestamp`` goes through a float and is a microsecond off at times.
