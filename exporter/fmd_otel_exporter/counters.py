@@ -55,6 +55,14 @@ class PipelineCounters(NamedTuple):
         return sum(self.dropped.values()) - self.dropped_failed
 
 
+NOTHING = PipelineCounters(
+    accepted=0, written=0, replayed=0, duplicate=0, dropped={}, details_accepted=0, details_written=0,
+    details_duplicate=0, details_dropped=0, retries=0, queue_depth=0, spool_bytes=0, batches=0, batch_us=0,
+    batch_last_us=0, batch_max_us=0, failures={}, last_error=None, last_error_us=None,
+)  # fmt: skip
+"""Of a process that takes no requests."""
+
+
 class BatchTimes:
     """How long batches took; kept by the thread that writes them."""
 

@@ -97,6 +97,7 @@ def _serve(settings: DashboardSettings, host: str, port: int) -> None:
     import waitress  # noqa: PLC0415 # part of the dashboard's extra
 
     from fmd_otel_dash import create_wsgi, setup_path  # noqa: PLC0415 # the same
+    from fmd_otel_dash.presence import Presence  # noqa: PLC0415 # the same
 
     with _untraced():
         application = create_wsgi(settings, announce=False)  # setup_path does, below
@@ -114,7 +115,8 @@ def _serve(settings: DashboardSettings, host: str, port: int) -> None:
     click.echo("Ctrl-C stops it.")
     signal.signal(signal.SIGTERM, _leave)
     try:
-        server.run()
+        with Presence(settings):
+            server.run()
     except KeyboardInterrupt:
         click.echo("")
     finally:

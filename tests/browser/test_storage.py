@@ -10,8 +10,8 @@ from playwright.sync_api import expect
 from sqlalchemy import func, select
 
 from fmd_otel_exporter import jobs
+from fmd_otel_exporter.counters import NOTHING
 from fmd_otel_exporter.heartbeat import About, Heartbeat
-from tests.exporter.test_heartbeat import NOTHING
 
 WIDE, NARROW = (1440, 1000), (390, 844)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import update
 
-from fmd_otel_exporter.counters import Failures, PipelineCounters
+from fmd_otel_exporter.counters import NOTHING, Failures, PipelineCounters
 from fmd_otel_exporter.heartbeat import (
     AT_WORK,
     EVERY_S,
@@ -22,11 +22,6 @@ from fmd_otel_exporter.heartbeat import (
     Heartbeat,
 )
 
-NOTHING = PipelineCounters(
-    accepted=0, written=0, replayed=0, duplicate=0, dropped={}, details_accepted=0, details_written=0,
-    details_duplicate=0, details_dropped=0, retries=0, queue_depth=0, spool_bytes=0, batches=0, batch_us=0,
-    batch_last_us=0, batch_max_us=0, failures={}, last_error=None, last_error_us=None,
-)  # fmt: skip
 NOW_S = 1_800_000_000
 HOUR_S = 3600
 

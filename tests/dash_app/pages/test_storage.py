@@ -10,9 +10,9 @@ from sqlalchemy import func, insert, select
 
 from fmd_otel_dash import upkeep
 from fmd_otel_exporter import jobs
+from fmd_otel_exporter.counters import NOTHING
 from fmd_otel_exporter.errors import StorageError
 from fmd_otel_exporter.heartbeat import About, Heartbeat
-from tests.exporter.test_heartbeat import NOTHING
 
 HOUR = 3600 * 1_000_000
 DAY = 24 * HOUR

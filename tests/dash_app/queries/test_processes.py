@@ -11,11 +11,11 @@ from sqlalchemy import insert, update
 from fmd_otel_dash.health import judge
 from fmd_otel_dash.queries.processes import facts
 from fmd_otel_dash.queries.spools import by_host, local
+from fmd_otel_exporter.counters import NOTHING
 from fmd_otel_exporter.heartbeat import LATE_S, About, Heartbeat
 from fmd_otel_exporter.migrations import HEAD
 from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.spool import Spool
-from tests.exporter.test_heartbeat import NOTHING
 
 S = 1_000_000
 

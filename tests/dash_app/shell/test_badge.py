@@ -7,9 +7,9 @@ import json
 import pytest
 from sqlalchemy import insert
 
+from fmd_otel_exporter.counters import NOTHING
 from fmd_otel_exporter.errors import StorageError
 from fmd_otel_exporter.heartbeat import About, Heartbeat
-from tests.exporter.test_heartbeat import NOTHING
 
 VIEW = {"view.data": {"path": "/dashboard/overview", "search": ""}, "health-poll.n_intervals": 0}
 
