@@ -117,10 +117,13 @@ class Maintainer:
 
     def _begin(self, store: Store) -> Iterator[Deleted]:
         now_us = self._now_us()
-        with suppress(StorageError):  # in use just now: the days to come are not needed yet
-            store.run(lambda connection: store.dialect.make_parts(connection, store.tables.request, now_us))
         cutoffs = self._retention.cutoffs(now_us)
-        return prune(store, cutoffs.by_day() if store.dialect.raw_by_day else cutoffs)
+        if store.dialect.raw_by_day:
+            cutoffs = cutoffs.by_day()
+            request = store.tables.request
+            with suppress(StorageError):  # in use just now: the days to come are not needed yet
+                store.run(lambda connection: store.dialect.make_parts(connection, request, now_us))
+        return prune(store, cutoffs)
 
     def _go_on(self, store: Store, steps: Iterator[Deleted], until: float) -> bool:
         at = self._timer()
