@@ -21,6 +21,8 @@ from fmd_otel.configuration import config
 from fmd_otel.monitor import Monitor
 from fmd_otel.services import ServiceNames
 from fmd_otel.settings import Settings
+from fmd_otel_exporter.counters import Failures
+from fmd_otel_exporter.settings import ExporterSettings
 
 
 @dataclass
@@ -32,12 +34,17 @@ class ListSink:
     infos: list[Any] = field(default_factory=list)
     levels: dict[tuple[str, str], int] = field(default_factory=dict)
     averages: dict[tuple[str, str], Any] = field(default_factory=dict)
+    settings: ExporterSettings = field(default_factory=ExporterSettings)
+    failures: Failures = field(default_factory=Failures)
 
     def offer(self, record):
         self.records.append(record)
 
     def offer_detail(self, record):
         self.details.append(record)
+
+    def accompany(self, begin):
+        """Nothing runs beside a list."""
 
     def announce(self, infos):
         self.infos.extend(infos)
