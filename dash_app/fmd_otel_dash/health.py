@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from fmd_otel_dash import formatting
-from fmd_otel_exporter.migrations import HEAD, REVISIONS
+from fmd_otel_exporter.migrations import HEAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,22 +88,23 @@ def _reasons(facts: Facts) -> Iterator[Reason]:
 
 
 def _schema(facts: Facts) -> Iterator[Reason]:
-    found = facts.revision
-    if found == HEAD:
+    found = facts.schema
+    if found is not None and found.revision == HEAD:
         return
     if found is None:
         yield Reason("bad", "The tables are gone", "The database has no tables of fmd-otel any more.")
-    elif found in REVISIONS:
+    elif found.known:
         yield Reason(
             "bad",
             "The tables are older than this dashboard",
-            f"They are of revision {found}, and {HEAD} is needed. Run: fmd-otel db upgrade",
+            f"They are of revision {found.revision}, and {HEAD} is needed. Run: fmd-otel db upgrade",
         )
     else:
         yield Reason(
-            "bad",
+            "warn" if found.writable else "bad",
             "The tables are newer than this dashboard",
-            f"They are of revision {found}, and this dashboard knows {HEAD}. Upgrade fmd-otel here.",
+            f"They are of revision {found.revision}, and this dashboard knows {HEAD}. Upgrade fmd-otel here"
+            + (" before long; what it knows of still works." if found.writable else "."),
         )
 
 
@@ -135,10 +136,10 @@ def _absent(facts: Facts) -> Iterator[Reason]:
             hint = " They hang, or cannot reach the database; requests wait in their spools meanwhile."
             yield Reason("bad", "No application has been heard from for minutes", heard + hint)
     elif not live and not _is_recent(facts.last_request_us, facts.now_us):
-        heard = max((one.heard_us for one in writers), default=None)
-        last = (
-            "None has ever been." if heard is None else f"The last was {formatting.ago(heard, facts.now_us)}."
-        )
+        before_us = max((one.heard_us for one in writers), default=None)
+        last = "None has ever been."
+        if before_us is not None:
+            last = f"The last was {formatting.ago(before_us, facts.now_us)}."
         yield Reason(
             "warn",
             "No application writes to this database",

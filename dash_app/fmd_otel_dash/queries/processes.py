@@ -11,13 +11,14 @@ from sqlalchemy import func, select
 
 from fmd_otel_exporter.heartbeat import FOUND_DEAD, LATE_S, SAID_GOODBYE
 from fmd_otel_exporter.maintainer import LEASE
-from fmd_otel_exporter.store import read_revision
+from fmd_otel_exporter.store import read_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy import RowMapping
 
+    from fmd_otel_exporter.migrations import Schema
     from fmd_otel_exporter.store import Store
 
 MISSED_S = 3600
@@ -90,18 +91,23 @@ class Facts:
     """How far ours is ahead."""
     processes: tuple[Process, ...]
     """Those at work first, and those that write before those that show."""
-    revision: str | None
+    schema: Schema | None
     maintainer: str | None
     """Who deletes what is old, or did last: host and pid."""
     maintained_until_us: int | None
     """When another one takes over unless this one goes on."""
     last_request_us: int | None
 
+    @property
+    def revision(self) -> str | None:
+        """Of the tables."""
+        return None if self.schema is None else self.schema.revision
+
 
 def facts(store: Store) -> Facts:
     """Read a few small rows."""
     tables = store.tables
-    revision = read_revision(store)
+    schema = read_schema(store)
     with store.read() as connection:
         now_us = store.dialect.now_us(connection)
         clock_us = time.time_ns() // 1000 - now_us
@@ -118,7 +124,7 @@ def facts(store: Store) -> Facts:
         processes=tuple(
             sorted(found, key=lambda one: (order.index(one.state), not one.writes, one.host, one.pid))
         ),
-        revision=revision,
+        schema=schema,
         maintainer=None if lease is None else lease[0],
         maintained_until_us=None if lease is None else lease[1],
         last_request_us=last_us,

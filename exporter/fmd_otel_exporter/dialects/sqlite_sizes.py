@@ -91,7 +91,6 @@ def _row_bytes(connection: Connection, table: Table) -> int:
     size = _ROW_BYTES + _NUMBER_BYTES * (len(table.columns) - len(wide))
     if wide:
         few = select(*wide).limit(_SAMPLE).subquery()
-        size += connection.scalar(
-            select(sum(func.coalesce(func.avg(func.length(column)), 0) for column in few.columns))
-        )
-    return round(size)
+        lengths = connection.execute(select(*(func.avg(func.length(column)) for column in few.columns))).one()
+        size += sum(round(length or 0) for length in lengths)
+    return size

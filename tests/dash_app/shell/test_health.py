@@ -9,7 +9,7 @@ import pytest
 
 from fmd_otel_dash.health import MANY_WAITING, judge, unusable
 from fmd_otel_dash.queries.processes import Facts, Process
-from fmd_otel_exporter.migrations import HEAD, REVISIONS
+from fmd_otel_exporter.migrations import HEAD, REVISIONS, Schema
 
 S = 1_000_000
 MINUTE = 60 * S
@@ -31,7 +31,7 @@ WELL = Facts(
     now_us=NOW,
     clock_us=0,
     processes=(process(pid=1), process(pid=2)),
-    revision=HEAD,
+    schema=Schema(HEAD, None),
     maintainer="web1:1",
     maintained_until_us=NOW + HOUR,
     last_request_us=NOW - 3 * S,
@@ -77,14 +77,25 @@ def test_all_is_well():
             "A process had trouble writing",
             ["web1:7", "the disk is full"],
         ),
-        (replace(WELL, revision="9999"), "bad", "The tables are newer than this dashboard", ["9999"]),
         (
-            replace(WELL, revision=REVISIONS[0]),
+            replace(WELL, schema=Schema("9999", "9998")),
+            "bad",
+            "The tables are newer than this dashboard",
+            ["9999", "Upgrade"],
+        ),
+        (
+            replace(WELL, schema=Schema("9999", HEAD)),
+            "warn",
+            "The tables are newer than this dashboard",
+            ["9999", "still works"],
+        ),
+        (
+            replace(WELL, schema=Schema(REVISIONS[0], None)),
             "bad",
             "The tables are older than this dashboard",
             [REVISIONS[0], "fmd-otel db upgrade"],
         ),
-        (replace(WELL, revision=None), "bad", "The tables are gone", []),
+        (replace(WELL, schema=None), "bad", "The tables are gone", []),
         (
             replace(WELL, maintained_until_us=NOW - HOUR),
             "warn",
