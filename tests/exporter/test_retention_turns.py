@@ -242,6 +242,8 @@ while True:
     if mine.deleted["request"] != told:
         told = mine.deleted["request"]
         print(told, flush=True)
+        if sys.argv[3] == "hangs":
+            time.sleep(1000)
     time.sleep(0.02)
 """
 
@@ -251,10 +253,10 @@ def test_a_killed_maintainer_is_replaced_by_another_process_once_its_lease_is_ov
 ):
     _old(writer, record, today_us, n=300)
     compact_days(store, now_ts_us=today_us)
-    first = start(MAINTAINER, store.url, str(today_us))
+    first = start(MAINTAINER, store.url, str(today_us), "hangs")
     assert first.stdout.readline() == "ready\n"
     assert int(first.stdout.readline()) > 0
-    second = start(MAINTAINER, store.url, str(today_us))
+    second = start(MAINTAINER, store.url, str(today_us), "goes on")
     assert second.stdout.readline() == "ready\n"
     first.kill()
     first.wait()
