@@ -117,7 +117,8 @@ class Sampler:
             self._reset()
         self._watched[id(watched)] = watched
         self._last_begin_ns = perf_counter_ns()
-        if self._parked or not self._running or watched.wake_at_ns < self._wake_ns:
+        # A turn that is due within a period is early enough; waking the thread would cost more than it wins.
+        if self._parked or not self._running or self._wake_ns - watched.wake_at_ns > self._period_ns:
             self._wake()
 
     def forget(self, watched: Watched) -> None:
