@@ -175,6 +175,13 @@ KEYS: tuple[Key, ...] = (
     Key("TIMEZONE", "visualization", parsers.timezone, None, "time zone of charts; unset: the browser's"),
     Key("COLORS", "visualization", parsers.colors, {}, "colours of endpoints"),
     Key(
+        "EDITOR_LINK",
+        "visualization",
+        parsers.editor_link,
+        None,
+        "opens a line of code: vscode://file/{path}:{line}",
+    ),
+    Key(
         "GROUP_BY",
         None,
         parsers.as_given,

@@ -23,6 +23,7 @@ _FALSE = frozenset({"false", "no", "off", "0"})
 _DATABASE = re.compile(r"[a-z][a-z0-9_]*(\+[a-z0-9_]+)?://.*", re.DOTALL)
 _PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,30}")
 _LINK = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
+_EDITOR = re.compile(r"(?!(?:javascript|data|vbscript|blob|https?):)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _HEX_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _CHANNELS = 3
 _CHANNEL_MAX = 255
@@ -130,6 +131,16 @@ def link(value: Any) -> str:
             "expected a path made of letters, digits, '-', '_', '.' and '~', such as 'dashboard'"
         )
     return path_
+
+
+def editor_link(value: Any) -> str:
+    """Read the address that opens a line of code in an editor; nothing that a browser would run or fetch."""
+    address = text(value)
+    if "{path}" not in address or not _EDITOR.match(address):
+        raise ValueError(
+            "expected an editor's address with {path} in it, such as vscode://file/{path}:{line}"
+        )
+    return address
 
 
 def timezone(value: Any) -> str:

@@ -50,6 +50,7 @@ class Settings:
     database: str = field(default=BY_NAME["DATABASE"].default, repr=False)
     timezone: str | None = None
     colors: Mapping[str, str] = field(default_factory=dict)
+    editor_link: str | None = None
     group_by: Any = None
     get_ip: Any = None
     scrub: Any = None
@@ -98,6 +99,7 @@ class Settings:
             password=self.password,
             timezone=self.timezone,
             colors=self.colors,
+            editor_link=self.editor_link or "",
             default_level=self.monitor_level,
             retention_raw_days=self.retention_raw_days,
             retention_hourly_days=self.retention_hourly_days,

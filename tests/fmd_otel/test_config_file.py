@@ -185,6 +185,8 @@ def test_lower_case_keys_and_sections_are_understood(write):
         ("visualization", "TIMEZONE=Europe/Amsterdm", "did you mean 'Europe/Amsterdam'?"),
         ("visualization", "TIMEZONE=../../etc/passwd", "expected a time zone"),
         ("visualization", "COLORS=red", "expected a dictionary"),
+        ("visualization", "EDITOR_LINK=vscode://file/x", "expected an editor's address with {path}"),
+        ("visualization", "EDITOR_LINK=javascript:alert('{path}')", "expected an editor's address"),
         ("visualization", "COLORS={'main': '[0,97]'}", "three numbers from 0 to 255"),
         ("visualization", "COLORS={'main': '[0,97,256]'}", "three numbers from 0 to 255"),
         ("visualization", "COLORS={1: '[0,97,25]'}", "no endpoint name"),
