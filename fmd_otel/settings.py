@@ -97,6 +97,7 @@ class Settings:
             show_login_footer=self.show_login_footer,
             username=self.username,
             password=self.password,
+            security_token=self.security_token,
             timezone=self.timezone,
             colors=self.colors,
             editor_link=self.editor_link or "",

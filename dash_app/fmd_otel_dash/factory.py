@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, g, has_request_context, request
 from werkzeug.exceptions import HTTPException
 
-from fmd_otel_dash import exports, pages, profile_exports
+from fmd_otel_dash import api, exports, pages, profile_exports
 from fmd_otel_dash.auth.gate import COOKIE, Gate, problem_response
 from fmd_otel_dash.auth.sessions import csrf_token
 from fmd_otel_dash.auth.views import AuthViews, asset_url
@@ -92,6 +92,7 @@ class Dashboard:
         server.debug = False  # FLASK_DEBUG is meant for the host; here it would show tracebacks to visitors
         server.config.update(MAX_CONTENT_LENGTH=_MAX_BODY, MAX_FORM_MEMORY_SIZE=_MAX_BODY)
         server.register_blueprint(AuthViews(self.services).blueprint())
+        server.register_blueprint(api.blueprint(self.services))
         server.register_blueprint(profile_exports.blueprint(self.surroundings, self.router))
         server.register_blueprint(exports.blueprint(self.surroundings, self.router))
         server.before_request(Gate(self.services).check)

@@ -31,6 +31,8 @@ class DashboardSettings:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     """Used once, to create the first user; never stored in clear."""
+    security_token: str | None = field(default=None, repr=False)
+    """Opens the API to programs; without it, only those who are signed in may use it."""
     timezone: str | None = None
     colors: Mapping[str, str] = field(default_factory=dict)
     """Endpoint name to a colour: ``#rrggbb`` or the ``[r,g,b]`` of older configuration files."""

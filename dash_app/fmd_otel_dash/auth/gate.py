@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 COOKIE = "fmd_session"
 OPEN_PATHS = frozenset({"/login", "/setup", "/healthz"})
-OPEN_PREFIXES = ("/assets/", "/_dash-component-suites/")
-"""Our own style sheets and scripts, and the libraries': the same for everybody, so nothing to hide."""
+OPEN_PREFIXES = ("/assets/", "/_dash-component-suites/", "/api/v1/")
+"""Our own style sheets and scripts, and the libraries': the same for everybody, so nothing to hide. The API
+asks for a token or a session by itself."""
 _CALLBACK_PATH = "/_dash-update-component"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _TRUSTED_SITES = frozenset({"same-origin", "none"})

@@ -1,0 +1,145 @@
+"""The API's routes: who may ask, how often, and in which form the answer goes out."""
+
+from __future__ import annotations
+
+import csv
+import hmac
+import io
+import time
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response, g, jsonify, request
+
+from fmd_otel_dash.api.limit import Limit
+from fmd_otel_dash.api.openapi import document
+from fmd_otel_dash.api.parameters import BadRequestError, scope_of
+from fmd_otel_dash.api.resources import RESOURCES, Answer, Resource
+from fmd_otel_dash.auth import sessions
+from fmd_otel_dash.auth.gate import COOKIE
+from fmd_otel_dash.exports import safe
+from fmd_otel_dash.queries.scope import Scope, local_time
+from fmd_otel_dash.surroundings import version_starts
+from fmd_otel_exporter.errors import FmdOtelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fmd_otel_dash.services import Services
+
+PREFIX = "/api/v1"
+_BEARER = "bearer "
+
+
+def blueprint(services: Services) -> Blueprint:
+    """Return the routes; they ask for a token or a session by themselves."""
+    routes = Blueprint("api", __name__, url_prefix=PREFIX)
+    limit = Limit()
+
+    @routes.before_request
+    def admit() -> Response | None:
+        caller = caller_of(services)
+        if caller is None:
+            answer = _problem(401, _how_to_get_in(services))
+            answer.headers["WWW-Authenticate"] = "Bearer"
+            return answer
+        wait_s = limit.take(caller)
+        if wait_s:
+            answer = _problem(429, f"Too many requests; try again in {wait_s} s.")
+            answer.headers["Retry-After"] = str(wait_s)
+            return answer
+        return None
+
+    @routes.get("/openapi.json")
+    def openapi() -> Response:
+        return jsonify(document(RESOURCES, prefix=services.settings.prefix))
+
+    @routes.errorhandler(BadRequestError)
+    def bad_request(error: BadRequestError) -> Response:
+        return _problem(400, str(error))
+
+    @routes.errorhandler(FmdOtelError)
+    def unavailable(_error: FmdOtelError) -> Response:
+        return _problem(503, "The database cannot be used at the moment; the dashboard's log says why.")
+
+    for resource in RESOURCES:
+        routes.add_url_rule(f"/{resource.name}", resource.name, _answering(services, resource))
+    return routes
+
+
+def caller_of(services: Services) -> str | None:
+    """Return who asks: whoever has the token, or is signed in; None for anybody else."""
+    given = request.headers.get("Authorization", "")
+    if given.lower().startswith(_BEARER):
+        token, wanted = given[len(_BEARER) :].strip(), services.settings.security_token
+        if not wanted or not hmac.compare_digest(token.encode(), wanted.encode()):
+            return None
+        return "token"
+    user = sessions.user_of(services.store, request.cookies.get(COOKIE))
+    if user is None:
+        return None
+    g.user = user
+    return f"user {user.id}"
+
+
+def _answering(services: Services, resource: Resource) -> Any:
+    def answer() -> Response:
+        given = _given(resource)
+        scope = _scope(services, resource, given)
+        found = resource.answer(services.store, scope, given)
+        if given["format"] == "csv":
+            return _csv(resource, found)
+        body: dict[str, Any] = {"data": list(found.rows), "next": found.following}
+        if resource.ranged:
+            start, end = (local_time(us, scope.zone).isoformat() for us in (scope.start_us, scope.end_us))
+            body["range"] = {"from": start, "to": end, "timezone": scope.tz}
+        return jsonify(body)
+
+    return answer
+
+
+def _given(resource: Resource) -> dict[str, Any]:
+    known = {each.name: each for each in resource.parameters}
+    unknown = sorted(set(request.args) - set(known))
+    if unknown:
+        raise BadRequestError(f"there is no parameter {unknown[0]!r:.60}; there are {', '.join(known)}")
+    return {name: each.read(request.args.getlist(name)) for name, each in known.items()}
+
+
+def _scope(services: Services, resource: Resource, given: Mapping[str, Any]) -> Scope:
+    if not resource.ranged:
+        return Scope(0, 0, services=given["service"])
+    starts = version_starts(services)
+    return scope_of(
+        given,
+        now_us=time.time_ns() // 1000,
+        default_tz=services.settings.timezone,
+        started=lambda name: starts.get(name),  # noqa: PLW0108 # of the overloads, only this one fits
+    )
+
+
+def _csv(resource: Resource, found: Answer) -> Response:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([field.name for field in resource.fields])
+    writer.writerows(
+        ["" if row[field.name] is None else safe(row[field.name]) for field in resource.fields]
+        for row in found.rows
+    )
+    answer = Response(text.getvalue(), mimetype="text/csv")
+    if found.following:
+        answer.headers["X-Next-Cursor"] = found.following
+    return answer
+
+
+def _problem(status: int, message: str) -> Response:
+    answer = jsonify(error=message)
+    answer.status_code = status
+    return answer
+
+
+def _how_to_get_in(services: Services) -> str:
+    if services.settings.security_token:
+        return (
+            "Send the header Authorization: Bearer and the token of the setting SECURITY_TOKEN, or sign in."
+        )
+    return "Set SECURITY_TOKEN and send it as Authorization: Bearer, or sign in to the dashboard."
