@@ -65,7 +65,8 @@ def delete_times(store: Store, table: Table, ranges: Sequence[Range]) -> Iterato
         return
     if store.dialect.in_one_go:
         time = list(table.primary_key)[1]
-        yield store.run(lambda connection: store.dialect.delete_times(connection, table, time, ranges))
+        if _any(store, table, time < ranges[-1][1]):
+            yield store.run(lambda connection: store.dialect.delete_times(connection, table, time, ranges))
         return
     pace = Pace()
     for endpoint, first in _endpoints(store, table, ranges[-1][1]):
@@ -131,7 +132,8 @@ def sweep(
     window: list[ColumnElement[bool]] = []
     pace = Pace()
     if store.dialect.in_one_go:
-        yield _run(store, pace, change.where(old))
+        if _any(store, table, old):
+            yield _run(store, pace, change.where(old))
         return
     while True:
         last = select(key).where(*window).order_by(key).limit(1).offset(_WINDOW - 1)
@@ -146,6 +148,11 @@ def sweep(
         if bound is None:
             return
         window = [key > bound]
+
+
+def _any(store: Store, table: Table, old: ColumnElement[bool]) -> bool:
+    with store.read() as connection:
+        return connection.execute(select(literal(1)).select_from(table).where(old).limit(1)).first() is not None
 
 
 def _endpoints(store: Store, table: Table, end: int) -> list[tuple[int, int]]:

@@ -12,6 +12,16 @@ if TYPE_CHECKING:
 _DATABASE = {"keep", "see", "store", "url", "write", "writer"}
 """Fixtures that a test asks for when it uses a database."""
 
+NOT_OF_CLICKHOUSE = {
+    "test_a_failing_transaction_keeps_nothing": "statements last one by one; see test_clickhouse.py",
+    "test_each_step_is_small_and_a_transaction_of_its_own": "what is old goes in one statement",
+    "test_a_run_is_done_in_as_many_calls_as_the_time_allows": "as above: there are few steps to stop between",
+    "test_one_that_dies_in_the_middle_is_replaced_within_its_lease": "as above",
+    "test_one_that_works_keeps_its_lease_and_one_that_slept_loses_it": "as above",
+    "test_a_reader_sees_one_moment_and_holds_up_no_writer": "each query sees a moment of its own",
+}
+"""Tests of what ClickHouse does not have, and what that is."""
+
 
 def suite_of(module: str, *, without: Collection[str] = (), only: Collection[str] = ()) -> dict[str, Any]:
     """Return what a module of tests holds, its fixtures and those of its tests that use a database.

@@ -14,6 +14,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    tuple_,
     union_all,
     update,
 )
@@ -155,7 +156,9 @@ class ClickhouseDialect:
                     if not mutex.acquire(say.MIGRATION_LOCK_S, lasts_s=max(say.MIGRATION_LOCK_S, 10)):
                         raise say.MIGRATION_LOCKED.error(self._server, f"{say.MIGRATION_LOCK_S} s")
                 except dbapi.Error as exc:
-                    raise DBAPIError.instance("mutex", {}, exc, dbapi.Error, dialect=connection.dialect) from exc  # type: ignore[call-overload]
+                    raise DBAPIError.instance(
+                        "mutex", {}, exc, dbapi.Error, dialect=connection.dialect
+                    ) from exc  # type: ignore[call-overload]
                 try:
                     yield
                 finally:
@@ -190,7 +193,9 @@ class ClickhouseDialect:
                 connection.exec_driver_sql(view)
             if is_laid_over(table):
                 for column in _with_default(table):
-                    connection.execute(update(table).where(column.is_(None)).values({column: column.server_default.arg}))  # type: ignore[union-attr]
+                    connection.execute(
+                        update(table).where(column.is_(None)).values({column: column.server_default.arg})
+                    )  # type: ignore[union-attr]
 
     def identity(self) -> object:
         """Return what never changes: a database that was dropped shows by its missing tables."""
@@ -269,6 +274,11 @@ class ClickhouseDialect:
         changed = or_(*(func.sum(columns[name]) != 0 for name, merge in merges.items() if merge == "sum"))
         query = select(*summed).group_by(*keys).having(changed)
         connection.execute(insert(table).from_select(table.columns.keys(), query))
+        # What has come to nothing by that was there, and is not any more.
+        nothing = and_(old, *(table.c[name] == 0 for name, merge in merges.items() if merge == "sum"))
+        gone = connection.execute(select(*(table.c[name] for name in table.primary_key.columns.keys())).where(nothing)).all()
+        if gone:
+            connection.execute(delete(table).where(tuple_(*table.primary_key).in_([tuple(row) for row in gone])))
 
     def delete_times(
         self, connection: Connection, table: Table, time: Column[Any], ranges: Sequence[tuple[int, int]]

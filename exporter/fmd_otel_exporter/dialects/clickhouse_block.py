@@ -90,7 +90,9 @@ def _fixed(length: int) -> Callable[[Sequence[Any]], bytes]:
     def write(values: Sequence[bytes]) -> bytes:
         joined = b"".join(values)
         if len(joined) != length * len(values):
-            raise ValueError(f"not {length} bytes")
+            joined = b"".join([value.ljust(length, b"\0") for value in values])
+        if len(joined) != length * len(values):
+            raise ValueError(f"more than {length} bytes")
         return joined
 
     return write

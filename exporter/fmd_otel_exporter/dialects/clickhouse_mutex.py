@@ -15,8 +15,8 @@ from typing import Any
 from fmd_otel_exporter.errors import StorageError
 
 TABLE = "fmd_otel_mutex"
-LASTS_S = 30
-"""After this long a turn ends by itself."""
+LASTS_S = 10
+"""After this long without a sign of life a turn ends by itself."""
 _POLL_S = 0.01
 _MAKE = (
     f"CREATE TABLE IF NOT EXISTS {TABLE} (name String, turn UInt64, owner String, lasts_s UInt32, over UInt8, "
@@ -49,13 +49,17 @@ class Mutex:
         return self._turn > 0
 
     def check(self) -> None:
-        """Make sure that it is still ours.
+        """Make sure that it is still ours, and stays so for a while.
 
         Raises:
             StorageError: It has been held for so long that another may have it.
         """
-        if time.monotonic() > self._until:
+        began = time.monotonic()
+        if began > self._until:
             raise StorageError("this process has slept through its turn to write", busy=True, again=True)
+        if began > self._until - LASTS_S / 2:
+            self._insert(self._turn, LASTS_S, over=0)
+            self._until = began + LASTS_S * 0.8
 
     def acquire(self, patience_s: float, *, lasts_s: int = LASTS_S) -> bool:
         """Wait for the turn; tell whether it came in time."""
@@ -102,7 +106,8 @@ class Mutex:
         return None
 
     def _insert(self, turn: int, lasts_s: int, *, over: int) -> None:
-        token = f"{self._name}:{turn}:{over}"
+        # Who holds it already may say so again.
+        token = os.urandom(8).hex() if turn == self._turn and not over else f"{self._name}:{turn}:{over}"
         self._client.command(
             f"INSERT INTO {TABLE} (name, turn, owner, lasts_s, over) SELECT %(name)s, {turn:d}, %(owner)s, "
             f"{lasts_s:d}, {over:d}",

@@ -21,7 +21,7 @@ from fmd_otel_exporter.dialects.clickhouse_tables import (
     tallies_of,
     type_of,
 )
-from fmd_otel_exporter.dialects.clickhouse_transaction import Transaction
+from fmd_otel_exporter.dialects.clickhouse_transaction import IF_NONE, THEN, Transaction
 
 if TYPE_CHECKING:
     from sqlalchemy import Column
@@ -30,6 +30,8 @@ SENDER = "fmd_otel_sender"
 """Execution option: what sends the rows of this statement."""
 NEW_ONLY = "fmd_otel_new_only"
 """Execution option of an insert: rows that are there already are left alone."""
+
+
 
 
 class Bytes(LargeBinary):
@@ -123,11 +125,6 @@ class Tables(DDLCompiler):
 class Statements(ChStatementCompiler):
     """``UPDATE`` and ``DELETE``, which are inserts of newer versions."""
 
-    count_of_changed: str | None = None
-    """How to count the rows that are about to change."""
-    leaving: str | None = None
-    """What else to run where rows get another key: that there are none of the old one any more."""
-
     def visit_update(self, update_stmt: Any, **kw: Any) -> str:
         """Insert the new state of the rows that meet the condition."""
         table = update_stmt.table
@@ -144,9 +141,11 @@ class Statements(ChStatementCompiler):
             self.stack.pop()
         if is_laid_over(table):
             return self._lay_over(table, values, where)
+        changes = [self._new_version(table, values, where, gone=0)]
         if any(column.name in values for column in identity_of(table)):
-            self.leaving = self._new_version(table, {}, where, gone=1)
-        return self._new_version(table, values, where, gone=0)
+            # Rows get another key, and there are none of the old one any more.
+            changes.append(self._new_version(table, {}, where, gone=1))
+        return self._counted(table, where, *changes)
 
     def _new_values(self, compile_state: Any, table: Any) -> dict[str, str]:
         from sqlalchemy.sql import crud  # noqa: PLC0415 # SQLAlchemy's own door to what an UPDATE sets
@@ -160,7 +159,6 @@ class Statements(ChStatementCompiler):
         version = f"{name}.{VERSION}"
         new = {**values, VERSION: f"{version} + 1", GONE: str(gone)}
         replaced = ", ".join(f"{text} AS {self.preparer.quote(column)}" for column, text in new.items())
-        self.count_of_changed = f"SELECT count() FROM {name}{where}"  # noqa: S608 # names of the schema
         return f"INSERT INTO {name} SELECT * REPLACE ({replaced}) FROM {name}{where}"  # noqa: S608
 
     def _lay_over(self, table: Any, values: dict[str, str], where: str) -> str:
@@ -174,8 +172,20 @@ class Statements(ChStatementCompiler):
         keys = [column.name for column in table.primary_key]
         into = ", ".join(map(quote, [*keys, *changes]))
         texts = ", ".join([*(f"{name}.{quote(each)}" for each in keys), *changes.values()])
-        self.count_of_changed = f"SELECT count() FROM {name}{where}"  # noqa: S608 # names of the schema
-        return f"INSERT INTO {name} ({into}) SELECT {texts} FROM {name}{where}"  # noqa: S608
+        change = f"INSERT INTO {name} ({into}) SELECT {texts} FROM {name}{where}"  # noqa: S608 # names of the schema
+        which = f"SELECT {', '.join(map(quote, keys))} FROM {name} FINAL{where}"  # noqa: S608
+        empty = [
+            # What is laid over rows cannot say that a value is to go.
+            f"{IF_NONE}{value[2:-2]}\nALTER TABLE {name} UPDATE {quote(column)} = NULL "
+            f"WHERE ({', '.join(map(quote, keys))}) IN ({which})"
+            for column, value in changes.items()
+            if value.startswith("%(") and value.endswith(")s")
+        ]
+        return self._counted(table, where, change, *empty)
+
+    def _counted(self, table: Any, where: str, *changes: str) -> str:
+        """Put what counts the rows that are about to change before what changes them."""
+        return THEN.join([f"SELECT count() FROM {self.preparer.format_table(table)}{where}", *changes])  # noqa: S608 # as above
 
     def visit_delete(self, delete_stmt: Any, **kw: Any) -> str:
         """Insert that the rows are gone; empty a table that is to have no rows."""
@@ -194,12 +204,10 @@ class Statements(ChStatementCompiler):
             self.stack.pop()
         name = self.preparer.format_table(table)
         if not where:
-            self.count_of_changed = f"SELECT count() FROM {name}"  # noqa: S608 # a name of the schema
-            return f"TRUNCATE TABLE {name} SYNC"
+            return self._counted(table, where, f"TRUNCATE TABLE {name} SYNC")
         if versioned:
-            return self._new_version(table, {}, where, gone=1)
-        self.count_of_changed = f"SELECT count() FROM {name}{where}"  # noqa: S608 # as above
-        return f"DELETE FROM {name}{where}"
+            return self._counted(table, where, self._new_version(table, {}, where, gone=1))
+        return self._counted(table, where, f"DELETE FROM {name}{where}")  # noqa: S608 # as above
 
     def _where(self, statement: Any) -> str:
         if not statement._where_criteria:  # noqa: SLF001 # as above
@@ -207,6 +215,12 @@ class Statements(ChStatementCompiler):
         from sqlalchemy import and_  # noqa: PLC0415
 
         return " WHERE " + self.process(and_(*statement._where_criteria))  # noqa: SLF001
+
+    def visit_aggregate_strings_func(self, fn: Any, *, use_function_name: Any = None, **kw: Any) -> str:  # noqa: ARG002 # SQLAlchemy's signature
+        """Return texts put together."""
+        text, separator = fn.clauses
+        joined = f"groupArray({self.process(text, **kw)})"
+        return f"arrayStringConcat({joined}, {self.process(separator, **kw)})"
 
     def visit_mod_binary(self, binary: Any, operator: Any, **kw: Any) -> str:  # noqa: ARG002 # SQLAlchemy's signature
         """Return a remainder."""
@@ -290,8 +304,7 @@ class FmdClickhouseDialect(ClickHouseDialect):
         if context.isupdate or context.isdelete:
             table = compiled.statement.table
             cursor._rowcount = sum(  # noqa: SLF001 # as above
-                transaction.change(table, [statement, compiled.leaving], compiled.count_of_changed, each)
-                for each in parameters
+                transaction.change(table, statement.split(THEN), each) for each in parameters
             )
             return True
         if context.isinsert:

@@ -26,13 +26,17 @@ from fmd_otel_exporter.errors import StorageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-PATIENCE_S = 10
+PATIENCE_S = 20
 """Longest wait for a turn."""
 _CHUNK = 2000
 _MOST_UNDONE = 1000
 _UNDONE = 1_000_000
 """How much newer a row is that undoes a change: newer than any change of that transaction."""
 _AS_STORED = {"final": 0}
+THEN = "\n-- then\n"
+"""Between statements that stand for one."""
+IF_NONE = "-- if none: "
+"""Begins a statement that is needed only where a value, whose name follows, is None."""
 _OWN = (Column(VERSION, BigInteger, nullable=False), Column(GONE, SmallInteger, nullable=False))
 
 
@@ -265,8 +269,9 @@ class Transaction:
 
     # Changes
 
-    def change(self, table: Table, statements: Sequence[str | None], count: str, parameters: Any) -> int:
-        """Run what stands for an update or delete; return how many rows that concerned."""
+    def change(self, table: Table, statements: Sequence[str], parameters: Any) -> int:
+        """Run what stands for an update or delete, first of all what counts; return how many rows that was."""
+        count, *changes = statements
         self._prove()
         versioned = kind_of(table) == "meta" and not is_laid_over(table)
         if kind_of(table) == "meta":
@@ -280,9 +285,12 @@ class Transaction:
             old = self.client.query(count.replace("count()", columns, 1), parameters).result_rows
             for *row, version in old:
                 self._remember(table, row, version, gone=0)
-        for statement in statements:
-            if statement is not None:
-                self.client.command(statement, parameters or None, settings={"insert_deduplicate": 0})
+        for statement in changes:
+            if statement.startswith(IF_NONE):
+                name = statement[len(IF_NONE) : statement.index("\n")]
+                if parameters[name] is not None:
+                    continue
+            self.client.command(statement, parameters or None, settings={"insert_deduplicate": 0})
         return changed
 
     def _remember(self, table: Table, row: list[Any], version: int, *, gone: int) -> None:
