@@ -166,24 +166,22 @@ def _write_fmd(folder: Path, count: int, days: int) -> None:
 
 
 def _read(store: Store) -> None:
-    print("\n| read | median ms | |\n|:--|--:|:--|")
+    print("\n| read | median ms | of which CPU | |\n|:--|--:|--:|:--|")
     last_s = time.time_ns() // 1_000_000_000 // 86_400 * 86_400 + 86_400
     newest = profiles(store, 1, (0, last_s * 1_000_000), limit=1)[0]
 
-    def show(name: str, read: Callable[[], object], about: Callable[[], str] = str) -> None:
+    def show(name: str, read: Callable[[], object], about: str = "") -> None:
         took = []
         for _ in range(7):
-            began = time.perf_counter()
+            began = time.perf_counter(), time.process_time()
             read()
-            took.append(time.perf_counter() - began)
-        print(f"| {name} | {sorted(took)[3] * 1000:.0f} | {about()} |", flush=True)
+            took.append((time.perf_counter() - began[0], time.process_time() - began[1]))
+        wall, cpu = (sorted(column)[3] * 1000 for column in zip(*took, strict=True))
+        print(f"| {name} | {wall:.0f} | {cpu:.0f} | {about} |", flush=True)
 
     tree = grouped(store, [1], 0, last_s)
-    show(
-        "grouped view, all days",
-        lambda: grouped(store, [1], 0, last_s),
-        lambda: f"{tree.n:,} profiles, {len(tree.nodes)} nodes",
-    )
+    about = f"{tree.n:,} profiles, {len(tree.nodes):,} nodes"
+    show("grouped view, all days", lambda: grouped(store, [1], 0, last_s), about)
     show("flame graph over all endpoints", lambda: by_endpoint(store, 0, last_s))
     show("the newest 100, one by one", lambda: recent(store, 1, 100))
     show("one request", lambda: profile_of(store, 1, newest.ts_us, newest.span_id))

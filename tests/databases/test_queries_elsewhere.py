@@ -10,5 +10,6 @@ from tests.databases.suites import suite_of
 pytestmark = pytest.mark.parametrize("kind", ["postgresql", "mariadb"], indirect=True)
 
 globals().update(suite_of("tests.dash_app.queries.test_brute_force"))
+globals().update(suite_of("tests.dash_app.queries.test_details"))
 globals().update(suite_of("tests.dash_app.queries.test_hourly"))
 globals().update(suite_of("tests.dash_app.queries.test_overview"))
