@@ -85,8 +85,8 @@
       h("polyline", { points: line.join(" ") }));
   };
 
-  var LEVELS = ["Last request only", "Duration, time, version, user and IP", "As level 1; outliers are not recorded yet",
-    "As level 1; profiles are not recorded yet"];
+  var LEVELS = ["Last request only", "Duration, time, version, user and IP", "As level 1, and outliers in detail",
+    "As level 2, and where the time of each request went; its Profiler says what that costs"];
 
   cells.FmdLevel = function (props) {
     var row = props.data;
