@@ -22,6 +22,8 @@ class TableSize(NamedTuple):
     """None: it would take reading the table."""
     size_bytes: int | None
     estimated: bool = True
+    row_bytes: int = 0
+    """About how many a row takes; 0 where nobody has looked."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Sizes:
     """Of deleted rows, not given back to the disk yet."""
     disk_free_bytes: int | None = None
     """Where the database lies, for those who share its disk."""
+    unmeasured_bytes: int = 0
+    """Of the tables whose size is None, together."""
     tables: dict[str, TableSize] = field(default_factory=dict)
     """By their names without the prefix."""
 

@@ -37,33 +37,38 @@ def test_tables_of_a_longer_prefix_are_not_counted(store):
         assert store.dialect.sizes(connection, "fm_").tables == {}
 
 
+@pytest.fixture
+def large(monkeypatch):
+    """Let every file count as large."""
+    return lambda: monkeypatch.setattr("fmd_otel_exporter.dialects.sqlite_sizes.MEASURED_BYTES", 0)
+
+
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
-def test_a_large_file_is_not_read_to_be_measured(store, record, monkeypatch):
-    Writer(store).write([record() for _ in range(2000)])
+def test_of_a_large_file_most_is_worked_out_and_little_is_read(store, record, large):
+    Writer(store).write([record() for _ in range(3000)])
     with store.read() as connection:
         exact = store.dialect.sizes(connection, store.prefix).tables
-        monkeypatch.setattr("fmd_otel_exporter.dialects.sqlite_sizes.MEASURED_BYTES", 0)
+        large()
         sizes = store.dialect.sizes(connection, store.prefix)
-    assert exact["request"].rows == 2000
-    assert not exact["request"].estimated
-    assert sizes.tables["request"].rows is None
-    assert sizes.tables["request"].estimated
-    # What is worked out is of the right order.
-    assert 0.3 < (sizes.tables["request"].size_bytes or 0) / (exact["request"].size_bytes or 1) < 3
+    assert (exact["request"].rows, exact["request"].estimated) == (3000, False)
+    request = sizes.tables["request"]
+    assert (request.rows, request.size_bytes, request.estimated) == (None, None, True)
+    assert 0.7 < 3000 * request.row_bytes / exact["request"].size_bytes < 1.3
+    assert sizes.unmeasured_bytes > exact["request"].size_bytes
 
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
-def test_rows_of_long_texts_weigh_what_they_hold(store, monkeypatch):
+def test_rows_of_long_texts_weigh_what_they_hold(store, large):
     with store.write() as connection:
         job = store.tables.job
         values = dict.fromkeys(("started_ts", "updated_ts", "done", "total"), 0)
         values |= {"state": "done", "owner": "", "said": ""}
         connection.execute(insert(job), [{"name": str(n), "asked": "x" * 5000, **values} for n in range(20)])
         assert connection.scalar(select(func.count()).select_from(job)) == 20
-    monkeypatch.setattr("fmd_otel_exporter.dialects.sqlite_sizes.MEASURED_BYTES", 0)
+    large()
     with store.read() as connection:
-        sizes = store.dialect.sizes(connection, store.prefix)
-    assert 100_000 <= (sizes.tables["job"].size_bytes or 0) < 110_000
+        size = store.dialect.sizes(connection, store.prefix).tables["job"].size_bytes
+    assert 100_000 <= size < 120_000
 
 
 def test_of_each_day_the_last_size_is_kept(store, rows):

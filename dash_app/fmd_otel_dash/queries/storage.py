@@ -16,6 +16,7 @@ from fmd_otel_exporter.schema import DAY_S
 if TYPE_CHECKING:
     from sqlalchemy import Column, Connection
 
+    from fmd_otel_exporter.sizes import Sizes, TableSize
     from fmd_otel_exporter.store import Store
 
 SHOWN_DAYS = 30
@@ -121,15 +122,8 @@ def storage(store: Store, now_us: int) -> Storage:
     raw_rows = 0 if oldest.raw_us is None else _requests(store, oldest.raw_us, now_us)
     by_day = daily(store, Scope((today - SHOWN_DAYS + 1) * _DAY_US, now_us + 1))
     tables = [
-        StoredTable(
-            name,
-            table_label(name),
-            # Servers guess; the sums know.
-            raw_rows if size.estimated and name == "request" else size.rows,
-            size.size_bytes,
-            size.estimated,
-        )
-        for name, size in sizes.tables.items()
+        StoredTable(name, table_label(name), size.rows, size.size_bytes, size.estimated)
+        for name, size in completed(sizes, raw_rows).items()
     ]
     return Storage(
         product=sizes.product,
@@ -147,6 +141,27 @@ def storage(store: Store, now_us: int) -> Storage:
         rate_per_s=_requests(store, now_us - _HOUR_US, now_us) / 3600,
         oldest=oldest,
     )
+
+
+def completed(sizes: Sizes, raw_rows: int) -> dict[str, TableSize]:
+    """Return the tables, and of those not measured what follows from the number of requests."""
+    tables = dict(sizes.tables)
+    request, left = tables.get("request"), sizes.unmeasured_bytes
+    if request is not None and request.estimated:  # servers guess; the sums know
+        size = request.size_bytes
+        unknown = [name for name, each in tables.items() if each.size_bytes is None and name != "request"]
+        if size is None:
+            size = min(raw_rows * request.row_bytes, left) if unknown else left
+            left -= size
+        tables["request"] = request._replace(rows=raw_rows, size_bytes=size)
+        for name in unknown:
+            each = tables[name]
+            share = left // len(unknown)
+            tables[name] = each._replace(
+                rows=share // each.row_bytes if each.row_bytes else 0,
+                size_bytes=share if each.row_bytes else 0,
+            )
+    return tables
 
 
 def table_label(name: str) -> str:

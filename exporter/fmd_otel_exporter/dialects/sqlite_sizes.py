@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sqlalchemy import LargeBinary, String, Table, Text, func, select, text
+from sqlalchemy import Table, func, select, text
 from sqlalchemy.exc import OperationalError
 
 from fmd_otel_exporter.schema import build_tables
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-MEASURED_BYTES = 32 * 1024 * 1024
+MEASURED_BYTES = 16 * 1024 * 1024
 """Up to this size a file is read to be measured."""
-_LARGEST = "request"
-"""The table that is not counted where counting takes long; whatever is left of the file is this one's."""
-_SAMPLE = 200
-_NUMBER_BYTES = 4
-_ROW_BYTES = 6
+_UNCOUNTED = ("request", "subject_day")
+"""Tables with so many rows that counting them takes long. Others know how many requests there are; what is
+left of the file is the other one's."""
+_SAMPLE = 100
+_FILLED = 1.1
+"""Pages are not quite full."""
 
 
 def sizes(connection: Connection, prefix: str, path: Path | None) -> Sizes:
@@ -31,28 +33,24 @@ def sizes(connection: Connection, prefix: str, path: Path | None) -> Sizes:
     pages, free, page_bytes = (
         _pragma(connection, name) for name in ("page_count", "freelist_count", "page_size")
     )
-    in_use = (pages - free) * page_bytes
-    tables = {
-        table.name.removeprefix(f"{prefix}_"): table for table in build_tables(prefix).metadata.sorted_tables
-    }
-    exact = pages * page_bytes <= MEASURED_BYTES
-    measured = _measured(connection, prefix) if exact else None
+    is_small = pages * page_bytes <= MEASURED_BYTES
+    measured = _measured(connection, prefix) if is_small else None
     found: dict[str, TableSize] = {}
-    for name, table in tables.items():
-        if not exact and name == _LARGEST:
+    for name, table in _tables(prefix).items():
+        if measured is not None:
+            found[name] = TableSize(_count(connection, table), measured.get(name, 0), estimated=False)
             continue
-        rows = connection.scalar(select(func.count()).select_from(table)) or 0
-        size = rows * _row_bytes(connection, table) if measured is None else measured.get(name, 0)
-        found[name] = TableSize(rows, size, estimated=measured is None)
-    if not exact:
-        others = sum(size.size_bytes or 0 for size in found.values())
-        found[_LARGEST] = TableSize(None, max(in_use - others, 0))
+        rows = None if name in _UNCOUNTED else _count(connection, table)
+        row_bytes = 0 if rows == 0 else _row_bytes(connection, table)
+        found[name] = TableSize(rows, None if rows is None else rows * row_bytes, row_bytes=row_bytes)
+    known = sum(size.size_bytes or 0 for size in found.values())
     return Sizes(
         product=f"SQLite {sqlite3.sqlite_version}",
         total_bytes=pages * page_bytes,
         log_bytes=log_bytes(path) if path is not None else 0,
         reusable_bytes=free * page_bytes,
         disk_free_bytes=shutil.disk_usage(path.parent).free if path is not None else None,
+        unmeasured_bytes=max((pages - free) * page_bytes - known, 0),
         tables=found,
     )
 
@@ -85,12 +83,32 @@ def _measured(connection: Connection, prefix: str) -> dict[str, int] | None:
     return {row[0].removeprefix(f"{prefix}_"): int(row[1]) for row in rows}
 
 
+@lru_cache(maxsize=4)
+def _tables(prefix: str) -> dict[str, Table]:
+    # The same ones each time: SQLAlchemy remembers statements by their tables.
+    return {
+        table.name.removeprefix(f"{prefix}_"): table for table in build_tables(prefix).metadata.sorted_tables
+    }
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return connection.scalar(select(func.count()).select_from(table)) or 0
+
+
 def _row_bytes(connection: Connection, table: Table) -> int:
-    """Return about how many bytes a row takes, by what its first ones hold."""
-    wide = [column for column in table.columns if isinstance(column.type, (LargeBinary, String, Text))]
-    size = _ROW_BYTES + _NUMBER_BYTES * (len(table.columns) - len(wide))
-    if wide:
-        few = select(*wide).limit(_SAMPLE).subquery()
-        lengths = connection.execute(select(*(func.avg(func.length(column)) for column in few.columns))).one()
-        size += sum(round(length or 0) for length in lengths)
-    return size
+    """Return about how many bytes a row takes, by what the first ones hold."""
+    rows = connection.execute(select(table).limit(_SAMPLE)).all()
+    if not rows:
+        return 0
+    # Length of the record, its place in the page, the length of its header, and a byte for each column.
+    around = 4 + 1 + len(table.columns)
+    return round(_FILLED * sum(around + sum(map(_value_bytes, row)) for row in rows) / len(rows))
+
+
+def _value_bytes(value: object) -> int:
+    """Return what SQLite's record format takes for a value."""
+    if value is None or value in (0, 1):
+        return 0
+    if isinstance(value, int):
+        return next((size for size in (1, 2, 3, 4, 6) if abs(value) < 1 << (8 * size - 1)), 8)
+    return len(value) if isinstance(value, bytes | str) else 8

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from sqlalchemy import insert
 
 from fmd_otel_dash.queries.growth import growth, project
-from fmd_otel_dash.queries.storage import storage
+from fmd_otel_dash.queries.storage import completed, storage
 from fmd_otel_exporter.records import RequestRecord
+from fmd_otel_exporter.sizes import Sizes, TableSize
 from fmd_otel_exporter.writer import Writer
 
 S = 1_000_000
@@ -59,6 +60,22 @@ def test_what_was_measured_is_the_history(store):
             row = {"day": day, "ts": NOW, "size_bytes": 1000 - days_ago}
             connection.execute(insert(store.tables.storage_day).values(row))
     assert [size for _, size in storage(store, NOW).history] == [998, 999]
+
+
+def test_tables_that_nobody_measured_share_what_is_left():
+    request, day = TableSize(None, None, row_bytes=70), TableSize(None, None, row_bytes=30)
+    sizes = Sizes("SQLite", 10_000, unmeasured_bytes=9000, tables={"request": request, "subject_day": day})
+    found = completed(sizes, raw_rows=100)
+    assert (found["request"].rows, found["request"].size_bytes) == (100, 7000)
+    assert (found["subject_day"].rows, found["subject_day"].size_bytes) == (66, 2000)
+    alone = completed(
+        Sizes("SQLite", 10_000, unmeasured_bytes=9000, tables={"request": request}), raw_rows=100
+    )
+    assert alone["request"].size_bytes == 9000
+    empty = completed(
+        Sizes("SQLite", 10_000, unmeasured_bytes=0, tables={"subject_day": TableSize(None, None)}), raw_rows=0
+    )
+    assert empty["subject_day"].rows is None
 
 
 @pytest.mark.parametrize(
