@@ -29,7 +29,8 @@ MOST_SAMPLES = 120
 """Memory readings that are stored of one request."""
 _LEAST_NS = 150_000_000
 """The system counts in hundredths of a second: over a shorter time, shares mean nothing."""
-_FRESH_NS = 100_000_000
+_FRESH_NS = 50_000_000
+"""A reading so shortly before the moment is one of the moment."""
 
 
 class Reading(NamedTuple):
@@ -103,10 +104,11 @@ class Machine:
             end_ns: When it was over.
         """
         readings = list(self.readings)
-        if not readings or perf_counter_ns() - readings[-1].at_ns > _FRESH_NS:
+        moment_ns = at_ns - _FRESH_NS
+        if not readings or readings[-1].at_ns < moment_ns:
             readings.append(self.look())
-        then = next((reading for reading in readings if reading.at_ns >= at_ns), readings[-1])
-        pair = _around(readings, at_ns)
+        then = next((reading for reading in readings if reading.at_ns >= moment_ns), readings[-1])
+        pair = _around(readings, moment_ns)
         if pair is not None:
             _describe_load(document, *pair)
         if then.host_used is not None and then.host_total is not None:

@@ -39,6 +39,7 @@ KEPT_AT_ONCE = 60
 The others are recorded with their times alone: where everything is slow, one more tells nothing new."""
 KEPT_EVERY_S = 2.0
 _ONLY_TIMES = encode_document({"truncated": ["everything"]})
+_AT_LEAST_NS = 1_000_000
 _NO_STATUS = 500
 
 
@@ -90,7 +91,8 @@ class RunningRequest(Watched):
         self, request: Any, start_ns: int, average_us: int, threshold_ns: int, machine: Machine
     ) -> None:
         """Note on its own thread what is to be looked at when it has run for too long."""
-        self.wake_at_ns = start_ns + threshold_ns
+        # Where too much time has gone before the application's own code, a look right now would see ours.
+        self.wake_at_ns = max(start_ns + threshold_ns, perf_counter_ns() + _AT_LEAST_NS)
         self.is_over = False
         self.request = request
         self.average_us = average_us

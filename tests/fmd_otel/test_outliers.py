@@ -389,9 +389,9 @@ def test_load_is_told_over_the_time_around_the_moment():
     )
     document = {}
     machine.describe(document, 1_500_000_000, 2_005_000_000, 2_500_000_000)
-    assert document["cpu_percent_per_core"] == [pytest.approx(99.5, abs=0.1), 0.0]
-    assert document["cpu_percent"] == pytest.approx(49.8, abs=0.1)
-    assert document["process_cpu_percent"] == pytest.approx(99.5, abs=0.1)
+    assert document["cpu_percent_per_core"] == [100.0, 0.0]
+    assert document["cpu_percent"] == 50.0
+    assert document["process_cpu_percent"] == 100.0
     assert document["memory_samples"] == [[-500_000, 100], [500_000, 100], [510_000, 100]]
 
 
