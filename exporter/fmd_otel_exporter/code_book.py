@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.records import CodeLine
     from fmd_otel_exporter.store import Store
 
-MOST_KNOWN = 50_000
+MOST_KNOWN = 20_000
 """Lines and stacks remembered; beyond it all are forgotten and looked up again."""
 LONGEST_SOURCE = 500
 _LARGEST_LINE = 2**31 - 1

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 MOST_STACKS = 4000
 """Call paths of an endpoint, version and day; what lies beyond goes into ``[truncated]`` below its caller."""
-_MOST_DAYS = 200
+_MOST_KNOWN = 100_000
+"""Call paths remembered over all days; beyond it the days met first are forgotten, and looked up again."""
 
 Day = tuple[int, int, int]
 """Endpoint, day, version."""
@@ -61,7 +62,7 @@ class DayStacks:
         )
         with self._store.read() as connection:
             found = set(connection.scalars(query))
-        if len(self._known) >= _MOST_DAYS:
-            self._known.pop(next(iter(self._known)))
         self._known[day] = found
+        while len(self._known) > 1 and sum(map(len, self._known.values())) > _MOST_KNOWN:
+            self._known.pop(next(iter(self._known)))
         return found

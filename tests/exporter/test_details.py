@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, func, select
 
-from fmd_otel_exporter import code_book, exception_groups
+from fmd_otel_exporter import code_book, day_stacks, exception_groups
 from fmd_otel_exporter.catalog import load_profile_orders, order_profile
 from fmd_otel_exporter.day_stacks import MOST_STACKS
 from fmd_otel_exporter.detail_batch import FIRST_KEPT, LAST_KEPT
@@ -425,3 +425,20 @@ print(stack_id(stack_id(0, 5), line_id(CodeLine("a.py", "f", 3, "x = 1", True)))
 """
     line = line_id(LINES[0]._replace(file="a.py", function="f", line=3, source="x = 1"))
     assert run(code) == str(stack_id(stack_id(0, 5), line))
+
+
+def test_what_is_remembered_is_bounded_and_looked_up_again(store: Store, monkeypatch, see):
+    monkeypatch.setattr(day_stacks, "_MOST_KNOWN", 3)
+    monkeypatch.setattr(code_book, "MOST_KNOWN", 5)
+    writer = DetailWriter(store, most_stacks=4)
+    for endpoint in ("a", "b", "a", "b"):
+        writer.write([chain(4, endpoint=endpoint), chain(3, 2, endpoint=endpoint)])
+    assert len(writer._day_stacks._known) == 1
+    assert len(writer._book.stacks) <= 5 + 10
+    line = next(row["id"] for row in see.rows("code_line") if row["function"] == TRUNCATED)
+    truncated = {row["id"] for row in see.rows("stack") if row["line_id"] == line}
+    by_endpoint: dict[int, set[int]] = {}
+    for row in see.rows("profile_day"):
+        by_endpoint.setdefault(row["endpoint_id"], set()).add(row["stack_id"])
+    assert [len(own - truncated) for own in by_endpoint.values()] == [4, 4]
+    assert sum(row["self_us"] for row in see.rows("profile_day")) == 4 * 10 * (4 + 6)
