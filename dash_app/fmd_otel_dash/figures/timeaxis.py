@@ -26,6 +26,7 @@ ZONE = "_zone"
 _HOUR_S = 3600
 _DAY_S = 24 * _HOUR_S
 _STEPS_S = (_HOUR_S, 2 * _HOUR_S, 3 * _HOUR_S, 6 * _HOUR_S, 12 * _HOUR_S, _DAY_S)
+_HALF_DAY_S = _DAY_S // 2
 _MOST_TICKS = 7
 
 
@@ -110,11 +111,15 @@ def _ticks(scope: Scope) -> Iterator[tuple[int, str]]:
     step_s = next((step for step in _STEPS_S if scope.length_us <= _MOST_TICKS * step * US_PER_S), 0)
     days = -(-scope.length_us // (_MOST_TICKS * _DAY_S * US_PER_S))
     seen: set[str] = set()
+    next_us = scope.start_us
     for stretch in scope.stretches():
         begin, end = ((us // US_PER_S) + stretch.offset_s for us in (stretch.start_us, stretch.end_us))
         width = step_s or days * _DAY_S
         for local_s in range(-(-begin // width) * width, end, width):
             moment_us = (local_s - stretch.offset_s) * US_PER_S
+            if moment_us < next_us:
+                continue  # the same again, an hour later: no room for it
+            next_us = moment_us + min(width, _HALF_DAY_S) * US_PER_S
             local = local_time(moment_us, scope.zone)
             if width >= _DAY_S:
                 text = f"{local.day} {local:%b}"

@@ -128,3 +128,10 @@ def test_a_heat_map_says_which_offset_its_times_have():
     (trace,) = shown.figure["data"]
     assert "%H:%M} UTC+02:00" in trace["hovertemplate"]
     assert all(before < after for before, after in pairwise(trace["x"]))
+
+
+def test_labels_keep_their_distance():
+    axis = lines.traffic(line_of(night("Europe/Amsterdam", 6)), None)["layout"]["xaxis"]
+
+    moments = [datetime.fromisoformat(each) for each in axis["tickvals"]]
+    assert min(after - before for before, after in pairwise(moments)).total_seconds() >= 2 * 3600
