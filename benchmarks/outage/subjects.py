@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _START_S = 60
+_DRAIN_ATTEMPTS = 10
 _HOLD = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)
@@ -78,8 +79,13 @@ class Subject:
         return took
 
     def drain(self) -> bool:
-        """Wait until all requests are in the database; tell whether they are."""
-        return not self.monitored or bool(json.loads(self._get(DRAIN_PATH))["drained"])
+        """Wait until all requests are in the database; tell whether they are.
+
+        A flush gives up early where nothing moves, as may be on a busy machine.
+        """
+        return not self.monitored or any(
+            json.loads(self._get(DRAIN_PATH))["drained"] for _ in range(_DRAIN_ATTEMPTS)
+        )
 
     def begin(self) -> None:
         """Let trouble begin."""
