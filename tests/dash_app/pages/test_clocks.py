@@ -77,3 +77,25 @@ def test_the_head_counts_today_by_the_zones_midnight(clock, write, card):
 
     assert "1 today" in card("endpoint-head", "/endpoint/1", "", "Asia/Kolkata").text
     assert "2 today" in card("endpoint-head", "/endpoint/1", "", "UTC").text
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment"),
+    [
+        ("Europe/Amsterdam", (2026, 10, 25, 9)),
+        ("America/New_York", (2026, 11, 1, 14)),
+        ("Australia/Lord_Howe", (2026, 4, 4, 22)),
+        ("Asia/Kolkata", (2026, 10, 25, 9)),
+    ],
+)
+@pytest.mark.parametrize("name", ["overview-traffic", "overview-durations"])
+def test_a_line_over_the_night_of_the_change_only_runs_forward(zone, moment, name, clock, write, card):
+    now = clock(*moment)
+    write([now - i * HOUR // 4 - US for i in range(12 * 4)])
+
+    (figure,) = card(name, "/overview", "?from=now-12h&to=now", zone).figures
+
+    for trace in figure["data"]:
+        assert list(trace["x"]) == sorted(set(trace["x"]))
+    n = sum(sum(trace["customdata"]) for trace in figure["data"] if trace["name"] in {"Successful", "p50"})
+    assert n == 12 * 4
