@@ -121,7 +121,7 @@ def plain_table(
     return html.Div(
         html.Table(
             [
-                html.Thead(html.Tr(cells(html.Th, headings))),
+                html.Thead(html.Tr(cells(html.Th, headings))) if any(headings) else None,
                 html.Tbody([html.Tr(cells(html.Td, row)) for row in rows]),
             ],
             className="fmd-plain-table",

@@ -30,7 +30,7 @@ def over_time(groups: Sequence[ExceptionGroup], scope: Scope) -> Figure:
     """Draw the most frequent groups as stacked bars, the others together."""
     named, others = groups[: len(COLORS)], groups[len(COLORS) :]
     traces = [
-        _bars(label(group.type, 28), group.spark, group.spark.n, color, scope)
+        _bars(label(_name(group), 34), group.spark, group.spark.n, color, scope)
         for group, color in zip(named, COLORS, strict=False)
     ]
     if others:
@@ -42,13 +42,19 @@ def over_time(groups: Sequence[ExceptionGroup], scope: Scope) -> Figure:
             "barmode": "stack",
             "bargap": 0.08,
             "hovermode": "x unified",
-            "showlegend": True,
+            "showlegend": len(traces) > 1,
             "xaxis": time_axis(scope),
             "yaxis": axis(rangemode="tozero"),
             "legend": legend(),
             "margin": MARGIN_LEGEND,
         },
     }
+
+
+def _name(group: ExceptionGroup) -> str:
+    """Return a type without its module, and the function it came from: there may be many KeyErrors."""
+    function = group.place.rpartition(" in ")[2]
+    return f"{group.type.rpartition('.')[2]} in {function}" if function else group.type
 
 
 def _bars(name: str, spark: Spark, n: Sequence[int], color: str, scope: Scope) -> dict[str, Any]:

@@ -107,7 +107,8 @@ def memory(loads: Sequence[OutlierLoad], scope: Scope) -> Figure:
     own = [(load.ts_us, load.process_bytes) for load in loads if load.process_bytes is not None]
     host = [(load.ts_us, load.host_share) for load in loads if load.host_share is not None]
     zone = axis_zone(scope)
-    common = {"type": "scatter", "mode": "lines+markers", "marker": {"size": 5}}
+    # No lines: from one outlier to the next it may be another worker's memory.
+    common = {"type": "scatter", "mode": "markers"}
     return {
         "data": [
             common
@@ -115,7 +116,7 @@ def memory(loads: Sequence[OutlierLoad], scope: Scope) -> Figure:
                 "name": "Worker",
                 "x": [wall(ts, zone) for ts, _ in own],
                 "y": [significant(size / _MB) for _, size in own],
-                "line": {"color": ACCENT, "width": 1.8},
+                "marker": {"size": 6, "color": ACCENT, "opacity": 0.7},
                 "hovertemplate": "%{y:,.4~g} MB",
             },
             common
@@ -124,7 +125,7 @@ def memory(loads: Sequence[OutlierLoad], scope: Scope) -> Figure:
                 "x": [wall(ts, zone) for ts, _ in host],
                 "y": [significant(share * 100) for _, share in host],
                 "yaxis": "y2",
-                "line": {"color": ORANGE, "width": 1.4, "dash": "dot"},
+                "marker": {"size": 6, "color": ORANGE, "opacity": 0.7, "symbol": "diamond-open"},
                 "hovertemplate": "%{y:.3~g} %",
             },
         ],
@@ -132,7 +133,15 @@ def memory(loads: Sequence[OutlierLoad], scope: Scope) -> Figure:
             "hovermode": "x unified",
             "xaxis": time_axis(scope),
             "yaxis": axis(rangemode="tozero", ticksuffix=" MB"),
-            "yaxis2": axis(overlaying="y", side="right", range=[0, 100], ticksuffix=" %", showgrid=False),
+            "yaxis2": axis(
+                overlaying="y",
+                side="right",
+                range=[0, 105],
+                ticksuffix=" %",
+                showgrid=False,
+                nticks=5,
+                tickmode="auto",
+            ),
             "legend": legend(),
             "margin": MARGIN_LEGEND,
         },

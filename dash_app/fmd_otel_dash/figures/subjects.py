@@ -83,7 +83,9 @@ def circles(found: BySubjectAndVersion) -> Figure:
                 "y": y,
                 "marker": {
                     "size": [round(_size(us, high), 1) for us in medians],
-                    "color": [significant(log(us)) for us in medians],
+                    "color": [round(log(us), 4) for us in medians],
+                    "cmin": round(log(low), 4) - 0.01,
+                    "cmax": round(log(high), 4) + 0.01,
                     "colorscale": _COLORS,
                     "opacity": 0.82,
                     "line": {"width": 1, "color": "rgba(255,255,255,.5)"},

@@ -139,7 +139,7 @@ def row(view: View, each: ExceptionGroup) -> dict[str, Any]:
         "id": str(each.id),
         "name": each.type,
         "route": each.message,
-        "tag": each.place,
+        "place": each.place,
         "color": "var(--fmd-bad)" if each.kinds.get(1) else "var(--fmd-warn)",
         "href": view.href(f"/exception/{each.id}"),
         "message": each.message,
@@ -167,6 +167,7 @@ def _columns() -> list[dict[str, Any]]:
     return [
         column("name", "Exception", cellRenderer="FmdEndpoint", flex=2, minWidth=180, tooltipField="message",
                context=narrow),
+        column("place", "Where", flex=2, minWidth=150, tooltipField="place", cellClass="fmd-mono"),
         column("message", "Message", flex=2, minWidth=140, tooltipField="message"),
         number("n", "Count", width=76, sort="desc", tooltipField="kinds", context=narrow),
         number("users", "Users", width=70),
