@@ -91,6 +91,11 @@ def test_the_page_fits(running, look, size, dark):
     page = opened.open("/storage")
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     expect(page.locator("#storage-numbers-body")).to_contain_text("Requests kept")
+    page.click("#health-mark")
+    panel = page.locator("#health-panel").bounding_box()
+    assert panel["width"] > 300
+    assert panel["x"] >= 0
+    assert panel["x"] + panel["width"] <= size[0]
 
 
 def test_the_header_says_how_the_monitoring_is_and_leads_to_why(running, look):

@@ -198,7 +198,8 @@ def _outlook(ahead: Projection | None) -> str:
 
 def _tables(found: Storage) -> Any:
     total = sum(table.size_bytes or 0 for table in found.tables) or 1
-    large = [one for one in found.tables if (one.size_bytes or 0) / total >= _SMALL][:_MOST_TABLES]
+    large = [one for one in found.tables if one.rows != 0 and (one.size_bytes or 0) / total >= _SMALL]
+    large = large[:_MOST_TABLES]
     rows = [
         (
             one.label,

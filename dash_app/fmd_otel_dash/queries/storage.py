@@ -46,8 +46,8 @@ _LABELS = {
     "exception_subject": "Users who met exceptions",
     "request_trace": "Spans",
     "process": "Processes",
-    "session": "Sessions that have expired",
-    "setup_token": "Set-up links that have expired",
+    "session": "Sessions",
+    "setup_token": "Set-up links",
     "login_attempt": "Failed sign-ins",
 }
 
