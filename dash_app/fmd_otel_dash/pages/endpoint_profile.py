@@ -77,7 +77,7 @@ def _headline(view: View, found: StoredProfile) -> Any:
     waiting = max(0, found.row.duration_us - found.row.cpu_us)
     facts = [
         f"{formatting.duration(found.row.cpu_us)} on the CPU, {formatting.duration(waiting)} waiting",
-        "every call measured"
+        "asked for: looked at as it calls and returns, up to every 0.2 ms"
         if found.row.exact
         else f"{found.row.samples:,} samples, every {found.row.period_us / 1000:g} ms",
         f"version {found.row.version}",
@@ -86,7 +86,7 @@ def _headline(view: View, found: StoredProfile) -> Any:
         facts.append("deeper or more branched than is kept: parts are put together as [truncated]")
     if found.row.exact:
         facts.append(
-            "measuring every call takes time itself: calls of tiny functions look larger than they are"
+            "looking that often takes time itself: calls of tiny functions look larger than they are"
         )
     key = view.params["key"]
     return html.Div(

@@ -146,7 +146,7 @@ def columns() -> list[dict[str, Any]]:
                headerTooltip="As long as the bar; orange on the CPU, blue waiting"),
         number("cpu", "On CPU", shown="cpuText", width=84),
         number("samples", "Samples", width=88),
-        column("kind", "How", width=120, headerTooltip="Sampled, or every call of one asked for"),
+        column("kind", "How", width=120, headerTooltip="Sampled at level 3, or asked for"),
         column("version", "Version", width=110),
     ]  # fmt: skip
 
@@ -164,7 +164,7 @@ def _row(view: View, row: ProfileRow, longest: int) -> dict[str, Any]:
         "cpu": round(cpu, 4),
         "cpuText": formatting.percent(round(cpu, 2)),
         "samples": row.samples,
-        "kind": "every call" if row.exact else "sampled",
+        "kind": "asked for" if row.exact else "sampled",
         "version": row.version,
     }
 
@@ -192,8 +192,8 @@ def _order(view: View) -> Any:
             [
                 html.Span(className="fmd-pulse"),
                 html.Span(
-                    "Waiting for the next request to this endpoint. It will be profiled call by call, which "
-                    "makes that one request slower; this page then opens it."
+                    "Waiting for the next request to this endpoint. It is looked at much closer than at "
+                    "level 3, which makes that one request slower. This page then opens it."
                 ),
                 _send(view, "Cancel", 0),
             ],
@@ -246,7 +246,7 @@ def rows(view: View) -> Iterable[Sequence[Any]]:
         yield (
             local_time(row.ts_us, view.scope.zone).isoformat(timespec="milliseconds"),
             milliseconds(row.duration_us), milliseconds(row.cpu_us), row.samples,
-            "every call" if row.exact else "sampled", row.version, row.span_id.hex(),
+            "asked for" if row.exact else "sampled", row.version, row.span_id.hex(),
         )  # fmt: skip
 
 

@@ -89,7 +89,7 @@ def toolbar(view: View) -> Any:
     return controls(
         view,
         url_multiselect("v", "All versions", [(name, name) for name in names], view.state.versions, w=200),
-        url_select(AGAINST, "Compare with", against, wanted, w=180),
+        url_select(AGAINST, "Compare these profiles with", against, wanted, w=180),
     )
 
 
