@@ -23,7 +23,8 @@ LABELS = {
     "level-1": "fmd-otel, level 1",
     "level-2": "fmd-otel, level 2",
     "level-3": "fmd-otel, level 3",
-    "level-3-unstored": "level 3, profiles thrown away",
+    "level-3-all": "level 3, PROFILE_RATE=0: all requests",
+    "level-3-unstored": "the same, profiles thrown away",
     "pyinstrument": "pyinstrument for each request",
     "fmd-bare": "bare Flask (FMD's environment)",
     "fmd-1": "Flask-MonitoringDashboard 5.1.0, level 1",
@@ -102,6 +103,7 @@ def _fmd_otel(app: Flask, database: str, variant: str) -> Callable[[], dict[str,
         database=f"sqlite:///{database}",
         app_version="1.0",
         monitor_level=int(variant.split("-")[1]),
+        profile_rate=10 if variant == "level-3" else 0,
         include_dashboard=False,
     )
     if variant.endswith("unstored"):

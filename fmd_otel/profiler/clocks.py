@@ -19,11 +19,16 @@ NO_CLOCK = 0
 _clock_of: Callable[[int], int] | None = getattr(time, "pthread_getcpuclockid", None)
 
 
+def is_patched_by_gevent() -> bool:
+    """Tell whether threads are greenlets here; gevent itself is never imported for it."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
 def _original_get_ident() -> Callable[[], int]:
     """Find the real function, also where gevent has put its own in its place before."""
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None and monkey.is_module_patched("threading"):
-        original: Callable[[], int] = monkey.get_original("_thread", "get_ident")
+    if is_patched_by_gevent():
+        original: Callable[[], int] = sys.modules["gevent.monkey"].get_original("_thread", "get_ident")
         return original
     return _thread.get_ident
 

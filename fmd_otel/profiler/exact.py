@@ -9,7 +9,6 @@ one. pyinstrument brings the part of this that has to be fast.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
@@ -52,7 +51,7 @@ class ExactProfile:
             start_ns: When the request came, by ``perf_counter_ns``.
         """
         self.main = main
-        self.pid = os.getpid()
+        self.pid = 0
         self.period_ns = INTERVAL_NS
         self.start_ns = self._seen_ns = start_ns
         self.due_ns = _NEVER_NS
@@ -118,7 +117,13 @@ class ExactProfile:
         if self.main.thread_id != AWAY and self.main.is_here():
             self._set_profile(None)
         self.main.end()
-        self._add(self._last_node, max(end_ns, self._seen_ns))
+        late_ns = self._seen_ns - end_ns
+        if late_ns > 0:  # what we did about the end was no longer the request's
+            wall_ns, cpu_ns = self.trie.wall_ns, self.trie.cpu_ns
+            wall_ns[self._last_node] = max(wall_ns[self._last_node] - late_ns, 0)
+            cpu_ns[self._last_node] = min(cpu_ns[self._last_node], wall_ns[self._last_node])
+        else:
+            self._add(self._last_node, end_ns)
         self.end_ns = end_ns
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
@@ -42,25 +43,32 @@ def place_here(bases: Container[int], *, prefix: Stack | None = None, outer: int
     return Place(bases, prefix=prefix, outer=outer)
 
 
-def follow_functions(app: Flask) -> Callable[[], None]:
+def follow_functions(app: Flask, follower: ContextFollower) -> Callable[[], None]:
     """See which functions Flask calls for a request elsewhere than on its own thread.
+
+    Args:
+        app: The application.
+        follower: Knows which threads are requests' own.
 
     Returns:
         What undoes it.
     """
     original = app.ensure_sync
+    # Looked up now: where gevent is at work, this is the one that tells greenlets apart.
+    get_ident = threading.get_ident
 
     def ensure_sync(function: Callable[..., Any]) -> Callable[..., Any]:
+        # As a rule this is a plain function, and a request calls it on its own thread.
+        if get_ident() in follower.homes and not _is_coroutine_function(function):
+            return original(function)
         profile = _profile_of_request()
         if profile is None:
             return original(function)
-        if inspect.iscoroutinefunction(function):
+        if _is_coroutine_function(function):
             caller = sys._getframe(1)  # noqa: SLF001 # documented, underscore and all
             prefix = walk(caller, BASES) if profile.main.is_here() else None
             return original(_followed_coroutine(function, profile, prefix))
-        if profile.main.is_here():
-            return original(function)
-        return _followed(original(function), profile)
+        return original(function) if profile.main.is_here() else _followed(original(function), profile)
 
     app.ensure_sync = ensure_sync  # type: ignore[method-assign,assignment]  # made to be overridden
 
@@ -69,6 +77,13 @@ def follow_functions(app: Flask) -> Callable[[], None]:
             del app.__dict__["ensure_sync"]
 
     return undo
+
+
+def _is_coroutine_function(function: Callable[..., Any]) -> bool:
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return inspect.iscoroutinefunction(function)
+    return bool(code.co_flags & inspect.CO_COROUTINE)
 
 
 def _profile_of_request() -> RequestProfile | None:
@@ -152,22 +167,31 @@ class ContextFollower:
 
     def __init__(self) -> None:
         """Follow from now on; there is one for a process."""
+        self.homes: dict[int, RequestProfile] = {}
+        """The threads (or greenlets) that profiled requests are served on."""
         self._helpers: dict[int, tuple[Any, Place]] = {}
         watch_contexts(self._attached, self._detached)
 
     def begin(self, profile: RequestProfile) -> None:
         """Let the request's context say which request it is of."""
+        profile.home = home = threading.get_ident()
+        self.homes[home] = profile
         otel_context.attach(otel_context.set_value(PROFILE_KEY, profile))
 
     def end(self, profile: RequestProfile) -> None:
         """Forget the request; its thread's context says nothing of it any more."""
+        if self.homes.get(profile.home) is profile:
+            del self.homes[profile.home]
         if otel_context.get_value(PROFILE_KEY) is profile:
             otel_context.attach(otel_context.set_value(PROFILE_KEY, None))
-        for key, (_token, helper) in list(self._helpers.items()):
-            if helper in profile.followed:
-                self._helpers.pop(key, None)
+        if self._helpers:
+            for key, (_token, helper) in list(self._helpers.items()):
+                if helper in profile.followed:
+                    self._helpers.pop(key, None)
 
     def _attached(self, context: Context, token: Any) -> None:
+        if not self.homes:
+            return
         profile: Any = context.get(PROFILE_KEY)
         if profile is None or profile.main.is_here() or not profile.can_be_helped():
             return

@@ -11,9 +11,8 @@ import sys
 from time import thread_time_ns
 from typing import TYPE_CHECKING, Any
 
-from fmd_otel.profiler.clocks import cpu_ns, own_clock, real_thread_id
+from fmd_otel.profiler.clocks import cpu_ns, is_patched_by_gevent, own_clock, real_thread_id
 from fmd_otel.profiler.place import Place
-from fmd_otel.profiler.walker import walk, without_outer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
@@ -102,6 +101,8 @@ class GreenletPlace(Place):
 
     __slots__ = ("_current", "_greenlet_clock")
 
+    keeps_a_clock = True
+
     def __init__(
         self,
         bases: Container[int],
@@ -165,8 +166,7 @@ class GreenletPlace(Place):
             frame = frames.get(self.thread_id)
             if frame is None:
                 return None
-        stack = walk(frame, self._bases)
-        return stack if self._outer is None else without_outer(stack, self._outer)
+        return self._own_part(frame)
 
 
 def current_greenlet() -> Any:
@@ -175,4 +175,5 @@ def current_greenlet() -> Any:
     if module is None:
         return None
     current = module.getcurrent()
-    return None if current.parent is None else current
+    # Under gevent the thread's first greenlet takes turns with the others, too.
+    return current if current.parent is not None or is_patched_by_gevent() else None

@@ -38,10 +38,14 @@ class Place:
         "_outer",
         "_unread_ns",
         "ended",
+        "is_sending",
         "look",
         "prefix",
         "thread_id",
     )
+
+    keeps_a_clock = False
+    """Has to be told that its request has ended, also if nobody has looked at it."""
 
     def __init__(
         self, bases: Container[int], *, prefix: Stack | None = None, outer: int | None = None
@@ -58,6 +62,8 @@ class Place:
         """What the last look found; before the first one, the request itself."""
         self.prefix = prefix
         self.ended = False
+        self.is_sending = False
+        """The application has returned, and its server sends what is there."""
         self._is_suspended = False
         """The last look found it waiting for somebody to go on with it, not for a call to return."""
         self._bases = bases
@@ -104,10 +110,16 @@ class Place:
     def stack(self, frames: Mapping[int, FrameType]) -> Stack | None:
         """Return the request's own part of the stack; None where nothing of it is running."""
         frame = frames.get(self.thread_id)
-        if frame is None:
-            return None
+        return None if frame is None else self._own_part(frame)
+
+    def _own_part(self, frame: FrameType) -> Stack:
         stack = walk(frame, self._bases)
-        return stack if self._outer is None else without_outer(stack, self._outer)
+        if self._outer is not None:
+            return without_outer(stack, self._outer)
+        if stack.is_whole or stack.is_cut or self.is_sending:
+            return stack
+        # A greenlet within the request: libraries run them where they have to wait inside of an event loop.
+        return stack._replace(is_whole=True)
 
     def waits(self, stack: Stack | None, sites: WaitingSites, *, is_prompt: bool) -> bool:
         """Tell whether the thread waits where it was just seen, and was not merely interrupted.

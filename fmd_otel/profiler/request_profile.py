@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fmd_otel.body import Body
 from fmd_otel.profiler.credit import Look, Unplaced, credit
 from fmd_otel.profiler.streamed import ProfiledBody
 from fmd_otel.profiler.trie import ELSEWHERE, ROOT, Trie
@@ -50,6 +51,7 @@ class RequestProfile:
         "end_ns",
         "exact",
         "followed",
+        "home",
         "main",
         "period_ns",
         "pid",
@@ -60,7 +62,7 @@ class RequestProfile:
         "unplaced",
     )
 
-    def __init__(self, main: Place, *, start_ns: int, period_ns: int, is_long: bool, pid: int) -> None:
+    def __init__(self, main: Place, *, start_ns: int, period_ns: int, is_long: bool) -> None:
         """Begin with a request.
 
         Args:
@@ -70,14 +72,16 @@ class RequestProfile:
             is_long: Requests like this one usually last longer than a period. If so, it is looked at from the
                 beginning, else only once it has grown older than a period: then the beginnings of long
                 requests are seen as often as their ends, and short requests are not looked at.
-            pid: The process.
         """
         self.main = main
-        self.pid = pid
+        self.pid = 0
+        """The process in which it is looked at."""
         self.period_ns = period_ns
         self.start_ns = self.seen_ns = start_ns
         self.due_ns = start_ns if is_long else start_ns + period_ns
         self.end_ns = 0
+        self.home = 0
+        """Identity of the thread, or greenlet, that it is served on."""
         self.samples = 0
         self.followed: list[Place] = []
         """Other threads that work for it; they add themselves, the sampler takes out those that ended."""
@@ -93,8 +97,12 @@ class RequestProfile:
     # On the request's own thread
 
     def stand_before(self, body: Iterable[bytes], state: RequestState) -> Iterable[bytes]:
-        """Return the body, made such that its parts are looked at as well."""
-        return ProfiledBody(body, state)
+        """Return the body, made such that its parts are looked at as well.
+
+        One of announced length is there already, and the thread is the request's until all of it is sent.
+        """
+        self.main.is_sending = True
+        return ProfiledBody(body, state) if state.streamed else Body(body, state)
 
     def leave(self) -> None:
         """Hand the thread back to the server: the rest of the body is made later."""
@@ -108,7 +116,8 @@ class RequestProfile:
 
     def end(self, end_ns: int) -> None:
         """Note when the last byte had gone."""
-        self.main.end()
+        if self.trie is not None or self.main.keeps_a_clock:
+            self.main.end()
         self.end_ns = end_ns
 
     # On any thread

@@ -86,6 +86,7 @@ class Sampler:
         """Look at a request from now on."""
         if self._pid != os.getpid():  # servers written in C fork without Python's hooks
             self._reset()
+        profile.pid = self._pid
         self._profiles[id(profile)] = profile
         self._last_begin_ns = profile.start_ns
         period_ns = profile.period_ns

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -90,7 +89,6 @@ class StackSamplingSpanProcessor(FmdSpanProcessor):
                 start_ns=perf_counter_ns(),
                 period_ns=self._period_ns,
                 is_long=True,
-                pid=os.getpid(),
             )
             if len(self._profiles) < _MOST_SPANS:  # spans that never end
                 self._profiles[span.get_span_context().span_id] = profile

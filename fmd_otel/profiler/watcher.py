@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fmd_otel.profiler.admission import Admission
@@ -103,7 +102,6 @@ class ProfileWatcher:
             start_ns=state.start_ns,
             period_ns=self._period_ns,
             is_long=is_long,
-            pid=os.getpid(),
         )
 
     def _ordered(self, state: RequestState, request: Any) -> RequestProfile | ExactProfile:
@@ -123,7 +121,6 @@ class ProfileWatcher:
             start_ns=state.start_ns,
             period_ns=ORDERED_PERIOD_NS,
             is_long=True,
-            pid=os.getpid(),
         )
         profile.exact = True
         profile.duty = ORDERED_DUTY
@@ -132,7 +129,7 @@ class ProfileWatcher:
     def _follow(self, app: Flask) -> None:
         """Follow requests to other threads: not before the first one, as it costs all of them a little."""
         self._follower = shared_follower()
-        self._undo = follow_functions(app)
+        self._undo = follow_functions(app, self._follower)
 
     def describe(self, state: RequestState, request: Any, span: Any) -> None:  # noqa: ARG002 # the same
         """Say on the span that there is a profile, once there is one."""
@@ -147,7 +144,7 @@ class ProfileWatcher:
         profile, state.profile = state.profile, None
         if profile is None:
             return
-        if self._follower is not None:
+        if self._follower is not None and isinstance(profile, RequestProfile):
             self._follower.end(profile)
         endpoint = state.endpoint or ""
         duration_ns = now_ns - state.start_ns

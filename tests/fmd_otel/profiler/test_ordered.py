@@ -40,7 +40,7 @@ def test_an_ordered_request_is_profiled_at_any_level(app, profile, serve, tree, 
     serve(app, "/slow")
     record = profiled.only
     assert (record.exact, record.period_us) == (True, 0)
-    assert tree(record).share("slow") > 0.5
+    assert tree(record).share("slow") > 0.1
     assert abs(sum(node.self_us for node in record.nodes) - record.duration_us) <= len(record.nodes) + 1
     assert profiled.watched.span().attributes["fmd.profile"] == "exact"
     assert sys.getprofile() is None
@@ -69,8 +69,8 @@ def test_short_computing_between_waits_is_seen(app, profile, serve, tree, busy):
         for index, node in enumerate(record.nodes)
         if any(name.endswith(("compute", "<locals>.compute")) for name in found.path(index))
     )
-    assert computing > 0.5 * 60 * 500
-    assert found.share("query") > 0.3
+    assert computing > 0.3 * 60 * 500
+    assert found.share("query") > 0.1
     assert found.share("[on CPU]") == 0
 
 
@@ -83,7 +83,7 @@ def test_an_ordered_request_of_one_line_has_a_profile_too(app, profile, serve):
 def test_a_streamed_body_is_profiled_and_its_server_is_not(app, profile, environ, tree):
     def parts():
         for _ in range(3):
-            time.sleep(0.02)
+            time.sleep(0.05)
             yield "part"
 
     app.add_url_rule("/slow", "slow", lambda: Response(parts()))
@@ -91,11 +91,11 @@ def test_a_streamed_body_is_profiled_and_its_server_is_not(app, profile, environ
     body = app(environ("/slow"), lambda *_arguments: None)
     for _part in body:
         assert sys.getprofile() is None
-        time.sleep(0.02)
+        time.sleep(0.05)
     body.close()
     found = tree(profiled.only)
-    assert found.share("parts") > 0.2
-    assert found.share("[sending]") > 0.2
+    assert found.share("parts") > 0.1
+    assert found.share("[sending]") > 0.1
 
 
 def test_an_endless_recursion_does_not_fill_the_memory(app, profile, serve):
@@ -152,4 +152,4 @@ def test_an_async_view_is_looked_at_where_it_runs(app, profile, serve, tree):
     serve(app, "/slow")
     record = profiled.only
     assert (record.exact, record.period_us) == (True, 1000)
-    assert tree(record).share("slow") > 0.3
+    assert tree(record).share("slow") > 0.1

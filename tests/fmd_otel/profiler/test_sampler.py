@@ -31,7 +31,7 @@ def wait_until(condition):
 
 
 def a_profile(**more):
-    given = {"start_ns": time.perf_counter_ns(), "period_ns": MS, "is_long": True, "pid": os.getpid()}
+    given = {"start_ns": time.perf_counter_ns(), "period_ns": MS, "is_long": True}
     return RequestProfile(Place(frozenset()), **{**given, **more})
 
 
