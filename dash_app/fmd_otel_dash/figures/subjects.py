@@ -16,7 +16,6 @@ from fmd_otel_dash.figures.base import (
     lines,
     longest,
     requests_text,
-    significant,
 )
 from fmd_otel_dash.figures.boxes import duration_axis, hover_points, lying_boxes, stats_text, strokes
 
