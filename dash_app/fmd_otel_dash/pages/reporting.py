@@ -51,7 +51,7 @@ PRESETS = (
     ("Today against yesterday", "now/d", "now", "day"),
     ("This week against last", "now/w", "now", "week"),
     ("This month against last", "now/M", "now", "month"),
-    ("Last 24 hours against the day before", "now-24h", "now", "prev"),
+    ("Last 24 hours against those before", "now-24h", "now", "prev"),
 )
 _MEASURES = {
     "latency": ("All durations", "Mann-Whitney U"),
