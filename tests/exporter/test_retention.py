@@ -338,7 +338,7 @@ def test_what_would_be_deleted_is_counted_without_deleting(
         pass
     counted = count_old(store, policy.cutoffs(today_us))
     before = see.sums()
-    assert counted == {
+    assert {table: rows for table, rows in counted.items() if rows} == {
         "request": 6,
         "hits": 4,
         "lat_hist": 4,
@@ -347,9 +347,6 @@ def test_what_would_be_deleted_is_counted_without_deleting(
         "lat_hist_day": 2,
         "subject": 1,
         "batch": 1,
-        "session": 0,
-        "setup_token": 0,
-        "login_attempt": 0,
     }
     assert see.sums() == before
     assert keep(policy) == {table: rows for table, rows in counted.items() if rows}
