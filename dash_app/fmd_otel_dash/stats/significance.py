@@ -172,12 +172,32 @@ def wilson(k: int, n: int) -> tuple[float, float]:
 
 
 def _differences(before: Buckets, after: Buckets) -> list[tuple[int, int]]:
-    """Return how often a request of the later sample is how many buckets above one of the earlier."""
-    found: dict[int, int] = {}
-    for old, n in before.items():
-        for new, m in after.items():
-            found[new - old] = found.get(new - old, 0) + n * m
-    return sorted(found.items())
+    """Return how often a request of the later sample is how many buckets above one of the earlier.
+
+    All pairs of buckets at once: as digits of two large numbers, whose product Python works out a hundred
+    times as fast as a loop would.
+    """
+    pairs = count(before) * count(after)
+    if not pairs:
+        return []
+    width = -(-pairs.bit_length() // 8)  # bytes: no digit can be larger than all pairs
+    highest, lowest = max(before), min(after)
+    product = _number({highest - bkt: n for bkt, n in before.items()}, width)
+    product *= _number({bkt - lowest: n for bkt, n in after.items()}, width)
+    digits = product.to_bytes(-(-product.bit_length() // 8) + width, "little")
+    found = (
+        (place + lowest - highest, int.from_bytes(digits[place * width : (place + 1) * width], "little"))
+        for place in range(len(digits) // width)
+    )
+    return [pair for pair in found if pair[1]]
+
+
+def _number(digits: Buckets, width: int) -> int:
+    """Return a number with these digits, each of so many bytes."""
+    text = bytearray((max(digits) + 1) * width)
+    for place, digit in digits.items():
+        text[place * width : (place + 1) * width] = digit.to_bytes(width, "little")
+    return int.from_bytes(text, "little")
 
 
 def _at(differences: Sequence[tuple[int, int]], rank: float) -> float:

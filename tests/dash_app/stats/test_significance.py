@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmd_otel_dash.stats.significance import (
+    _differences,
     adjusted,
     latency_shift,
     percentile_shift,
@@ -159,3 +160,16 @@ def test_correcting_keeps_the_order_and_never_makes_a_finding_likelier(ps):
     assert all(q >= p - 1e-12 for p, q in zip(ps, corrected, strict=True))
     order = sorted(range(len(ps)), key=lambda i: ps[i])
     assert all(corrected[a] <= corrected[b] + 1e-12 for a, b in pairwise(order))
+
+
+@given(
+    st.dictionaries(st.integers(0, 1500), st.integers(0, 10**9), max_size=30),
+    st.dictionaries(st.integers(0, 1500), st.integers(0, 10**9), max_size=30),
+)
+def test_differences_are_those_of_all_pairs(before, after):
+    found = Counter()
+    for old, n in before.items():
+        for new, m in after.items():
+            found[new - old] += n * m
+
+    assert _differences(before, after) == sorted((step, n) for step, n in found.items() if n)
