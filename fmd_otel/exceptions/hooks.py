@@ -12,12 +12,16 @@ from fmd_otel.request_state import STATE_KEY
 from fmd_otel_exporter.records import HANDLED, UNHANDLED
 
 if TYPE_CHECKING:
+    from types import CodeType
+
     from flask import Flask
 
     from fmd_otel.monitor import Monitor
 
 _HANDLE = "handle_user_exception"
 _SERVER_ERROR = 500
+_OUTERMOST = 10
+"""Calls among which ours is to be found; the application's own come after it."""
 
 
 class ExceptionHooks:
@@ -60,6 +64,10 @@ class ExceptionHooks:
                 setattr(self._app, _HANDLE, self._own)
 
     def _unhandled(self, _app: Any, exception: BaseException, **_more: Any) -> None:
+        try:
+            _take_out(exception, self._handle.__code__)
+        except Exception as failure:  # noqa: BLE001 # nothing of ours may reach the request
+            self._monitor.guard.failed("exception", failure)
         self._saw(exception, UNHANDLED)
 
     def _saw(self, error: Any, kind: int) -> None:
@@ -74,6 +82,22 @@ class ExceptionHooks:
             self._monitor.exceptions.saw(error, kind, state, environ)
         except Exception as failure:  # noqa: BLE001 # nothing of ours may reach the request
             self._monitor.guard.failed("exception", failure)
+
+
+def _take_out(error: BaseException, code: CodeType) -> None:
+    """Take the calls of a function out of a traceback, before anybody logs it.
+
+    Nobody should have to wonder what we have to do with a failure. And OpenTelemetry writes every unhandled
+    exception into the span, which takes it longer for each call.
+    """
+    entry = error.__traceback__
+    for _ in range(_OUTERMOST):
+        if entry is None or entry.tb_next is None:
+            return
+        if entry.tb_next.tb_frame.f_code is code:
+            entry.tb_next = entry.tb_next.tb_next
+        else:
+            entry = entry.tb_next
 
 
 def is_failure(error: Any) -> bool:

@@ -9,6 +9,7 @@ import pickle
 import sys
 import textwrap
 import threading
+import traceback
 import weakref
 from functools import partial
 
@@ -107,6 +108,19 @@ def test_an_unhandled_exception(view, watch, serve):
     assert frame["context_before"][-1] == "def raising(error=OutOfStockError, *args):"
     assert not any("locals" in frame for frame in link["frames"])
     assert {frame["file"].split("/")[0] for frame in link["frames"] if not frame["in_app"]} >= {"flask"}
+
+
+def test_the_application_sees_its_traceback_without_us(view, watch, serve, caplog):
+    watched = watch(view(raising))
+    serve(watched.app, "/x")
+    (logged,) = [record for record in caplog.records if record.name == "shop"]
+    functions = [entry.name for entry in traceback.extract_tb(logged.exc_info[2])]
+    assert functions[-2:] == ["dispatch_request", "raising"]
+    assert functions.count("handle_user_exception") <= 1
+    files = [entry.filename for entry in traceback.extract_tb(logged.exc_info[2])]
+    assert not [file for file in files if "fmd_otel/exceptions" in file]
+    event = watched.span().events[0]
+    assert "fmd_otel/exceptions" not in event.attributes["exception.stacktrace"]
 
 
 @pytest.mark.parametrize("propagate", [True, False])
