@@ -152,7 +152,8 @@ def sweep(
 
 def _any(store: Store, table: Table, old: ColumnElement[bool]) -> bool:
     with store.read() as connection:
-        return connection.execute(select(literal(1)).select_from(table).where(old).limit(1)).first() is not None
+        found = connection.execute(select(literal(1)).select_from(table).where(old).limit(1))
+        return found.first() is not None
 
 
 def _endpoints(store: Store, table: Table, end: int) -> list[tuple[int, int]]:

@@ -103,7 +103,8 @@ def _compact_next(connection: Connection, store: Store, now_ts_us: int) -> bool:
 
 def _compact(connection: Connection, store: Store, day: int) -> None:
     tables, register = store.tables, store.tables.rollup_day
-    # A batch that comes while the day is summed up, which not every database can put off, takes the mark away.
+    # A batch that comes while the day is summed up, which not every database can put off, takes the mark
+    # away.
     # Then the day is not complete, and its turn comes again.
     mark = -1 - int.from_bytes(os.urandom(2), "big") // 2
     connection.execute(delete(register).where(register.c.day == day))

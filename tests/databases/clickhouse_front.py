@@ -1,11 +1,12 @@
 """A ClickHouse server for tests: the engine of the package chdb behind ClickHouse's own HTTP interface.
 
-Run as a process: ``python clickhouse_front.py PORT FOLDER``. What the engine cannot do by itself is done here:
-it takes one statement at a time, has no users, and reads the rows of an insert from a file.
+Run as a process: ``python clickhouse_front.py PORT FOLDER``. What the engine cannot do is done here: it
+takes one statement at a time, has no users, and reads the rows of an insert from a file.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
@@ -19,7 +20,8 @@ from urllib.parse import parse_qsl, urlsplit
 import chdb
 
 OF_TRANSPORT = {
-    "database", "query", "query_id", "session_id", "compress", "decompress", "wait_end_of_query", "buffer_size",
+    "database", "query", "query_id", "session_id", "compress", "decompress", "wait_end_of_query",
+    "buffer_size",
     "client_protocol_version", "send_progress_in_http_headers", "http_headers_progress_interval_ms",
     "enable_http_compression", "default_format", "readonly", "cancel_http_readonly_queries_on_client_close",
     "max_execution_time", "output_format_native_use_flattened_dynamic_and_json_serialization",
@@ -52,7 +54,9 @@ class Engine:
                     self.connection.query(f"SET {name} = '{quoted}'")
             self.settings = settings
             if not READS.match(statement) and parameters.get("readonly") not in (None, "0"):
-                raise RuntimeError("Code: 164. DB::Exception: Cannot execute query in readonly mode. (READONLY)")
+                raise RuntimeError(
+                    "Code: 164. DB::Exception: Cannot execute query in readonly mode. (READONLY)"
+                )
             if INSERT.match(statement):
                 return self._insert(statement, data), "Native"
             found = FORMAT.search(statement)
@@ -111,7 +115,9 @@ class Handler(BaseHTTPRequestHandler):
         self.engine.sockets[self.connection] = parameters.get("database", "")
         statement = parameters.get("query", "")
         if not INSERT.match(statement):
-            head, found, rest = data.partition(b"FORMAT Native\n") if b"INSERT" in data[:20] else (data, b"", b"")
+            head, found, rest = (
+                data.partition(b"FORMAT Native\n") if b"INSERT" in data[:20] else (data, b"", b"")
+            )
             statement, data = f"{statement}{(head + found).decode()}".rstrip(), rest
         try:
             body, fmt = self.engine.run(statement, data, parameters)
@@ -145,10 +151,8 @@ class Handler(BaseHTTPRequestHandler):
         for connected, name in list(self.engine.sockets.items()):
             if name == database and connected is not self.connection:
                 killed += 1
-                try:
+                with contextlib.suppress(OSError):
                     connected.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
         return killed
 
     def log_message(self, *arguments: object) -> None:

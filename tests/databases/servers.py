@@ -2,8 +2,8 @@
 
 A server is taken from its variable, ``FMD_OTEL_TEST_POSTGRESQL_URL``, ``FMD_OTEL_TEST_MYSQL_URL`` or
 ``FMD_OTEL_TEST_CLICKHOUSE_URL`` (the URL of a user who may create databases), else it is the one that runs on
-this machine, else it is started from the programs that are installed, in a directory of its own, and stopped at
-the end. ClickHouse is started from a package: its engine, behind its own HTTP interface.
+this machine, else it is started from the programs that are installed, in a directory of its own, and stopped
+at the end. ClickHouse is started from a package: its engine, behind its own HTTP interface.
 """
 
 from __future__ import annotations
@@ -149,7 +149,8 @@ class Server:
     def kill(self, database: str) -> int:
         """End all connections to a database; return how many there were."""
         if self.kind == CLICKHOUSE:
-            with urlopen(f"http://{self.url.host}:{self.url.port}/kill?database={database}") as answer:  # noqa: S310 # our own
+            place = f"http://{self.url.host}:{self.url.port}"
+            with urlopen(f"{place}/kill?database={database}") as answer:  # noqa: S310 # our own server
                 return int(answer.read())
         listed, kill = "SELECT id, db FROM information_schema.processlist", "KILL {}"
         if self.kind == POSTGRESQL:
@@ -248,7 +249,9 @@ def find(kind: str) -> Iterator[Server]:
 def own(kind: str, *, zone: str = "UTC", options: tuple[str, ...] = ()) -> Iterator[OwnServer]:
     """Start a server in a directory of its own, and stop it in the end."""
     if kind == CLICKHOUSE:
-        pytest.importorskip("chdb", reason=f"needs the package chdb, or {_VARIABLES[kind]} set to a server's URL")
+        pytest.importorskip(
+            "chdb", reason=f"needs the package chdb, or {_VARIABLES[kind]} set to a server's URL"
+        )
         first, program = "true", f"{sys.executable} {_FRONT}"
     else:
         first, program = (_program(kind, name) for name in _PROGRAMS[kind])

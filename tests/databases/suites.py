@@ -18,6 +18,7 @@ NOT_OF_CLICKHOUSE = {
     "test_a_run_is_done_in_as_many_calls_as_the_time_allows": "as above: there are few steps to stop between",
     "test_one_that_dies_in_the_middle_is_replaced_within_its_lease": "as above",
     "test_one_that_works_keeps_its_lease_and_one_that_slept_loses_it": "as above",
+    "test_the_revisions_lead_to_the_tables_of_the_schema": "types are its own; see test_clickhouse.py",
     "test_a_reader_sees_one_moment_and_holds_up_no_writer": "each query sees a moment of its own",
 }
 """Tests of what ClickHouse does not have, and what that is."""

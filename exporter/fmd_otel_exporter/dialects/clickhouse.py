@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 
 _DRIVER = "fmdclickhouse"
 registry.register(_DRIVER, "fmd_otel_exporter.dialects.clickhouse_sql", "FmdClickhouseDialect")
+_MIGRATION_LASTS_S = 300
+"""Longer than a migration takes, for so long nobody begins one where another was killed in the middle."""
 _SETTINGS = {
     # Rows of one key are put together by whoever reads, however far merging in the background has got.
     "final": 1,
@@ -153,7 +155,7 @@ class ClickhouseDialect:
             with engine.connect() as connection:
                 mutex = Mutex(_transaction(connection).client, "migration")
                 try:
-                    if not mutex.acquire(say.MIGRATION_LOCK_S, lasts_s=max(say.MIGRATION_LOCK_S, 10)):
+                    if not mutex.acquire(say.MIGRATION_LOCK_S, lasts_s=_MIGRATION_LASTS_S):
                         raise say.MIGRATION_LOCKED.error(self._server, f"{say.MIGRATION_LOCK_S} s")
                 except dbapi.Error as exc:
                     raise DBAPIError.instance(
@@ -253,7 +255,7 @@ class ClickhouseDialect:
         self, endpoint: Table, time: Column[Any], *, newest: bool, within: Sequence[ColumnElement[bool]] = ()
     ) -> Select[Any]:
         """Return a query that goes through the column once: it knows no look-up for each endpoint."""
-        of = time.table.c.endpoint_id
+        of = next(iter(time.table.primary_key))
         found = (func.max if newest else func.min)(time)
         return select(of, found).where(of.in_(select(endpoint.c.id)), *within).group_by(of)
 
@@ -276,9 +278,11 @@ class ClickhouseDialect:
         connection.execute(insert(table).from_select(table.columns.keys(), query))
         # What has come to nothing by that was there, and is not any more.
         nothing = and_(old, *(table.c[name] == 0 for name, merge in merges.items() if merge == "sum"))
-        gone = connection.execute(select(*(table.c[name] for name in table.primary_key.columns.keys())).where(nothing)).all()
+        gone = connection.execute(select(*table.primary_key).where(nothing)).all()
         if gone:
-            connection.execute(delete(table).where(tuple_(*table.primary_key).in_([tuple(row) for row in gone])))
+            connection.execute(
+                delete(table).where(tuple_(*table.primary_key).in_([tuple(row) for row in gone]))
+            )
 
     def delete_times(
         self, connection: Connection, table: Table, time: Column[Any], ranges: Sequence[tuple[int, int]]

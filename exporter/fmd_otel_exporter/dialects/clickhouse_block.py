@@ -78,7 +78,9 @@ def _writer(column: Column[Any]) -> Callable[[Sequence[Any]], bytes]:
     elif isinstance(kind, String):
         write, empty = _texts, ""
     else:
-        write = _numbers({"Int16": "h", "Int32": "i", "Int64": "q"}.get(type_of(column).split("(")[-1][:5], "d"))
+        write = _numbers(
+            {"Int16": "h", "Int32": "i", "Int64": "q"}.get(type_of(column).split("(")[-1][:5], "d")
+        )
     return _nullable(write, empty) if column.nullable else write
 
 

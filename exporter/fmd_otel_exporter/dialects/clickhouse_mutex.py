@@ -15,12 +15,12 @@ from typing import Any
 from fmd_otel_exporter.errors import StorageError
 
 TABLE = "fmd_otel_mutex"
-LASTS_S = 10
+LASTS_S = 20
 """After this long without a sign of life a turn ends by itself."""
 _POLL_S = 0.01
 _MAKE = (
-    f"CREATE TABLE IF NOT EXISTS {TABLE} (name String, turn UInt64, owner String, lasts_s UInt32, over UInt8, "
-    "at DateTime64(6) DEFAULT now64(6)) ENGINE = MergeTree ORDER BY (name, turn) "
+    f"CREATE TABLE IF NOT EXISTS {TABLE} (name String, turn UInt64, owner String, lasts_s UInt32, "
+    "over UInt8, at DateTime64(6) DEFAULT now64(6)) ENGINE = MergeTree ORDER BY (name, turn) "
     "TTL toDateTime(at) + INTERVAL 30 DAY SETTINGS non_replicated_deduplication_window = 1000"
 )
 _LOOK = (

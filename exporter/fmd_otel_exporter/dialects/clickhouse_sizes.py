@@ -16,7 +16,9 @@ _PARTS = text(
     "WHERE active AND database = currentDatabase() AND startsWith(table, :prefix) GROUP BY table "
     "SETTINGS final = 0"
 )
-_SERVER = text("SELECT version(), toInt64((SELECT min(unreserved_space) FROM system.disks)) SETTINGS final = 0")
+_SERVER = text(
+    "SELECT version(), toInt64((SELECT min(unreserved_space) FROM system.disks)) SETTINGS final = 0"
+)
 
 
 def sizes(connection: Connection, prefix: str) -> Sizes:

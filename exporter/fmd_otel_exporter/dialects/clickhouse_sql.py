@@ -1,4 +1,4 @@
-"""SQL for ClickHouse: what clickhouse-connect's own dialect does, with tables and changes as ours need them."""
+"""SQL for ClickHouse: clickhouse-connect's own dialect, with tables and changes as our store needs them."""
 
 from __future__ import annotations
 
@@ -32,8 +32,6 @@ NEW_ONLY = "fmd_otel_new_only"
 """Execution option of an insert: rows that are there already are left alone."""
 
 
-
-
 class Bytes(LargeBinary):
     """Bytes, which a statement holds as hexadecimal digits."""
 
@@ -51,33 +49,33 @@ class Bytes(LargeBinary):
 
 
 class Types(GenericTypeCompiler):
-    """Names of types."""
+    """Names of types; SQLAlchemy names the methods, and what they get."""
 
-    def visit_SMALLINT(self, type_: Any, **_: Any) -> str:  # noqa: N802 # SQLAlchemy's names, here and below
+    def visit_SMALLINT(self, type_: Any, **_: Any) -> str:  # noqa: ARG002, N802
         """Two bytes."""
         return "Int16"
 
-    def visit_INTEGER(self, type_: Any, **_: Any) -> str:  # noqa: N802
+    def visit_INTEGER(self, type_: Any, **_: Any) -> str:  # noqa: ARG002, N802
         """Four bytes."""
         return "Int32"
 
-    def visit_BIGINT(self, type_: Any, **_: Any) -> str:  # noqa: N802
+    def visit_BIGINT(self, type_: Any, **_: Any) -> str:  # noqa: ARG002, N802
         """Eight bytes."""
         return "Int64"
 
-    def visit_FLOAT(self, type_: Any, **_: Any) -> str:  # noqa: N802
+    def visit_FLOAT(self, type_: Any, **_: Any) -> str:  # noqa: ARG002, N802
         """Python's floats are double."""
         return "Float64"
 
-    def visit_DOUBLE(self, type_: Any, **_: Any) -> str:  # noqa: N802
+    def visit_DOUBLE(self, type_: Any, **_: Any) -> str:  # noqa: ARG002, N802
         """Return the same."""
         return "Float64"
 
-    def visit_VARCHAR(self, type_: Any, **_: Any) -> str:  # noqa: N802
+    def visit_VARCHAR(self, type_: Any, **_: Any) -> str:  # noqa: ARG002, N802
         """No text is limited."""
         return "String"
 
-    def visit_TEXT(self, type_: Any, **_: Any) -> str:  # noqa: N802
+    def visit_TEXT(self, type_: Any, **_: Any) -> str:  # noqa: ARG002, N802
         """Return the same."""
         return "String"
 
@@ -114,7 +112,9 @@ class Tables(DDLCompiler):
         text = f"{self.preparer.format_column(column)} {type_of(column.table, column, plain)}"
         default = self.get_column_default_string(column)
         if default is not None and not is_laid_over(column.table):
-            text += f" DEFAULT {default.strip(chr(39)) if isinstance(column.type, types.Integer) else default}"
+            text += (
+                f" DEFAULT {default.strip(chr(39)) if isinstance(column.type, types.Integer) else default}"
+            )
         return text
 
     def visit_create_index(self, *_: Any, **__: Any) -> str:
@@ -141,11 +141,11 @@ class Statements(ChStatementCompiler):
             self.stack.pop()
         if is_laid_over(table):
             return self._lay_over(table, values, where)
-        changes = [self._new_version(table, values, where, gone=0)]
+        rows = [self._new_version(table, values, where, gone=0)]
         if any(column.name in values for column in identity_of(table)):
-            # Rows get another key, and there are none of the old one any more.
-            changes.append(self._new_version(table, {}, where, gone=1))
-        return self._counted(table, where, *changes)
+            # Rows get another key, and there are none of the old one any more; nobody ever sees both.
+            rows.append(self._new_version(table, {}, where, gone=1))
+        return self._counted(table, where, self._insert(table, *rows))
 
     def _new_values(self, compile_state: Any, table: Any) -> dict[str, str]:
         from sqlalchemy.sql import crud  # noqa: PLC0415 # SQLAlchemy's own door to what an UPDATE sets
@@ -154,12 +154,15 @@ class Statements(ChStatementCompiler):
         return {column.name: text for column, _, text, _ in found.single_params if column.table is table}
 
     def _new_version(self, table: Any, values: dict[str, str], where: str, *, gone: int) -> str:
-        """Insert rows as they are to be; columns that only a newer release knows stay as they are."""
+        """Select rows as they are to be; columns that only a newer release knows stay as they are."""
         name = self.preparer.format_table(table)
         version = f"{name}.{VERSION}"
         new = {**values, VERSION: f"{version} + 1", GONE: str(gone)}
         replaced = ", ".join(f"{text} AS {self.preparer.quote(column)}" for column, text in new.items())
-        return f"INSERT INTO {name} SELECT * REPLACE ({replaced}) FROM {name}{where}"  # noqa: S608
+        return f"SELECT * REPLACE ({replaced}) FROM {name}{where}"  # noqa: S608 # names of the schema
+
+    def _insert(self, table: Any, *rows: str) -> str:
+        return f"INSERT INTO {self.preparer.format_table(table)} {' UNION ALL '.join(rows)}"
 
     def _lay_over(self, table: Any, values: dict[str, str], where: str) -> str:
         """Insert what is to be laid over rows; what adds up takes the difference."""
@@ -206,7 +209,9 @@ class Statements(ChStatementCompiler):
         if not where:
             return self._counted(table, where, f"TRUNCATE TABLE {name} SYNC")
         if versioned:
-            return self._counted(table, where, self._new_version(table, {}, where, gone=1))
+            return self._counted(
+                table, where, self._insert(table, self._new_version(table, {}, where, gone=1))
+            )
         return self._counted(table, where, f"DELETE FROM {name}{where}")  # noqa: S608 # as above
 
     def _where(self, statement: Any) -> str:
@@ -255,7 +260,8 @@ class FmdClickhouseDialect(ClickHouseDialect):
         connection: Any = dbapi.connect(*arguments, **options)
         known = connection.client.server_settings
         for name, value in settings.items():
-            if name in known:  # older servers do without some
+            # Older servers do without some; and what is so anyway need not be said with every statement.
+            if name in known and str(known[name].value) != str(value):
                 connection.client.set_client_setting(name, value)
         connection.fmd_transaction = Transaction(connection)
         return connection
@@ -286,8 +292,9 @@ class FmdClickhouseDialect(ClickHouseDialect):
         """Take back what can be, and let others have their turn."""
         dbapi_connection.fmd_transaction.rollback()
 
-    def _do_otherwise(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    def _do_otherwise(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:  # noqa: PLR0911 # a way out for each kind of statement
         transaction = context.root_connection.connection.dbapi_connection.fmd_transaction
+        transaction.keep_turn()
         sender = context.execution_options.get(SENDER)
         if sender is not None:
             sender.send(transaction, parameters)

@@ -37,6 +37,8 @@ _PARTITIONS = {
     "day": "toYYYYMM(fromUnixTimestamp64Micro({} * 1000000))",
 }
 _SUMMED = {"hits": 900, "lat_hist": 3600}
+_COUNT = "toInt64(count()) AS n"
+_TIMES = "sum(duration) AS sum_us, min(duration) AS min_us, max(duration) AS max_us"
 
 
 def kind_of(table: Table) -> str:
@@ -120,17 +122,13 @@ def views_of(table: Table) -> Sequence[str]:
     prefix = table.name.removesuffix("_request")
     start = "intDiv(ts, {width} * 1000000) * {width} AS bucket"
     return [
-        f"CREATE MATERIALIZED VIEW IF NOT EXISTS `{prefix}_{name}_of_request` TO `{prefix}_{name}` AS "
-        f"SELECT endpoint_id, {start.format(width=width)}, version_id, {columns} FROM `{table.name}` "  # noqa: S608 # our own names
+        f"CREATE MATERIALIZED VIEW IF NOT EXISTS `{prefix}_{name}_of_request` TO `{prefix}_{name}` AS "  # noqa: S608 # our own names
+        f"SELECT endpoint_id, {start.format(width=width)}, version_id, {columns} FROM `{table.name}` "
         f"GROUP BY endpoint_id, bucket, version_id, {column}"
         for (name, width), column, columns in zip(
             _SUMMED.items(),
             ("status", "bkt"),
-            (
-                "status, toInt64(count()) AS n, sum(duration) AS sum_us, min(duration) AS min_us, "
-                "max(duration) AS max_us",
-                "bkt, toInt64(count()) AS n",
-            ),
+            (f"status, {_COUNT}, {_TIMES}", f"bkt, {_COUNT}"),
             strict=True,
         )
     ]

@@ -26,7 +26,7 @@ from fmd_otel_exporter.errors import StorageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-PATIENCE_S = 20
+PATIENCE_S = 30
 """Longest wait for a turn."""
 _CHUNK = 2000
 _MOST_UNDONE = 1000
@@ -64,7 +64,9 @@ class Transaction:
     def rollback(self) -> None:
         """Undo changes of ``meta`` rows; let others have their turn."""
         before, self.batch, self._unproved = list(self._before.values()), None, None
-        with contextlib.suppress(dbapi.Error):  # what cannot be reached has been told; the turn ends by itself
+        with contextlib.suppress(
+            dbapi.Error
+        ):  # what cannot be reached has been told; the turn ends by itself
             if self._mutex.held:
                 for table, row, version, gone in before:
                     self._send_versions(table, [row], [version + _UNDONE], gone)
@@ -96,13 +98,18 @@ class Transaction:
                 f"other processes have been writing names and settings for {PATIENCE_S} s", busy=True
             )
 
+    def keep_turn(self) -> None:
+        """Say that the turn is still needed, where there is one."""
+        if self._mutex.held:
+            self._mutex.check()
+
     # The ledger
 
     def _begin_batch(self, table: Table, row: dict[str, Any]) -> None:
         """Let a batch's id make the tokens, and have it sent with the commit; it is looked for later."""
         self._prove()
         self.batch, self._unproved = row["id"].hex(), (table, row["id"])
-        block = Block(list(table.columns)).write([[row[name] for name in table.columns.keys()]])
+        block = Block(list(table.columns)).write([[row[column.name] for column in table.columns]])
         self._last.append(lambda: self.send(table, block, table.columns.keys()))
 
     def _prove(self) -> None:
@@ -188,7 +195,8 @@ class Transaction:
             return None
         last = 0
         if counted is not None:
-            found = self.client.query(f"SELECT max(`{counted.name}`) FROM `{table.name}`", settings=_AS_STORED)  # noqa: S608 # names of the schema
+            query = f"SELECT max(`{counted.name}`) FROM `{table.name}`"  # noqa: S608 # names of the schema
+            found = self.client.query(query, settings=_AS_STORED)
             last = (found.result_rows[0][0] or 0) + len(fresh)
         rows = [
             [
@@ -217,7 +225,11 @@ class Transaction:
             columns = identity_of(table)
             if is_laid_over(table):
                 columns = next(
-                    (list(each.columns) for each in table.constraints if hasattr(each, "columns") and "name" in each.columns),
+                    (
+                        list(each.columns)
+                        for each in table.constraints
+                        if hasattr(each, "columns") and "name" in each.columns
+                    ),
                     columns,
                 )
             return columns
@@ -270,7 +282,7 @@ class Transaction:
     # Changes
 
     def change(self, table: Table, statements: Sequence[str], parameters: Any) -> int:
-        """Run what stands for an update or delete, first of all what counts; return how many rows that was."""
+        """Run what stands for an update or delete; return how many rows that was, counted first."""
         count, *changes = statements
         self._prove()
         versioned = kind_of(table) == "meta" and not is_laid_over(table)
@@ -324,4 +336,3 @@ def _value(column: Column[Any], row: dict[str, Any]) -> Any:
         return None
     text = getattr(default, "text", default)
     return text if isinstance(column.type, String) else int(str(text).strip("'"))
-

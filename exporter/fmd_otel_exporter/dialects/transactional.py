@@ -40,7 +40,7 @@ class Transactional:
     ) -> Select[Any]:
         """Return one look-up for each endpoint: the least of all times would take reading all rows."""
         end = (
-            # The first row in order, and not the least time of all rows: for that, MySQL would read all of them.
+            # The first row in order, and not the least of all times: for that, MySQL would read all rows.
             select(time)
             .where(next(iter(time.table.primary_key)) == endpoint.c.id, *within)
             .order_by(time.desc() if newest else time)

@@ -29,6 +29,7 @@ def upgrade() -> None:
             sqlite_with_rowid=False,
             mysql_charset="utf8mb4",
             mysql_collate="utf8mb4_bin",
+            info={"kind": "raw" if name == "subject_day" else "meta"},
         )
 
     create(

@@ -17,6 +17,11 @@ depends_on = None
 
 _MYSQL = ("mysql", "mariadb")
 
+_KINDS = {
+    **dict.fromkeys(("profile", "outlier", "exception_occurrence", "request_trace"), "raw"),
+    **dict.fromkeys(("profile_day", "profile_day_n", "exception_hits", "exception_subject"), "sum"),
+}
+
 
 def _column(name: str, kind: Any = sa.BigInteger) -> sa.Column[Any]:
     return sa.Column(name, kind, nullable=False)
@@ -46,7 +51,7 @@ def upgrade() -> None:
 
     def create(name: str, *columns: Any, key: tuple[str, ...]) -> None:
         options: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
-        options["sqlite_with_rowid"] = False
+        options |= {"sqlite_with_rowid": False, "info": {"kind": _KINDS.get(name, "meta")}}
         op.create_table(
             f"{prefix}_{name}", *columns, sa.PrimaryKeyConstraint(*key), if_not_exists=True, **options
         )

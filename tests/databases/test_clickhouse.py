@@ -1,0 +1,240 @@
+"""What holds for ClickHouse alone: how tables are kept, and that batches count once without transactions."""
+
+from __future__ import annotations
+
+import builtins
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import func, insert, select, text
+
+from fmd_otel_exporter.dialects import dialect_for
+from fmd_otel_exporter.dialects.clickhouse_block import Block
+from fmd_otel_exporter.dialects.clickhouse_tables import OWN_COLUMNS, kind_of
+from fmd_otel_exporter.dialects.clickhouse_transaction import Transaction
+from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.store import Store, open_store
+from fmd_otel_exporter.writer import Writer, WriteResult
+
+if TYPE_CHECKING:
+    from tests.databases.servers import Server
+
+pytestmark = pytest.mark.parametrize("kind", ["clickhouse"], indirect=True)
+
+
+def test_each_table_is_kept_as_its_kind_wants_it(store: Store):
+    query = text(
+        "SELECT name, engine, partition_key, sorting_key FROM system.tables "
+        "WHERE database = currentDatabase()"
+    )
+    with store.read() as connection:
+        found = {row[0]: row[1:] for row in connection.execute(query)}
+    engines = {"raw": {"MergeTree"}, "sum": {"SummingMergeTree", "AggregatingMergeTree"}}
+    for table in store.tables.metadata.sorted_tables:
+        engine, partition, order = found[table.name]
+        assert engine in engines.get(kind_of(table), {"ReplacingMergeTree", "AggregatingMergeTree"}), table
+        by_time = kind_of(table) != "meta" and not {"ts", "bucket", "day"}.isdisjoint(table.columns.keys())
+        assert bool(partition) == by_time, table
+        if kind_of(table) != "meta":
+            assert order.strip("()") == ", ".join(table.primary_key.columns.keys()), table
+    assert found["fmd_request"][2] == "endpoint_id, ts, span_id"
+    assert found["fmd_hits_of_request"][0] == found["fmd_lat_hist_of_request"][0] == "MaterializedView"
+
+
+def test_the_revisions_lead_to_the_columns_of_the_schema(store: Store):
+    query = text("SELECT table, name, type FROM system.columns WHERE database = currentDatabase()")
+    with store.read() as connection:
+        found: dict[str, dict[str, str]] = {}
+        for table, name, kind in connection.execute(query):
+            found.setdefault(table, {})[name] = kind
+        compiler = connection.dialect.ddl_compiler(connection.dialect, None)
+        for table in store.tables.metadata.sorted_tables:
+            wanted = {
+                column.name: compiler.get_column_specification(column)
+                .partition(" ")[2]
+                .partition(" DEFAULT ")[0]
+                for column in table.columns
+            }
+            there = {name: kind for name, kind in found[table.name].items() if name not in OWN_COLUMNS}
+            assert there == wanted, table
+
+
+@pytest.mark.parametrize("step", range(1, 7))
+def test_a_batch_cut_short_after_any_step_counts_once_when_it_is_sent_again(
+    store: Store, record, see, monkeypatch, step: int
+):
+    writer = Writer(store)
+    writer.write([record()])
+    done = 0
+    send = Transaction.send
+
+    def send_and_die(self: Transaction, *arguments: Any) -> None:
+        nonlocal done
+        send(self, *arguments)
+        done += 1
+        if done == step:
+            raise SystemExit
+
+    batch = [record(), record(endpoint="other", group_by="ada"), record(level=0)]
+    with monkeypatch.context() as patch:
+        patch.setattr(Transaction, "send", send_and_die)
+        patch.setattr(Transaction, "rollback", Transaction._forget)
+        try:
+            writer.write(batch)
+        except SystemExit:
+            store.dispose()
+    result = Writer(store).write(batch)
+    assert result.written + result.duplicate == 3
+    assert set(see.sums().values()) == {3}
+    assert sum(row["level0_n"] for row in see.rows("endpoint")) == 1
+    assert Writer(store).write(batch) == WriteResult(0, 3)
+
+
+def test_a_batch_sent_by_several_at_the_same_moment_counts_once(store: Store, record, see):
+    writers = [Writer(store) for _ in range(4)]
+    first = [record()]
+    for writer in writers:
+        writer.write(first)
+    batch = [record() for _ in range(20)]
+    together = threading.Barrier(4)
+
+    def write(writer: Writer) -> None:
+        together.wait()
+        writer.write(batch)
+
+    threads = [threading.Thread(target=write, args=(writer,)) for writer in writers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(see.sums().values()) == {21}
+    assert len(see.rows("batch")) == 2
+
+
+def test_a_batch_put_together_anew_counts_only_what_is_new(store: Store, record, see):
+    one, two, three = record(), record(), record()
+    assert Writer(store).write([one, two]) == WriteResult(2, 0)
+    assert Writer(store).write([two, three]) == WriteResult(1, 1)
+    assert set(see.sums().values()) == {3}
+
+
+def test_a_failed_change_of_settings_is_taken_back(store: Store):
+    user = store.tables.user
+    with store.write() as connection:
+        connection.execute(insert(user).values(username="ada", password_hash="1", role="admin", created_ts=1))
+
+    def change_and_fail() -> None:
+        with store.write() as connection:
+            connection.execute(user.update().values(role="guest"))
+            connection.execute(user.delete().where(user.c.username == "ada"))
+            connection.execute(
+                insert(user).values(username="bob", password_hash="2", role="guest", created_ts=2)
+            )
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        change_and_fail()
+    with store.read() as connection:
+        assert connection.execute(select(user.c.username, user.c.role)).all() == [("ada", "admin")]
+
+
+def test_ids_are_counted_by_many_at_once_without_two_the_same(store: Store):
+    subject = store.tables.subject
+    names = [f"user{number}" for number in range(12)]
+
+    def add(mine: list[str]) -> None:
+        rows = [{"kind": 1, "value": name, "seen_day": 0} for name in mine]
+        store.run(lambda connection: connection.execute(store.dialect.insert_new(subject), rows))
+
+    threads = [threading.Thread(target=add, args=(names[start : start + 6],)) for start in (0, 3, 6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with store.read() as connection:
+        found = connection.execute(select(subject.c.id, subject.c.value)).all()
+    assert sorted(value for _, value in found) == sorted(names)
+    assert len({number for number, _ in found}) == len(names)
+
+
+def test_a_turn_whose_holder_was_killed_ends_by_itself(store: Store, monkeypatch):
+    monkeypatch.setattr("fmd_otel_exporter.dialects.clickhouse_mutex.LASTS_S", 1)
+    hold = (
+        "import os, sys\n"
+        "from fmd_otel_exporter.dialects import clickhouse_mutex\n"
+        "from fmd_otel_exporter.store import open_store\n"
+        "store = open_store(sys.argv[1])\n"
+        "with store.write():\n"
+        "    os._exit(9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", hold, store.url], check=False).returncode == 9
+    with store.write() as connection:
+        assert connection.scalar(select(func.count()).select_from(store.tables.user)) == 0
+
+
+def test_whole_months_go_as_partitions(store: Store, record, noon_us: int, see):
+    month_us = 31 * 86_400_000_000
+    Writer(store).write([record(ts_us=noon_us - 12 * month_us), record(ts_us=noon_us)])
+    table = store.tables.request
+    with store.write() as connection:
+        gone = store.dialect.delete_times(connection, table, table.c.ts, [(0, noon_us - month_us)])
+    assert gone == 1
+    assert [row["ts"] for row in see.rows("request")] == [noon_us]
+
+
+def test_values_are_written_as_they_are(store: Store):
+    table = store.tables.request
+    rows = [
+        (1, 2, b"12345678", 2**62, -5, 3, None, 7, 200, "é" * 70, None, bytes(16)),
+        (1, 3, b"abcdefgh", 0, 5, 3, 4, None, 500, "", 9, b"\xff" * 16),
+    ]
+    with store.write() as connection:
+        store.dialect.row_inserter(connection, table).run(connection, rows)
+    with store.read() as connection:
+        assert [tuple(row) for row in connection.execute(select(table).order_by(table.c.ts))] == rows
+
+
+def test_a_value_that_no_column_can_hold_is_a_fault_of_the_data(store: Store):
+    with pytest.raises(Exception, match="does not fit its column"):
+        Block([store.tables.request.c.status]).write([(2**40,)])
+
+
+def test_a_missing_driver_is_named_with_its_extra(kind: str, monkeypatch):
+    plain = builtins.__import__
+
+    def refuse(name: str, *arguments: Any, **options: Any) -> Any:
+        if name.startswith("clickhouse_connect"):
+            raise ImportError(name)
+        return plain(name, *arguments, **options)
+
+    for name in [each for each in sys.modules if ".dialects.clickhouse" in each]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(StorageError, match=r"pip install 'fmd-otel\[clickhouse\]'"):
+        dialect_for("clickhousedb://host/fmd")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("clickhousedb://host:8123", "does not say which database"),
+        ("clickhousedb+native://me:secret@host/fmd", "uses the driver clickhouse-connect, not native"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_told(kind: str, url: str, said: str):
+    with pytest.raises(StorageError, match=said) as caught:
+        dialect_for(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_trouble_with_the_server_is_told(server: Server):
+    for url, said in (
+        (server.url_of("fmd", port=1), "the ClickHouse server at 127.0.0.1:1 cannot be reached"),
+        (server.url_of("fmd_no_such_database"), "has no database 'fmd_no_such_database'"),
+    ):
+        with pytest.raises(StorageError) as caught:
+            open_store(url)
+        assert said in str(caught.value)
