@@ -34,7 +34,9 @@ _REFRESH_LABELS = {"": "Off", "10s": "Every 10 s", "1m": "Every minute", "5m": "
 # Keys to press, or what to do where that is more than keys, and what comes of it.
 _KEYS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     ((), "g, then a letter", "Go to the page that shows that letter in the menu"),
-    (("/",), "", "Filter the table"),
+    (("/",), "", "Filter the table; search the profile"),
+    (("↑", "↓", "←", "→"), "", "In a flame graph or tree: from frame to frame"),
+    (("Enter",), "", "Zoom into the frame; Esc shows all"),
     (("t",), "", "Choose a range of time"),
     (("z",), "", "Zoom out"),
     (("Shift", "←", "→"), "", "Move the range back or forward"),
