@@ -85,7 +85,7 @@ def reopen(
     for own, resolved_ts, resolved_seen in connection.execute(query).all():
         # Who has resolved it without naming a version means all that comes after.
         if any(
-            ts > (resolved_ts or 0) and (resolved_seen is None or first_seen[number] > resolved_seen)
+            ts > (resolved_ts or 0) and (resolved_seen is None or first_seen.get(number, 0) > resolved_seen)
             for ts, number in met[own]
         ):
             connection.execute(
