@@ -70,6 +70,12 @@ def current_user() -> User:
     return user
 
 
+def session_digest() -> bytes | None:
+    """Return what is stored of the session at hand; None without one."""
+    token = request.cookies.get(COOKIE)
+    return sessions.digest(token) if token else None
+
+
 def require(role: Role) -> None:
     """Abort the request at hand with 403 unless the person has the role."""
     user = current_user()

@@ -93,8 +93,26 @@ def create(store: Store, name: str, password: str, role: Role) -> User:
         return add(connection, store.tables, name, password_hash, role)
 
 
-def set_password(store: Store, user_id: int, password: str) -> None:
+def has_password(store: Store, user_id: int, password: str) -> bool:
+    """Tell whether this is a user's password.
+
+    Raises:
+        Busy: others are being checked, and the wait was too long.
+    """
+    c = store.tables.user.c
+    with store.read() as connection:
+        known = connection.scalar(select(c.password_hash).where(c.id == user_id))
+    return passwords.matches(known, password)
+
+
+def set_password(store: Store, user_id: int, password: str, *, keep: bytes | None = None) -> None:
     """Change a password; whoever is signed in as that user is signed out.
+
+    Args:
+        store: where the users are.
+        user_id: whose.
+        password: the new one.
+        keep: digest of the session from which it is changed, which goes on.
 
     Raises:
         UserError: the password cannot be used.
@@ -108,7 +126,10 @@ def set_password(store: Store, user_id: int, password: str) -> None:
         connection.execute(
             update(tables.user).where(tables.user.c.id == user_id).values(password_hash=password_hash)
         )
-        connection.execute(delete(tables.session).where(tables.session.c.user_id == user_id))
+        others = delete(tables.session).where(tables.session.c.user_id == user_id)
+        if keep is not None:
+            others = others.where(tables.session.c.token_hash != keep)
+        connection.execute(others)
 
 
 def set_role(store: Store, user_id: int, role: Role) -> None:

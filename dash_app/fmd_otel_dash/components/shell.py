@@ -199,6 +199,12 @@ def _user_menu(settings: DashboardSettings, user: User | None, csrf: str) -> Any
             html.Div(
                 [
                     html.Div([html.Strong(name), f" · {role}"], className="fmd-menu-label"),
+                    html.A(
+                        [icon("key", size=16), "Password"],
+                        href=settings.url("/account"),
+                        className="fmd-menu-button",
+                        **attributes(data_keep="range"),
+                    ),
                     _admin_link(settings, user, "users", "Users"),
                     _admin_link(settings, user, "storage", "Storage", symbol="database"),
                     html.Button(

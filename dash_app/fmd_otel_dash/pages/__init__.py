@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fmd_otel_dash.pages import (
+    account,
     custom_graphs,
     daily,
     endpoint,
@@ -59,6 +60,7 @@ PAGES = (
     outlier_detail.PAGE,
     exception_detail.PAGE,
     custom_graphs.ONE_PAGE,
+    account.PAGE,
     users.PAGE,
     storage.PAGE,
 )

@@ -26,6 +26,8 @@ LIST = "users-list"
 WANTED = "user-wanted"
 """Store that the list's buttons write to."""
 NAME, PASSWORD, ROLE, ADD, PROBLEM = "user-name", "user-password", "user-role", "user-add", "user-problem"
+WHOSE, NEW_PASSWORD, SET_PASSWORD = "user-whose", "user-new-password", "user-set-password"
+WHOSE_PROBLEM = "user-whose-problem"
 _ROLES = ((GUEST, "Guest"), (ADMIN, "Admin"))
 _MEANING = "Guests see everything. Admins also change monitor levels and users."
 
@@ -36,6 +38,7 @@ def layout(_view: View) -> Any:
         TITLE,
         card(LIST, "Who can sign in", subtitle=_MEANING, kind="table", height=160, span=7, stores=[WANTED]),
         _form(),
+        _password_form(),
     )
 
 
@@ -66,6 +69,8 @@ def register(registry: Registry) -> None:
             return str(error), no_update, no_update, no_update, no_update
         return "", f"added {clicks}", f"{user.name} can sign in now, as {user.role}.", "", ""
 
+    _register_password(registry)
+
     @registry.callback(
         Output(ids.retry(LIST), "data", allow_duplicate=True),
         Output(ids.NOTICE, "children", allow_duplicate=True),
@@ -74,6 +79,29 @@ def register(registry: Registry) -> None:
     )
     def change(view: View, wanted: dict[str, Any]) -> Any:
         return wanted, _change(view, wanted)
+
+
+def _register_password(registry: Registry) -> None:
+    @registry.callback(
+        Output(WHOSE_PROBLEM, "children"),
+        Output(ids.NOTICE, "children", allow_duplicate=True),
+        Output(WHOSE, "value"),
+        Output(NEW_PASSWORD, "value"),
+        Input(SET_PASSWORD, "n_clicks"),
+        State(WHOSE, "value"),
+        State(NEW_PASSWORD, "value"),
+        role=ADMIN,
+    )
+    def set_password(view: View, _clicks: int, whose: str | None, password: str | None) -> Any:
+        name = (whose or "").strip()
+        user = next((user for user in users.everyone(view.store) if user.name == name), None)
+        if user is None:
+            return f"There is no user named “{name}”.", "", whose, ""
+        try:
+            users.set_password(view.store, user.id, password or "")
+        except users.UserError as error:
+            return str(error), "", whose, ""
+        return "", f"{user.name} has a new password, and is signed out everywhere.", "", ""
 
 
 def _change(view: View, wanted: dict[str, Any]) -> str:
@@ -122,6 +150,20 @@ def _form() -> Any:
             segments(ROLE, "Role", _ROLES, GUEST),
             html.Div(id=PROBLEM, className="fmd-problem", role="alert"),
             html.Button([icon("plus", size=15), "Add"], id=ADD, className="fmd-button fmd-primary"),
+        ],
+        className="fmd-card fmd-form",
+        style={"--span": 5},
+    )
+
+
+def _password_form() -> Any:
+    return html.Section(
+        [
+            html.H2("Set a password"),
+            text_field(WHOSE, "User name"),
+            password_field(NEW_PASSWORD, "New password", "At least 8 characters; signs them out everywhere"),
+            html.Div(id=WHOSE_PROBLEM, className="fmd-problem", role="alert"),
+            html.Button([icon("key", size=15), "Set"], id=SET_PASSWORD, className="fmd-button"),
         ],
         className="fmd-card fmd-form",
         style={"--span": 5},

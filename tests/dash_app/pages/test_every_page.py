@@ -24,7 +24,7 @@ HOSTILE = [
     "a'b\"c%d",
 ]
 PATHS = [page.path for page in PAGES]
-WITHOUT_RANGE = ("/request/<key>", "/endpoint/<int:endpoint_id>/profiler/<key>", "/storage", "/users",
+WITHOUT_RANGE = ("/request/<key>", "/endpoint/<int:endpoint_id>/profiler/<key>", "/storage", "/users", "/account",
                  "/outlier/<key>", "/exception/<group_id>")  # fmt: skip
 GROUP = 77
 ONE = (ProfileNode(-1, 0, 5000, 5000, 1),)
