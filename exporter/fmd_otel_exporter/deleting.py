@@ -95,11 +95,13 @@ def drop_parts(store: Store, table: Table, ranges: Sequence[Range], end: int) ->
             return store.dialect.drop_part(connection, table, part)
 
         try:
-            yield store.run(drop)
+            rows = store.run(drop)
         except StorageError as exc:
             if not exc.busy:
                 raise
             return
+        if rows:
+            yield rows
 
 
 def count_times(store: Store, table: Table, end: int) -> int:
