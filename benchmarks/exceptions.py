@@ -1,9 +1,10 @@
 """What an exception costs the application that has it: in a storm, when almost none is kept any more.
 
-Nine applications in one process, served in blocks of random order: a view that answers, one whose exception
-an error handler takes, and one whose exception nobody takes; each bare, with OpenTelemetry alone, and with
-ours. What we add to a failing request, less what we add to any request, is our price of an exception.
-OpenTelemetry has a price of its own: it writes the traceback of each unhandled one into the span.
+Twelve applications in one process, served in blocks of random order: a view that answers, one whose exception
+an error handler takes, and one whose exception nobody takes; each bare, with OpenTelemetry and an exporter that
+discards, with ours beside that exporter, and with ours alone. What we add to a failing request, less what we
+add to any request, is our price of an exception. OpenTelemetry has a price of its own: it writes the traceback
+of each unhandled one into the span, which we keep it from where nobody else would read it.
 
     python -m benchmarks.exceptions
 """
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 _DEPTH = 10
 _KINDS = ("answers", "handled", "unhandled")
-_MONITORS = ("bare", "otel", "fmd-otel")
+_MONITORS = ("bare", "otel", "beside", "alone")
 
 
 class OutOfStockError(Exception):
@@ -53,14 +54,15 @@ def main() -> None:
         apps = {(kind, monitor): _app(kind) for kind in _KINDS for monitor in _MONITORS}
         handles = [
             fmd_otel.instrument(
-                apps[kind, "fmd-otel"],
-                tracer_provider=_provider(),
+                apps[kind, monitor],
+                tracer_provider=_provider() if monitor == "beside" else TracerProvider(),
                 database=f"sqlite:///{folder}/bench.db",
                 app_version="1.0",
                 include_dashboard=False,
                 exception_locals=options.locals,
             )
             for kind in _KINDS
+            for monitor in ("beside", "alone")
         ]
         for kind in _KINDS:
             FlaskInstrumentor.instrument_app(apps[kind, "otel"], tracer_provider=_provider())  # type: ignore[no-untyped-call]  # upstream
@@ -106,7 +108,7 @@ def _report(results: dict[tuple[str, str], list[Times]], requests: int) -> None:
         columns = [medians[kind, monitor] for monitor in _MONITORS]
         print(f"{kind:<12}" + "".join(f"{c.wall_us:>11.0f} ({c.cpu_us:>4.0f})" for c in columns))
     for kind in _KINDS[1:]:
-        for below, above in (("bare", "otel"), ("otel", "fmd-otel")):
+        for below, above in (("bare", "otel"), ("otel", "beside"), ("bare", "alone")):
             price = _price(results, kind, below, above)
             print(f"an exception, {kind}, {above} over {below}: {price.wall_us:.0f} µs ({price.cpu_us:.0f}); "
                   f"1,000 a second: {price.cpu_us / 1000:.0%} of a core")  # fmt: skip

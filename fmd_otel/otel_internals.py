@@ -37,6 +37,7 @@ _BEFORE = "_before_request"
 _TEARDOWN = "_teardown_request"
 _EXCLUDED = "_excluded_urls_from_env"
 _ORIGINAL = "_original_wsgi_app"
+_OURS = frozenset({"fmd_otel", "fmd_otel_exporter"})
 _swap_lock = threading.RLock()
 
 
@@ -222,6 +223,27 @@ def has_exporter(provider: Any) -> bool:
         for processor in processors
         for part in (processor, getattr(processor, "span_exporter", None))
     )
+
+
+def is_read_by_us_alone(span: Any) -> bool:
+    """Tell whether nobody but us sees what is written on a span.
+
+    Where this can no longer be seen, nobody but OpenTelemetry loses the time that it takes to write.
+    """
+    processors = getattr(getattr(span, "_span_processor", None), "_span_processors", ())
+    return bool(processors) and all(
+        type(getattr(processor, "span_exporter", processor)).__module__.partition(".")[0] in _OURS
+        for processor in processors
+    )
+
+
+def leave_tracebacks_out(span: Any) -> None:
+    """Let the span say that it failed without saying where, which takes most of a millisecond to write."""
+    span.record_exception = _write_nothing
+
+
+def _write_nothing(*_args: Any, **_kwargs: Any) -> None:
+    return None
 
 
 def root_sampler() -> Sampler:

@@ -80,8 +80,19 @@ class ExceptionHooks:
             if state is not None and state.monitor is not self._monitor:
                 state = None
             self._monitor.exceptions.saw(error, kind, state, environ)
+            if kind == UNHANDLED and environ is not None:
+                _spare_traceback(environ.get(otel_internals.SPAN_KEY))
         except Exception as failure:  # noqa: BLE001 # nothing of ours may reach the request
             self._monitor.guard.failed("exception", failure)
+
+
+def _spare_traceback(span: Any) -> None:
+    """Keep OpenTelemetry from writing the traceback on a span where nobody would read it there.
+
+    We have kept it already, or have as many of its kind as anybody wants.
+    """
+    if span is not None and span.is_recording() and otel_internals.is_read_by_us_alone(span):
+        otel_internals.leave_tracebacks_out(span)
 
 
 def _take_out(error: BaseException, code: CodeType) -> None:

@@ -24,13 +24,17 @@ from flask import (
     redirect,
     request,
 )
+from opentelemetry.sdk.trace import TracerProvider
 from werkzeug.exceptions import ServiceUnavailable
 
 import fmd_otel
+from fmd_otel.attach import attach
 from fmd_otel.backstage import backstage
 from fmd_otel.exceptions import collector
 from fmd_otel.exceptions.variables import MOST_VARIABLES
+from fmd_otel.monitor import Monitor
 from fmd_otel.settings import Settings
+from fmd_otel.traces.steps import StepProcessor
 from fmd_otel_exporter.documents import decode_document
 from fmd_otel_exporter.records import CAPTURED, HANDLED, UNHANDLED
 
@@ -121,6 +125,28 @@ def test_the_application_sees_its_traceback_without_us(view, watch, serve, caplo
     assert not [file for file in files if "fmd_otel/exceptions" in file]
     event = watched.span().events[0]
     assert "fmd_otel/exceptions" not in event.attributes["exception.stacktrace"]
+
+
+def test_the_traceback_is_not_written_on_a_span_that_only_we_read(view, serve, sink):
+    """It takes OpenTelemetry many times as long as all that we do."""
+    ended = []
+
+    class Ours(StepProcessor):
+        def on_end(self, span):
+            ended.append(span)
+
+    Ours.__module__ = StepProcessor.__module__
+    provider = TracerProvider()
+    provider.add_span_processor(Ours())
+    app = view(raising)
+    monitor = Monitor(app, service="shop", version="1.0", pipeline=sink)
+    attach(app, Settings(include_dashboard=False), monitor, sink, None, tracer_provider=provider)
+    serve(app, "/x")
+    (span,) = ended
+    assert span.events == ()
+    assert span.attributes["http.status_code"] == 500
+    assert not span.status.is_ok
+    assert monitor.guard.counts == {}
 
 
 @pytest.mark.parametrize("propagate", [True, False])
