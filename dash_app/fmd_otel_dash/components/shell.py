@@ -205,6 +205,7 @@ def _user_menu(settings: DashboardSettings, user: User | None, csrf: str) -> Any
                         className="fmd-menu-button",
                         **attributes(data_keep="range"),
                     ),
+                    _admin_link(settings, user, "configuration", "Configuration", symbol="gauge"),
                     _admin_link(settings, user, "users", "Users"),
                     _admin_link(settings, user, "storage", "Storage", symbol="database"),
                     html.Button(

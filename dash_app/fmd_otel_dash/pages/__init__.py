@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fmd_otel_dash.pages import (
     account,
+    configuration,
     custom_graphs,
     daily,
     endpoint,
@@ -62,6 +63,7 @@ PAGES = (
     custom_graphs.ONE_PAGE,
     account.PAGE,
     users.PAGE,
+    configuration.PAGE,
     storage.PAGE,
 )
 NOT_FOUND = not_found.PAGE

@@ -24,8 +24,16 @@ HOSTILE = [
     "a'b\"c%d",
 ]
 PATHS = [page.path for page in PAGES]
-WITHOUT_RANGE = ("/request/<key>", "/endpoint/<int:endpoint_id>/profiler/<key>", "/storage", "/users", "/account",
-                 "/outlier/<key>", "/exception/<group_id>")  # fmt: skip
+WITHOUT_RANGE = (
+    "/request/<key>",
+    "/endpoint/<int:endpoint_id>/profiler/<key>",
+    "/outlier/<key>",
+    "/exception/<group_id>",
+    "/account",
+    "/configuration",
+    "/storage",
+    "/users",
+)
 GROUP = 77
 ONE = (ProfileNode(-1, 0, 5000, 5000, 1),)
 WITH_TABLES = [page.path for page in PAGES if page.table is not None]
