@@ -1,10 +1,10 @@
 """What an exception costs the application that has it: in a storm, when almost none is kept any more.
 
-Twelve applications in one process, served in blocks of random order: a view that answers, one whose exception
-an error handler takes, and one whose exception nobody takes; each bare, with OpenTelemetry and an exporter that
-discards, with ours beside that exporter, and with ours alone. What we add to a failing request, less what we
-add to any request, is our price of an exception. OpenTelemetry has a price of its own: it writes the traceback
-of each unhandled one into the span, which we keep it from where nobody else would read it.
+Twelve applications in one process, served in blocks of random order: a view that answers, one whose
+exception an error handler takes, and one whose exception nobody takes; each bare, with OpenTelemetry and an
+exporter that discards, with ours beside that exporter, and with ours alone. What we add to a failing request,
+less what we add to any request, is our price of an exception. OpenTelemetry has a price of its own: it writes
+the traceback of each unhandled one into the span, which we keep it from where nobody else would read it.
 
     python -m benchmarks.exceptions
 """
