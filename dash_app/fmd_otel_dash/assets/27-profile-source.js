@@ -77,7 +77,7 @@
         made.appendChild(el("span", "fmd-heat-time", row.self ? P.duration(row.self) : ""));
         made.appendChild(bar(row.total / (m.total[0] || 1)));
         made.appendChild(el("span", "fmd-heat-number", row.line));
-        made.appendChild(el("code", "", row.source || "(no source text)"));
+        made.appendChild(el("code", "", row.source || row.name));
         made.title = row.source + "\n" + row.name + ": own time " + P.duration(row.self) + ", with callees " + P.duration(row.total);
         if (row.line === P.line(m, i) && row.name === P.name(m, i)) { made.setAttribute("aria-current", "true"); current = made; }
         made.addEventListener("click", function () { explorer.select(row.node); });

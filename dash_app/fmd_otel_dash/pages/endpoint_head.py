@@ -102,10 +102,15 @@ def _tabs(view: View) -> Any:
                 text,
                 href=view.href(base + path),
                 className="fmd-tab",
-                **attributes(aria_current="page" if here == base + path else None, data_keep="range"),
+                **attributes(aria_current="page" if _shows(here, base, path) else None, data_keep="range"),
             )
             for path, text in TABS
         ],
         className="fmd-tabs",
         **attributes(aria_label="Pages of this endpoint"),
     )
+
+
+def _shows(here: str, base: str, path: str) -> bool:
+    """Tell whether a tab leads to where one is, or to the list that it came from."""
+    return here == base + path or bool(path and here.startswith(f"{base}{path}/"))

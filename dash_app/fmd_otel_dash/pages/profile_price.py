@@ -90,16 +90,17 @@ def price_text(rows: Sequence[ProfileRow]) -> str:
     duration = sum(row.duration_us for row in sampled) / len(sampled)
     looks = sum(row.samples for row in sampled) / len(sampled)
     most = LARGEST_SHARE * duration
-    low, high = (min(looks * us, most) for us in LOOK_US)
-    cost = (
-        formatting.duration(high)
-        if high - low < high * 0.05
-        else f"{formatting.duration(low)} to {formatting.duration(high)}"
-    )
+    looked = f"{looks:.1f} looks at the stack a request (newest {len(sampled):,} profiles)"
+    low, high = (looks * us for us in LOOK_US)
+    if low >= most:
+        return (
+            f"Level 3 costs at most {formatting.duration(most)} of {formatting.duration(duration)} here: the "
+            f"sampler keeps below 2 % of a core. {looked}."
+        )
     return (
-        f"Level 3 costs about {cost} of {formatting.duration(duration)} here: an estimate from {looks:.1f} "
-        f"looks at the stack a request (newest {len(sampled):,} profiles), each {LOOK_US[0] / 1000:g} to "
-        f"{LOOK_US[1] / 1000:g} ms of CPU in the benchmark, and never above {LARGEST_SHARE:.0%} of a core."
+        f"Level 3 costs about {formatting.duration(low)} to {formatting.duration(min(high, most))} of "
+        f"{formatting.duration(duration)} here: an estimate from {looked}, each {LOOK_US[0] / 1000:g} to "
+        f"{LOOK_US[1] / 1000:g} ms of CPU in the benchmark, and never above 2 % of a core."
     )
 
 

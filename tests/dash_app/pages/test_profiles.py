@@ -220,10 +220,10 @@ def test_the_page_goes_on_to_what_was_waited_for(profiled, admin, now, store, wr
 
 def test_the_price_is_an_estimate_and_says_of_what(profiled, store):
     rows = profiles(store, 1, (0, 1 << 60))
-    text = price_text(rows)
-    assert text.startswith("Level 3 costs about")
-    assert "an estimate from" in text
-    assert "in the benchmark" in text
     slow = [replace(row, duration_us=204_000, samples=20) for row in rows]
-    assert "about 3.00 ms to 4.08 ms of 204 ms here" in price_text(slow)
+    text = price_text(slow)
+    assert "costs about 3.00 ms to 4.08 ms of 204 ms here: an estimate from 20.0 looks" in text
+    assert "each 0.15 to 0.45 ms of CPU in the benchmark" in text
+    busy = [replace(row, duration_us=20_000, samples=15) for row in rows]
+    assert "at most 400 µs of 20.0 ms here: the sampler keeps below 2 % of a core" in price_text(busy)
     assert "has not been tried here" in price_text([replace(row, exact=True) for row in rows])

@@ -45,3 +45,16 @@ def test_a_pages_address_is_filled_in_and_leads_back():
 def test_sections_keep_their_order():
     assert ROUTER.section("dashboard") == (OVERVIEW,)
     assert ROUTER.section("endpoint") == (ENDPOINT,)
+
+
+def test_an_alias_may_have_placeholders_of_its_own():
+    page = Page(
+        path="/endpoint/<int:endpoint_id>/grouped-profiler",
+        aliases=("/endpoint/<int:endpoint_id>/grouped_profiler",),
+        title="Grouped",
+        layout=lambda _view: None,
+    )
+    router = Router([page], page)
+    for spelling in ("grouped-profiler", "grouped_profiler"):
+        match = router.resolve(f"/endpoint/7/{spelling}")
+        assert (match.page, dict(match.params)) == (page, {"endpoint_id": "7"})
