@@ -30,6 +30,7 @@ def test_an_announced_endpoint_is_known_before_its_first_request(store: Store, s
         "first_ts": None,
         "last_ts": None,
         "level0_n": 0,
+        "profile_next": 0,
     }
 
 
