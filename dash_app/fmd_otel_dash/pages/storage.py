@@ -139,7 +139,9 @@ def _ahead(view: View, found: Storage) -> tuple[Growth | None, Projection | None
 
 def _numbers(view: View, found: Storage) -> Any:
     grows, ahead = _ahead(view, found)
-    each = f"{formatting.size(found.bytes_per_request)} each" if found.raw_rows else "none yet"
+    each = "none yet"
+    if found.raw_rows:
+        each = f"{formatting.size(found.bytes_per_request)} each · {_rate(found.rate_per_s)}"
     return kpi_row(
         [
             noted_kpi(
@@ -152,7 +154,7 @@ def _numbers(view: View, found: Storage) -> Any:
                 "Requests kept",
                 formatting.count(found.raw_rows),
                 each,
-                "One by one; older ones live on in sums",
+                "One by one; older ones live on in sums. The rate is that of the last hour",
             ),
             noted_kpi(
                 "Growth a day",
@@ -168,6 +170,14 @@ def _numbers(view: View, found: Storage) -> Any:
             ),
         ]
     )
+
+
+def _rate(per_s: float) -> str:
+    """Return how many come now: by the second, or by as much as it takes for a number to be seen."""
+    for seconds, unit in ((1, "s"), (60, "min")):
+        if per_s * seconds >= 1:
+            return f"{formatting.count(round(per_s * seconds))} a {unit}"
+    return f"{formatting.count(round(per_s * 3600))} in the last hour"
 
 
 def _signed(grows: Growth | None) -> str:

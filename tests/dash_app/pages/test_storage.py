@@ -74,6 +74,14 @@ def test_numbers_and_where_they_lead(now, write, card):
     assert sum(days["data"][0]["y"]) == 60
 
 
+@pytest.mark.parametrize(
+    ("n", "told"), [(0, "0 in the last hour"), (12, "12 in the last hour"), (300, "5 a min")]
+)
+def test_the_rate_is_that_of_the_last_hour(now, write, card, n, told):
+    write([now - DAY] + [now - 1000 - i for i in range(n)])
+    assert told in card("storage-numbers", PATH).text
+
+
 def test_what_was_measured_is_drawn(now, write, card, store):
     write([now - 3 * DAY])
     with store.write() as connection:
