@@ -16,12 +16,12 @@ from statistics import median, quantiles
 
 from benchmarks.cpu.subjects import FMD_PYTHON, SubjectError
 from benchmarks.profiler.server import Cost, Load, Server
-from benchmarks.profiler.target import LABELS, compute
+from benchmarks.profiler.target import LABELS, compute, process_of
 
 LOADS = {
-    "hello": Load("/hello", 4, 600),
-    "cpu": Load("/cpu", 8, 100),
-    "wait": Load("/wait", 32, 192),
+    "hello": Load("/hello", 4, 400),
+    "cpu": Load("/cpu", 8, 40),
+    "wait": Load("/wait", 32, 128),
 }
 CPU_VIEW_S = 0.012
 _MS = 1000
@@ -39,13 +39,15 @@ def main() -> None:
     servers: dict[str, Server] = {}
     with tempfile.TemporaryDirectory(prefix="fmd-otel-bench-") as folder:
         try:
-            for name in variants:
+            for name in dict.fromkeys(process_of(name) for name in variants):
                 servers[name] = _start(name, Path(folder), options.views)
             for number in range(options.rounds):
                 print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
                 for view in options.views:
                     for name in random.sample(variants, len(variants)):
-                        rounds[view][name].append(servers[name].run(LOADS[view]))
+                        server = servers[process_of(name)]
+                        server.switch(name)
+                        rounds[view][name].append(server.run(LOADS[view]))
         finally:
             for server in servers.values():
                 server.stop()
@@ -58,10 +60,10 @@ def _start(name: str, folder: Path, views: list[str]) -> Server:
         server = Server(name, folder, _rounds_of_work())
         for view in views:
             load = LOADS[view]
-            server.run(load._replace(requests=load.requests // 4))
+            server.run(load)
     except (SubjectError, OSError) as error:
         log = (folder / f"{name}.log").read_text().strip().splitlines()[-5:]
-        raise SystemExit("\n  ".join([f"{LABELS[name]}: {error}", *log])) from error
+        raise SystemExit("\n  ".join([f"{name}: {error}", *log])) from error
     return server
 
 
@@ -115,8 +117,8 @@ def table(found: dict[str, list[Cost]]) -> str:
 
 
 def _reference(name: str, found: dict[str, list[Cost]]) -> str | None:
-    wanted = {"bare": None, "fmd-bare": None, "level-1": "bare", "pyinstrument": "bare"}.get(
-        name, "fmd-bare" if name.startswith("fmd-") else "level-1"
+    wanted = {"bare": None, "fmd-bare": None, "pyinstrument": "bare"}.get(
+        name, "fmd-bare" if name.startswith("fmd-") else "level-1" if name != "level-1" else "bare"
     )
     return wanted if wanted in found else None
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.cpu.clock import cpu_ns
 from benchmarks.cpu.subjects import FMD_PYTHON, SubjectError, environment
-from benchmarks.profiler.target import DRAIN_PATH
+from benchmarks.profiler.target import DRAIN_PATH, SWITCH_PATH
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,16 +59,22 @@ class Server:
             )
         self.drain()
 
-    def drain(self) -> dict[str, Any]:
+    def drain(self) -> Any:
         """Wait until the server has done all that the requests so far left to be done."""
+        return self._ask(DRAIN_PATH)
+
+    def switch(self, variant: str) -> None:
+        """Watch requests in another way from now on."""
+        self._ask(f"{SWITCH_PATH}{variant}")
+
+    def _ask(self, path: str) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
         try:
-            connection.request("GET", DRAIN_PATH)
+            connection.request("GET", path)
             response = connection.getresponse()
             if response.status != http.client.OK:
                 raise SubjectError(f"the measured server answered {response.status}")
-            found: dict[str, Any] = json.loads(response.read())
-            return found
+            return json.loads(response.read())
         finally:
             connection.close()
 

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 DRAIN_PATH = "/-/drain"
+SWITCH_PATH = "/-/switch/"
 LABELS = {
     "bare": "bare Flask",
+    "level-0": "fmd-otel, level 0",
     "level-1": "fmd-otel, level 1",
     "level-2": "fmd-otel, level 2",
     "level-3": "fmd-otel, level 3",
@@ -30,6 +32,13 @@ LABELS = {
     "fmd-1": "Flask-MonitoringDashboard 5.1.0, level 1",
     "fmd-3": "Flask-MonitoringDashboard 5.1.0, level 3",
 }
+
+
+def process_of(variant: str) -> str:
+    """Return which process serves a variant: all levels share one, and are switched between in it."""
+    return "level" if variant.startswith("level-") else variant
+
+
 WAIT_S = 0.2
 
 
@@ -40,12 +49,13 @@ def application() -> Callable[..., Iterable[bytes]]:
     app.add_url_rule("/hello", "hello", lambda: "Hello\n")
     app.add_url_rule("/cpu", "cpu", lambda: compute(rounds))
     app.add_url_rule("/wait", "wait", wait)
-    drain = watch(app, os.environ["BENCH_VARIANT"], os.environ["BENCH_FOLDER"])
+    drain, switch = watch(app, os.environ["BENCH_VARIANT"], os.environ["BENCH_FOLDER"])
 
     def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ["PATH_INFO"] != DRAIN_PATH:
+        path = environ["PATH_INFO"]
+        if not path.startswith("/-/"):
             return app(environ, start_response)
-        body = json.dumps(drain()).encode()
+        body = json.dumps(drain() if path == DRAIN_PATH else switch(path.removeprefix(SWITCH_PATH))).encode()
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]
 
@@ -84,39 +94,56 @@ def _query() -> None:
     time.sleep(WAIT_S / 4)
 
 
-def watch(app: Flask, variant: str, folder: str) -> Callable[[], dict[str, int]]:
-    """Watch the application in some way; return what waits until all work that requests left is done."""
-    if variant in {"bare", "fmd-bare"}:
-        return dict
-    if variant == "pyinstrument":
+Control = tuple["Callable[[], dict[str, int]]", "Callable[[str], None]"]
+"""What waits until all work that requests left is done, and what switches to a variant."""
+
+
+def watch(app: Flask, process: str, folder: str) -> Control:
+    """Watch the application in some way."""
+    if process in {"bare", "fmd-bare"}:
+        return dict, _nothing
+    if process == "pyinstrument":
         return _pyinstrument(app)
-    if variant.startswith("fmd-"):
-        return _fmd(app, f"{folder}/{variant}.db", int(variant[-1]))
-    return _fmd_otel(app, f"{folder}/{variant}.db", variant)
+    if process.startswith("fmd-"):
+        return _fmd(app, f"{folder}/{process}.db", int(process[-1]))
+    return _fmd_otel(app, f"{folder}/{process}.db")
 
 
-def _fmd_otel(app: Flask, database: str, variant: str) -> Callable[[], dict[str, int]]:
+def _nothing(_variant: str) -> None:
+    return None
+
+
+def _fmd_otel(app: Flask, database: str) -> Control:
     import fmd_otel  # noqa: PLC0415
 
-    handle = fmd_otel.instrument(
-        app,
-        database=f"sqlite:///{database}",
-        app_version="1.0",
-        monitor_level=int(variant.split("-")[1]),
-        profile_rate=10 if variant == "level-3" else 0,
-        include_dashboard=False,
+    handle: Any = fmd_otel.instrument(
+        app, database=f"sqlite:///{database}", app_version="1.0", include_dashboard=False
     )
-    if variant.endswith("unstored"):
-        handle._pipeline.offer_detail = lambda _record: None  # type: ignore[method-assign,union-attr]  # noqa: SLF001 # measured without
+    pipeline, level = handle.monitor.pipeline, [1]
+    pipeline.level_of = lambda *_names: level[0]
+    pipeline.highest_level = lambda: level[0]
+    offer_detail = pipeline.offer_detail
+    profiler = next(each for each in handle.monitor.watch._watchers if each.name == "profiler")  # noqa: SLF001 # switched
+    rate = profiler._rate  # noqa: SLF001 # the same
 
     def drain() -> dict[str, int]:
         handle.force_flush(60_000)
         return {"failures": sum(handle.failures.values()), "threads": threading.active_count()}
 
-    return drain
+    def switch(variant: str) -> None:
+        level[0] = int(variant.split("-")[1])
+        profiler._rate = 0 if variant.endswith(("all", "unstored")) else rate  # noqa: SLF001 # the same
+        profiler._admissions.clear()  # noqa: SLF001 # the same
+        for endpoint in ("hello", "cpu", "wait"):
+            profiler._admission(endpoint)._left = 0  # noqa: SLF001 # what is saved up is soon spent under load
+        if not profiler._rate:  # noqa: SLF001 # the same
+            profiler._admissions.clear()  # noqa: SLF001 # the same
+        pipeline.offer_detail = _nothing if variant.endswith("unstored") else offer_detail
+
+    return drain, switch
 
 
-def _pyinstrument(app: Flask) -> Callable[[], dict[str, int]]:
+def _pyinstrument(app: Flask) -> Control:
     from pyinstrument import Profiler  # noqa: PLC0415
 
     @app.before_request
@@ -128,10 +155,10 @@ def _pyinstrument(app: Flask) -> Callable[[], dict[str, int]]:
     def end(_error: BaseException | None) -> None:
         g.profiler.stop()
 
-    return dict
+    return dict, _nothing
 
 
-def _fmd(app: Flask, database: str, level: int) -> Callable[[], dict[str, int]]:
+def _fmd(app: Flask, database: str, level: int) -> Control:
     import flask_monitoringdashboard as dashboard  # noqa: PLC0415
 
     dashboard.config.database_name = f"sqlite:///{database}"
@@ -146,4 +173,4 @@ def _fmd(app: Flask, database: str, level: int) -> Callable[[], dict[str, int]]:
             time.sleep(0.01)
         return {"threads": threading.active_count()}
 
-    return drain
+    return drain, _nothing

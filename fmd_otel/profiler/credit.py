@@ -44,8 +44,39 @@ class Unplaced(NamedTuple):
     later: int
 
 
-def credit(
-    trie: Trie, unplaced: dict[Unplaced, int], looks: tuple[Look, Look], wall_ns: int, cpu_ns: int
+class Pace:
+    """How much of the time in which threads want to compute they do; else they wait for the GIL or a core.
+
+    Where two looks find a thread computing, it wanted to all the while, most likely. Seldom it did not, and
+    that only makes the pace look slower than it is: so it follows a quick interval soon, and a slow one late.
+    """
+
+    __slots__ = ("share",)
+
+    def __init__(self) -> None:
+        """Begin with a thread that has a core of its own."""
+        self.share = 1.0
+
+    def note(self, wall_ns: int, cpu_ns: int) -> None:
+        """Learn from an interval at both ends of which a thread was computing."""
+        if wall_ns:
+            share = max(cpu_ns / wall_ns, _SLOWEST)
+            self.share += (share - self.share) * (_SOON if share > self.share else _LATE)
+
+    def time_for(self, cpu_ns: int, wall_ns: int) -> int:
+        """Return how long so much computing took, of some time that is known."""
+        return min(int(cpu_ns / self.share), wall_ns)
+
+
+_SLOWEST = 0.01
+_SOON, _LATE = 0.3, 0.1
+
+Between = dict["Unplaced", list[int]]
+"""Computing that no look has seen: its wall and its CPU time, by the looks it lies between."""
+
+
+def credit(  # noqa: PLR0913, PLR0917 # all that it depends on
+    trie: Trie, unplaced: Between, looks: tuple[Look, Look], wall_ns: int, cpu_ns: int, pace: Pace
 ) -> None:
     """Give the time between two looks to the nodes it was spent in.
 
@@ -55,30 +86,41 @@ def credit(
         looks: The earlier and the later one.
         wall_ns: Time between them.
         cpu_ns: The part of it that the thread was on the CPU.
+        pace: How long computing takes just now.
     """
     earlier, later = looks
     cpu_ns = min(max(cpu_ns, 0), wall_ns)
-    waited_ns = wall_ns - cpu_ns
-    if earlier.waits and later.waits:
-        half_ns = waited_ns // 2 if earlier.node != ROOT else 0  # before the first look there was nothing
-        trie.add(earlier.node, half_ns)
-        trie.add(later.node, waited_ns - half_ns)
-        if cpu_ns <= wall_ns * NEGLIGIBLE:
-            trie.add(later.node, cpu_ns, cpu_ns)
-        else:
-            between = Unplaced(earlier.node, later.node)
-            unplaced[between] = unplaced.get(between, 0) + cpu_ns
-    elif later.waits:
-        trie.add(earlier.node, cpu_ns, cpu_ns)
-        trie.add(later.node, waited_ns)
-    elif earlier.waits:
-        trie.add(earlier.node if earlier.node != ROOT else later.node, waited_ns)
-        trie.add(later.node, cpu_ns, cpu_ns)
-    else:
-        # Both computed; what is waited here is for the GIL, or it is a short wait nobody saw.
+    if not earlier.waits and not later.waits:
+        pace.note(wall_ns, cpu_ns)
         half_ns, half_cpu_ns = wall_ns // 2, cpu_ns // 2
         trie.add(earlier.node, half_ns, half_cpu_ns)
         trie.add(later.node, wall_ns - half_ns, cpu_ns - half_cpu_ns)
+        return
+    computed_ns = pace.time_for(cpu_ns, wall_ns)
+    waited_ns = wall_ns - computed_ns
+    # Before the first look there was nothing to see.
+    first = later if earlier.node == ROOT else earlier
+    if earlier.waits and later.waits:
+        half_ns = waited_ns // 2
+        trie.add(first.node, half_ns)
+        trie.add(later.node, waited_ns - half_ns)
+        if cpu_ns <= wall_ns * NEGLIGIBLE:
+            trie.add(later.node, computed_ns, cpu_ns)
+        else:
+            leave_unplaced(unplaced, Unplaced(earlier.node, later.node), computed_ns, cpu_ns)
+    elif later.waits:
+        trie.add(earlier.node, computed_ns, cpu_ns)
+        trie.add(later.node, waited_ns)
+    else:
+        trie.add(first.node, waited_ns)
+        trie.add(later.node, computed_ns, cpu_ns)
+
+
+def leave_unplaced(unplaced: Between, between: Unplaced, wall_ns: int, cpu_ns: int) -> None:
+    """Keep computing that no look has seen."""
+    sums = unplaced.setdefault(between, [0, 0])
+    sums[0] += wall_ns
+    sums[1] += cpu_ns
 
 
 def place_computing(trie: Trie, between: Unplaced, loops: Loops) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import FrameType
 
-    from fmd_otel.profiler.credit import Unplaced
+    from fmd_otel.profiler.credit import Between
     from fmd_otel.profiler.request_profile import Moment
     from fmd_otel.request_state import RequestState
 
@@ -58,7 +58,7 @@ class ExactProfile:
         self.end_ns = 0
         self.samples = 0
         self.trie = Trie()
-        self.unplaced: dict[Unplaced, int] = {}
+        self.unplaced: Between = {}
         self.followed: list[Place] = []
         self.deliver: Any = None
         self._set_profile = set_profile

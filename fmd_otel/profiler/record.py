@@ -45,9 +45,9 @@ def profile_record(
     if trie is None:
         return None
     tree = _LineTree(trie, resolver)
-    for between, cpu_ns in sorted(profile.unplaced.items()):
+    for between, (wall_ns, cpu_ns) in sorted(profile.unplaced.items()):
         parent = tree.node_of(place_computing(trie, between, loops))
-        tree.add_synthetic(parent, ON_CPU, cpu_ns, cpu_ns)
+        tree.add_synthetic(parent, ON_CPU, wall_ns, cpu_ns)
     tree.add_synthetic(-1, REQUEST, trie.wall_ns[ROOT], trie.cpu_ns[ROOT])
     nodes = tuple(tree.nodes())
     return ProfileRecord(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fmd_otel.body import Body
-from fmd_otel.profiler.credit import Look, Unplaced, credit
+from fmd_otel.profiler.credit import Look, Pace, Unplaced, credit, leave_unplaced
 from fmd_otel.profiler.streamed import ProfiledBody
 from fmd_otel.profiler.trie import ELSEWHERE, ROOT, Trie
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import FrameType
 
+    from fmd_otel.profiler.credit import Between
     from fmd_otel.profiler.place import Place
     from fmd_otel.profiler.sites import WaitingSites
     from fmd_otel.request_state import RequestState
@@ -38,13 +39,13 @@ class Moment(NamedTuple):
     """It got the GIL at once: no thread was interrupted for it."""
     frames: Callable[[], Mapping[int, FrameType]]
     sites: WaitingSites
+    pace: Pace
 
 
 class RequestProfile:
     """A request in flight."""
 
     __slots__ = (
-        "credit",
         "deliver",
         "due_ns",
         "duty",
@@ -86,10 +87,9 @@ class RequestProfile:
         self.followed: list[Place] = []
         """Other threads that work for it; they add themselves, the sampler takes out those that ended."""
         self.trie: Trie | None = None
-        self.unplaced: dict[Unplaced, int] = {}
+        self.unplaced: Between = {}
         self.deliver: Callable[[Any], None] | None = None
         """Where it goes when it is complete."""
-        self.credit = credit
         self.exact = False
         """Somebody has ordered it."""
         self.duty = DUTY
@@ -147,7 +147,7 @@ class RequestProfile:
         used_ns = min(main.read_clock(), wall_ns)
         helpers = self.followed
         if end_ns:
-            self._close(trie, main, wall_ns, used_ns)
+            self._close(trie, main, wall_ns, used_ns, moment.pace)
             return
         self.samples += 1
         if not helpers:
@@ -165,7 +165,7 @@ class RequestProfile:
             start = self.main.look.node if helper.prefix is None else trie.leaf(helper.prefix)
             if helper.ended:
                 self.followed.remove(helper)
-                self._close(trie, helper, share_ns, min(helper.read_clock(), share_ns), start)
+                self._close(trie, helper, share_ns, min(helper.read_clock(), share_ns), moment.pace, start)
             else:
                 self._look_at(trie, helper, share_ns, min(helper.read_clock(), share_ns), start, moment)
         trie.add(self.main.look.node, wall_ns - share_ns * len(helpers))
@@ -187,18 +187,20 @@ class RequestProfile:
             node = trie.child(start, None, ELSEWHERE) if stack is None else trie.leaf(stack, start)
             waits = place.waits(stack, moment.sites, is_prompt=moment.is_prompt)
             later = place.look = Look(node, waits=waits, thread_id=place.thread_id)
-            self.credit(trie, self.unplaced, (earlier, later), wall_ns, used_ns)
+            credit(trie, self.unplaced, (earlier, later), wall_ns, used_ns, moment.pace)
         if wall_ns:
             trie.hits[node] += 1
 
-    def _close(self, trie: Trie, place: Place, wall_ns: int, used_ns: int, start: int = ROOT) -> None:
+    def _close(  # noqa: PLR0913, PLR0917 # all that it depends on
+        self, trie: Trie, place: Place, wall_ns: int, used_ns: int, pace: Pace, start: int = ROOT
+    ) -> None:
         """Give the time since the last look to what was seen then."""
         last = place.look
         node = last.node if last.node != ROOT else start
         if last.waits:
-            trie.add(node, wall_ns - used_ns)
-            between = Unplaced(node, start)
-            self.unplaced[between] = self.unplaced.get(between, 0) + used_ns
+            computed_ns = pace.time_for(used_ns, wall_ns)
+            trie.add(node, wall_ns - computed_ns)
+            leave_unplaced(self.unplaced, Unplaced(node, start), computed_ns, used_ns)
         else:
             trie.add(node, wall_ns, used_ns)
 

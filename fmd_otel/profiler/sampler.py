@@ -15,6 +15,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fmd_otel.guard import Guard
+from fmd_otel.profiler.credit import Pace
 from fmd_otel.profiler.request_profile import DUTY, Moment
 from fmd_otel.profiler.sites import WaitingSites
 from fmd_otel.profiler.walker import current_frames
@@ -67,6 +68,7 @@ class Sampler:
         self._complete: deque[Profile] = deque(maxlen=MOST_COMPLETE)
         self._signal = Signal()
         self._sites = WaitingSites()
+        self._pace = Pace()
         self._running = False
         self._starting: list[None] = [None]
         self._start_after = 0.0
@@ -233,7 +235,7 @@ class Sampler:
             del due[MOST_LOOKS:]
         frames = _Frames()
         is_prompt = 0 <= now_ns - wake_ns < PROMPT_NS
-        moment = Moment(now_ns, is_prompt, frames.get, self._sites)
+        moment = Moment(now_ns, is_prompt, frames.get, self._sites, self._pace)
         try:
             for profile in due:
                 if not profile.ended:
@@ -266,7 +268,14 @@ class Sampler:
         deliver = profile.deliver
         try:
             if deliver is not None:
-                profile.look(Moment(profile.end_ns, False, current_frames, self._sites))  # noqa: FBT003 # a named tuple
+                end = Moment(
+                    profile.end_ns,
+                    is_prompt=False,
+                    frames=current_frames,
+                    sites=self._sites,
+                    pace=self._pace,
+                )
+                profile.look(end)
                 deliver(profile)
         except Exception as error:  # noqa: BLE001 # one profile that fails is not the end of all
             self.guard.failed("a profile", error)

@@ -48,7 +48,7 @@ def test_a_rate_of_zero_allows_all(clock):
 
 def test_one_endpoint_leaves_the_others_theirs(app, profile, serve):
     for name in ("one", "other"):
-        app.add_url_rule(f"/{name}", name, lambda: time.sleep(0.01) or "x")
+        app.add_url_rule(f"/{name}", name, lambda: time.sleep(0.1) or "x")
     profiled = profile(app)
     profiled.watcher._rate = 0.0001  # one each, for the time of this test
     for path in ("/one", "/one", "/one", "/other"):
@@ -57,7 +57,7 @@ def test_one_endpoint_leaves_the_others_theirs(app, profile, serve):
 
 
 def test_an_ordered_profile_is_made_whatever_was_allowed(app, profile, serve):
-    app.add_url_rule("/slow", "slow", lambda: time.sleep(0.01) or "x")
+    app.add_url_rule("/slow", "slow", lambda: time.sleep(0.1) or "x")
     profiled = profile(app, ordered=True)
     profiled.watcher._rate = 0.0001
     for _ in range(3):

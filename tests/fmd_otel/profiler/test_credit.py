@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmd_otel.profiler.bytecode import Loops, was_computing
-from fmd_otel.profiler.credit import Look, Unplaced, credit, place_computing
+from fmd_otel.profiler.credit import Look, Pace, Unplaced, credit, place_computing
 from fmd_otel.profiler.sites import WaitingSites
 from fmd_otel.profiler.trie import CUT, DEFINITION, MOST_NODES, ROOT, Trie
 from fmd_otel.profiler.walker import Stack
@@ -66,14 +66,15 @@ intervals = st.tuples(
 
 @given(st.lists(intervals, max_size=30))
 def test_every_nanosecond_goes_somewhere_once(seen):
-    trie, unplaced = Trie(), {}
+    trie, unplaced, pace = Trie(), {}, Pace()
     codes = [view.__code__, plain.__code__, query.__code__, compute.__code__]
     earlier, total = Look(ROOT, waits=True), 0
     for index, waits, wall_ns, cpu_ns in seen:
         later = Look(trie.leaf(stack((codes[index], 2))), waits=waits)
-        credit(trie, unplaced, (earlier, later), wall_ns, cpu_ns)
+        credit(trie, unplaced, (earlier, later), wall_ns, cpu_ns, pace)
         earlier, total = later, total + wall_ns
-    assert sum(trie.wall_ns) + sum(unplaced.values()) == total
+    assert sum(trie.wall_ns) + sum(wall_ns for wall_ns, _ in unplaced.values()) == total
+    assert all(0 <= cpu <= wall for wall, cpu in unplaced.values())
     assert all(0 <= cpu <= wall for cpu, wall in zip(trie.cpu_ns, trie.wall_ns, strict=True))
 
 
@@ -195,7 +196,7 @@ def simulate(segments, total_ns, seed):
         for function, length_ns, computes in segments:
             timeline.append((at, at + length_ns, function, computes))
             at += length_ns
-    trie, unplaced = Trie(), {}
+    trie, unplaced, pace = Trie(), {}, Pace()
     earlier, seen_ns, cpu_at_seen = Look(ROOT, waits=True), 0, 0
     wake_ns = rng.randrange(PERIOD_NS)
     while wake_ns + SWITCH_NS < total_ns:
@@ -208,7 +209,7 @@ def simulate(segments, total_ns, seed):
         _, _, function, computes = timeline[here]
         cpu_ns = sum(min(end, look_ns) - start for start, end, _, c in timeline if c and start < look_ns)
         later = Look(trie.leaf(stack((function, 2))), waits=not computes)
-        credit(trie, unplaced, (earlier, later), look_ns - seen_ns, cpu_ns - cpu_at_seen)
+        credit(trie, unplaced, (earlier, later), look_ns - seen_ns, cpu_ns - cpu_at_seen, pace)
         earlier, seen_ns, cpu_at_seen = later, look_ns, cpu_ns
         wake_ns = look_ns + int(PERIOD_NS * rng.uniform(0.85, 1.15))
     truth = {}
@@ -218,7 +219,7 @@ def simulate(segments, total_ns, seed):
     found = dict.fromkeys(truth, 0)
     for node in range(1, len(trie)):
         found[trie.codes[node]] += trie.wall_ns[node]
-    return found, sum(unplaced.values()), truth, seen_ns
+    return found, sum(wall_ns for wall_ns, _ in unplaced.values()), truth, seen_ns
 
 
 A, B, C = view.__code__, plain.__code__, query.__code__
@@ -243,3 +244,23 @@ def test_short_computing_between_waits_is_not_shown_as_waiting(seed):
     found, unplaced, truth, total = simulate([(A, MS // 2, True), (B, MS, False)], 1000 * MS, seed)
     assert abs(found[B] - truth[B]) / total < 0.03
     assert abs(unplaced + found[A] - truth[A]) / total < 0.03
+
+
+def test_what_computing_waits_for_the_gil_or_a_core_is_computings():
+    trie, pace = Trie(), Pace()
+    busy, idle = trie.leaf(stack((A, 2))), trie.leaf(stack((B, 2)))
+    for _ in range(60):
+        credit(trie, {}, (Look(busy, waits=False), Look(busy, waits=False)), 40 * MS, 10 * MS, pace)
+    before = trie.wall_ns[busy]
+    credit(trie, {}, (Look(busy, waits=False), Look(idle, waits=True)), 40 * MS, 5 * MS, pace)
+    assert trie.wall_ns[busy] - before == pytest.approx(20 * MS, rel=0.05)
+    assert trie.wall_ns[idle] == pytest.approx(20 * MS, rel=0.05)
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 10**9))))
+def test_the_pace_stays_a_share(seen):
+    pace = Pace()
+    for wall_ns, cpu_ns in seen:
+        pace.note(wall_ns, min(cpu_ns, wall_ns))
+        assert 0 < pace.share <= 1
+        assert cpu_ns <= max(pace.time_for(cpu_ns, 10**12), cpu_ns)

@@ -13,6 +13,7 @@ import pytest
 from fmd_otel.profiler import clocks, request_profile, walker
 from fmd_otel.profiler import sampler as sampler_module
 from fmd_otel.profiler.bases import BASES
+from fmd_otel.profiler.credit import Pace
 from fmd_otel.profiler.place import Place
 from fmd_otel.profiler.request_profile import Moment, RequestProfile
 from fmd_otel.profiler.sampler import Sampler
@@ -152,7 +153,7 @@ def test_no_thread_to_be_had_is_no_failure_of_the_request(sampler, monkeypatch):
 
 
 def moment(now_ns, frames=dict):
-    return Moment(now_ns, True, frames, WaitingSites())  # noqa: FBT003 # a named tuple
+    return Moment(now_ns, is_prompt=True, frames=frames, sites=WaitingSites(), pace=Pace())
 
 
 def test_a_request_of_ten_minutes_is_looked_at_a_bounded_number_of_times():
@@ -180,7 +181,7 @@ def test_a_thread_that_has_not_run_is_not_looked_at_again(monkeypatch):
         profile.look(moment(now_ns, frames))
     assert len(asked) == 2
     assert profile.samples == 5
-    assert sum(profile.trie.wall_ns) + sum(profile.unplaced.values()) == 50
+    assert sum(profile.trie.wall_ns) + sum(wall for wall, _ in profile.unplaced.values()) == 50
 
 
 def test_more_requests_than_can_be_looked_at_in_one_go_take_turns(sampler, monkeypatch):
