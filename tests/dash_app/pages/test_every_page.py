@@ -34,6 +34,7 @@ WITHOUT_RANGE = (
     "/storage",
     "/users",
 )
+WITHOUT_CARDS = ("/account",)
 GROUP = 77
 ONE = (ProfileNode(-1, 0, 5000, 5000, 1),)
 WITH_TABLES = [page.path for page in PAGES if page.table is not None]
@@ -101,7 +102,7 @@ def test_it_renders_with_one_request(path, now, write, all_cards):
 
     shown = all_cards(path)
 
-    assert shown
+    assert shown or path in WITHOUT_CARDS
     for each in shown.values():
         in_order(each)
 
