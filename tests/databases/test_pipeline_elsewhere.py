@@ -12,7 +12,7 @@ from tests.databases.suites import suite_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.parametrize("kind", ["postgresql", "mariadb"], indirect=True)
+pytestmark = pytest.mark.parametrize("kind", ["postgresql", "mariadb", "clickhouse"], indirect=True)
 
 globals().update(
     suite_of(

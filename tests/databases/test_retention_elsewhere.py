@@ -6,6 +6,6 @@ import pytest
 
 from tests.databases.suites import suite_of
 
-pytestmark = pytest.mark.parametrize("kind", ["postgresql", "mariadb"], indirect=True)
+pytestmark = pytest.mark.parametrize("kind", ["postgresql", "mariadb", "clickhouse"], indirect=True)
 
 globals().update(suite_of("tests.exporter.test_retention"))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.databases.suites import suite_of
 
-pytestmark = pytest.mark.parametrize("kind", ["postgresql", "mariadb"], indirect=True)
+pytestmark = pytest.mark.parametrize("kind", ["postgresql", "mariadb", "clickhouse"], indirect=True)
 
 _shared = suite_of("tests.dash_app.conftest")
 del _shared["store"]  # this folder has its own

@@ -36,7 +36,9 @@ for url in sys.stdin:
 """
 
 
-@pytest.mark.parametrize("kind", ["postgresql", "mariadb"], indirect=True)  # the exporter's tests have SQLite
+@pytest.mark.parametrize(
+    "kind", ["postgresql", "mariadb", "clickhouse"], indirect=True
+)  # the exporter's tests have SQLite
 def test_24_racing_starts_on_empty_databases_all_succeed(new_url: Callable[[], str], start):
     racers = [start(RACER) for _ in range(6)]
     for racer in racers:

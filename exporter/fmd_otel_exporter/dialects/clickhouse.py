@@ -160,7 +160,7 @@ class ClickhouseDialect:
                 except dbapi.Error as exc:
                     raise DBAPIError.instance(
                         "mutex", {}, exc, dbapi.Error, dialect=connection.dialect
-                    ) from exc  # type: ignore[call-overload]
+                    ) from exc
                 try:
                     yield
                 finally:
@@ -195,9 +195,9 @@ class ClickhouseDialect:
                 connection.exec_driver_sql(view)
             if is_laid_over(table):
                 for column in _with_default(table):
-                    connection.execute(
-                        update(table).where(column.is_(None)).values({column: column.server_default.arg})
-                    )  # type: ignore[union-attr]
+                    default: Any = column.server_default
+                    change = update(table).where(column.is_(None)).values({column: default.arg})
+                    connection.execute(change)
 
     def identity(self) -> object:
         """Return what never changes: a database that was dropped shows by its missing tables."""
@@ -292,7 +292,7 @@ class ClickhouseDialect:
         rows: int = connection.scalar(select(func.count()).select_from(table).where(old)) or 0
         if not rows:
             return 0
-        partition = literal_column("_partition_id")
+        partition: ColumnElement[str] = literal_column("_partition_id")
         parts = select(partition, func.min(time), func.max(time)).select_from(table).group_by(partition)
         for name, first, last in connection.execute(parts).all():
             if any(start <= first and last < end for start, end in ranges):

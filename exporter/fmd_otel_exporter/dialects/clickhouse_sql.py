@@ -15,7 +15,6 @@ from fmd_otel_exporter.dialects.clickhouse_tables import (
     VERSION,
     engine_of,
     identity_of,
-    is_blob,
     is_laid_over,
     kind_of,
     tallies_of,
@@ -125,7 +124,7 @@ class Tables(DDLCompiler):
 class Statements(ChStatementCompiler):
     """``UPDATE`` and ``DELETE``, which are inserts of newer versions."""
 
-    def visit_update(self, update_stmt: Any, **kw: Any) -> str:
+    def visit_update(self, update_stmt: Any, visiting_cte: Any = None, **kw: Any) -> str:  # noqa: ARG002 # SQLAlchemy's signature
         """Insert the new state of the rows that meet the condition."""
         table = update_stmt.table
         compile_state = update_stmt._compile_state_factory(update_stmt, self, **kw)  # noqa: SLF001 # as SQLAlchemy's own
@@ -190,7 +189,7 @@ class Statements(ChStatementCompiler):
         """Put what counts the rows that are about to change before what changes them."""
         return THEN.join([f"SELECT count() FROM {self.preparer.format_table(table)}{where}", *changes])  # noqa: S608 # as above
 
-    def visit_delete(self, delete_stmt: Any, **kw: Any) -> str:
+    def visit_delete(self, delete_stmt: Any, visiting_cte: Any = None, **kw: Any) -> str:  # noqa: ARG002 # as above
         """Insert that the rows are gone; empty a table that is to have no rows."""
         table = delete_stmt.table
         compile_state = delete_stmt._compile_state_factory(delete_stmt, self, **kw)  # noqa: SLF001 # as above
@@ -245,7 +244,7 @@ class FmdClickhouseDialect(ClickHouseDialect):
     supports_default_values = False
     postfetch_lastrowid = True
     statement_compiler = Statements
-    ddl_compiler = Tables
+    ddl_compiler = Tables  # type: ignore[assignment]  # theirs makes no tables of ours
     type_compiler_cls = Types
     colspecs = {LargeBinary: Bytes}  # noqa: RUF012 # SQLAlchemy's attribute
 
@@ -272,17 +271,17 @@ class FmdClickhouseDialect(ClickHouseDialect):
     def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
         """Run a statement, or what stands for it."""
         if not self._do_otherwise(cursor, statement, [parameters], context):
-            super().do_execute(cursor, statement, parameters, context)
+            super().do_execute(cursor, statement, parameters, context)  # type: ignore[no-untyped-call]
 
     def do_execute_no_params(self, cursor: Any, statement: str, context: Any = None) -> None:
         """Run a statement without values."""
         if not self._do_otherwise(cursor, statement, [{}], context):
-            super().do_execute_no_params(cursor, statement, context)
+            super().do_execute_no_params(cursor, statement, context)  # type: ignore[no-untyped-call]
 
     def do_executemany(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
         """Run a statement for each of some values."""
         if not self._do_otherwise(cursor, statement, parameters, context):
-            super().do_executemany(cursor, statement, parameters, context)
+            super().do_executemany(cursor, statement, parameters, context)  # type: ignore[no-untyped-call]
 
     def do_commit(self, dbapi_connection: Any) -> None:
         """Send what had to wait for the rest, and let others have their turn."""
@@ -317,9 +316,9 @@ class FmdClickhouseDialect(ClickHouseDialect):
         if context.isinsert:
             cursor._rowcount = transaction.insert_from(compiled.statement.table, statement, parameters[0])  # noqa: SLF001
             return True
-        blobs = self._blobs(context)
-        if blobs:
-            self._read_blobs(cursor, statement, parameters[0], blobs)
+        columns = getattr(compiled, "_result_columns", None)
+        if columns and not context.is_text:
+            self._read(cursor, statement, parameters[0], columns)
             return True
         return False
 
@@ -333,17 +332,13 @@ class FmdClickhouseDialect(ClickHouseDialect):
         return found
 
     @staticmethod
-    def _blobs(context: Any) -> list[str]:
-        """Return the names of columns of bytes in a result."""
-        columns = getattr(context.compiled, "_result_columns", None) or ()
-        return [each[0] for each in columns if isinstance(each[3], LargeBinary) and not each[3].length]
-
-    @staticmethod
-    def _read_blobs(cursor: Any, statement: str, parameters: Any, blobs: list[str]) -> None:
-        found = cursor.client.query(statement, parameters, column_formats=dict.fromkeys(blobs, "bytes"))
+    def _read(cursor: Any, statement: str, parameters: Any, columns: Any) -> None:
+        """Read rows; that there are none is no reason to ask what columns they would have."""
+        blobs = [each[0] for each in columns if isinstance(each[3], LargeBinary) and not each[3].length]
+        found = cursor.client.query(
+            statement, parameters or None, column_formats=dict.fromkeys(blobs, "bytes") or None
+        )
         cursor.data = found.result_set
-        cursor.names, cursor.types = found.column_names, [each.name for each in found.column_types]
-        cursor._rowcount, cursor._ix = len(cursor.data), 0  # noqa: SLF001 # as above
-
-
-__all__ = ["NEW_ONLY", "SENDER", "FmdClickhouseDialect", "is_blob"]
+        cursor.names = found.column_names or [each[0] for each in columns]
+        cursor.types = [None] * len(cursor.names)
+        cursor._rowcount, cursor._ix = len(cursor.data), 0  # noqa: SLF001 # the driver's, which has no other way

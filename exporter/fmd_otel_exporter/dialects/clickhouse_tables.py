@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import LargeBinary, String, Table, UniqueConstraint
+from sqlalchemy import String, Table, UniqueConstraint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,8 +132,3 @@ def views_of(table: Table) -> Sequence[str]:
             strict=True,
         )
     ]
-
-
-def is_blob(column: Column[object]) -> bool:
-    """Tell whether a column holds bytes of any length, which would be taken for text."""
-    return isinstance(column.type, LargeBinary) and column.type.length is None
