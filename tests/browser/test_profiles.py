@@ -422,3 +422,16 @@ def test_speedscope_itself_opens_what_is_exported(window, shop, context, speedsc
         expect(tool.locator("body")).to_contain_text("EpollSelector.select")
     finally:
         tool.close()
+
+
+def test_a_refresh_keeps_what_was_zoomed_into(window, shop):
+    page = open_profile(window, f"{shop.path}/grouped-profiler")
+    page.mouse.click(*spot(page, "load_order"))
+    crumbs = page.locator(".fmd-crumbs button")
+    expect(crumbs).to_have_count(4)
+    shop.write(made_profiles.profile(88_888, time.time_ns() // 1000, NEW, "cart.show"))
+    page.locator("#refresh").click()
+    expect(page.locator("#page")).to_contain_text("61 profiles of 2 versions")
+    page.wait_for_function(f"() => {FRAMES} && document.querySelector('.fmd-crumbs button')")
+    expect(crumbs).to_have_count(4)
+    expect(page.locator(".fmd-detail h3")).to_have_text("load_order")

@@ -5,6 +5,12 @@
   var fmd = (window.fmd = window.fmd || {});
   var NONE = -1;
 
+  function hash(text) {
+    var h = 2166136261;
+    for (var i = 0; i < text.length; i++) { h = Math.imul(h ^ text.charCodeAt(i), 16777619); }
+    return h >>> 0;
+  }
+
   /* Columns to arrays; row 0 is a root over all. Callers stand before callees, so one pass back sums up. */
   function decode(payload) {
     var n = payload.depth.length + 1, i;
@@ -18,6 +24,9 @@
     };
     m.nodeN = payload.kind === "grouped" ? [payload.n].concat(payload.nodeN) : null;
     m.sd = payload.sd ? [NONE].concat(payload.sd) : null;
+    // What a frame is known by when newer data come: the way to it.
+    var known = payload.frames.map(function (f) { return hash(f[0] + "\n" + f[1] + "\n" + f[2]); });
+    m.way = new Int32Array(n);
     m.frame[0] = NONE;
     m.parent[0] = NONE;
     var above = [0];
@@ -27,6 +36,7 @@
       m.maxDepth = Math.max(m.maxDepth, d);
       m.frame[i] = payload.frame[i - 1];
       m.parent[i] = above[d - 1];
+      m.way[i] = Math.imul(m.way[m.parent[i]] ^ known[m.frame[i]], 16777619) + d | 0;
       above[d] = i;
       m.self[i] = m.total[i] = payload.self[i - 1];
       m.selfCpu[i] = m.cpu[i] = payload.cpu[i - 1];
@@ -68,6 +78,12 @@
     var found = [];
     for (; i >= 0; i = m.parent[i]) { found.unshift(i); }
     return found;
+  }
+
+  /* The frame at the end of a way; the root if it is not there any more. */
+  function find(m, way) {
+    for (var i = 1; i < m.count; i++) { if (m.way[i] === way) { return i; } }
+    return 0;
   }
 
   function within(m, i, ancestor) { return i >= ancestor && i < m.end[ancestor]; }
@@ -194,6 +210,6 @@
   }
 
   fmd.profile = { decode: decode, name: name, file: file, line: line, source: source, group: group, place: place,
-    children: children, path: path, within: within, hottest: hottest, search: search, top: top, linesOf: linesOf,
+    children: children, path: path, find: find, hash: hash, within: within, hottest: hottest, search: search, top: top, linesOf: linesOf,
     removed: removed, step: step, duration: duration, percent: percent };
 })();

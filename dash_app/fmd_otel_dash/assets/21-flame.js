@@ -5,13 +5,6 @@
   var P = fmd.profile;
   var ROW = 20, LEAST = 0.5, PAD = 5;
 
-  /* Colours by whose code it is: ours warm, each library a cool hue of its own, the standard library grey. */
-  function hash(text) {
-    var h = 2166136261;
-    for (var i = 0; i < text.length; i++) { h = Math.imul(h ^ text.charCodeAt(i), 16777619); }
-    return h >>> 0;
-  }
-
   function isDark() { return document.documentElement.getAttribute("data-mantine-color-scheme") === "dark"; }
 
   function palette() {
@@ -36,14 +29,15 @@
     return blend(pal.dark ? [50, 82, 140] : [165, 200, 245], pal.dark ? [190, 88, 32] : [255, 159, 88], m.total[i] ? m.cpu[i] / m.total[i] : 0);
   }
 
+  /* By whose code it is: ours warm, each library a cool hue of its own, the standard library grey. */
   function packageColor(m, i, pal) {
     var group = P.group(m, i);
     if (!group) { return P.file(m, i) ? pal.none : pal.root; }
     var key = m.frames[m.frame[i]];
-    var vary = hash(key[0]) % 10;
+    var vary = P.hash(key[0]) % 10;
     if (group === "your code") { return "hsl(" + (18 + vary * 2.6) + "," + (pal.dark ? "68%," : "92%,") + (pal.dark ? 37 + vary % 5 : 68 + vary % 6) + "%)"; }
     if (group === "standard library") { return "hsl(215," + (pal.dark ? "9%," : "14%,") + (pal.dark ? 31 + vary % 5 : 78 + vary % 6) + "%)"; }
-    return "hsl(" + (165 + hash(group) % 150) + "," + (pal.dark ? "32%," : "48%,") + (pal.dark ? 32 + vary % 6 : 76 + vary % 6) + "%)";
+    return "hsl(" + (165 + P.hash(group) % 150) + "," + (pal.dark ? "32%," : "48%,") + (pal.dark ? 32 + vary % 6 : 76 + vary % 6) + "%)";
   }
 
   /* Blue is faster, red is slower, purple is new: told apart by people who see red and green as one. */

@@ -234,6 +234,7 @@
     function toggle(i) {
       if (open.has(i)) { open.delete(i); } else { open.add(i); }
       update();
+      explorer.remember();
     }
 
     box.addEventListener("scroll", paint, { passive: true });
@@ -270,10 +271,17 @@
     self.expandAll = function () {
       for (var i = 1; i < explorer.model.count; i++) { if (explorer.model.end[i] > i + 1) { open.add(i); } }
       update();
+      explorer.remember();
     };
-    self.collapseAll = function () { open.clear(); update(); };
+    self.collapseAll = function () { open.clear(); update(); explorer.remember(); };
     self.openPath = function (list) { list.forEach(function (i) { open.add(i); }); update(); };
     self.reset = function () { open.clear(); };
+    self.opened = function () { return Array.from(open, function (i) { return explorer.model.way[i]; }); };
+    self.reopen = function (ways) {
+      var wanted = new Set(ways), m = explorer.model;
+      for (var i = 1; i < m.count; i++) { if (wanted.has(m.way[i])) { open.add(i); } }
+      update();
+    };
     self.selected = function (i, origin) {
       if (kind === "tree" && origin !== self) { openTo(i); update(); show(i); } else { paint(); }
     };

@@ -41,6 +41,9 @@
     return button;
   }
 
+  /* What somebody did to a profile, for when newer data take its place: a refresh must not zoom out. */
+  var memory = {};
+
   function Explorer(host) {
     var self = { model: null, zoom: 0, selected: 0, hovered: -1, matches: null, colors: "package", editor: "" };
     var graph = null, table = null, source = null, asked = 0, parts = {};
@@ -274,6 +277,7 @@
       if (self.model.kind !== "diff") {
         parts.graphs.appendChild(segments("Colours", [["package", "By package"], ["cpu", "CPU / waiting"]], self.colors, function (mode) {
           self.colors = mode;
+          remember();
           legend();
           table.paint();
           self.draw();
@@ -286,6 +290,17 @@
       showGraph(chosen);
     }
 
+    function remember() {
+      memory[host.dataset.profile] = { page: window.location.pathname, zoom: self.model.way[self.zoom],
+        selected: self.model.way[self.selected], opened: table.opened(), colors: self.colors };
+    }
+
+    function remembered() {
+      var found = memory[host.dataset.profile];
+      return found && found.page === window.location.pathname ? found : null;
+    }
+
+    self.remember = remember;
     self.draw = function () {
       if (asked || !graph) { return; }
       asked = window.requestAnimationFrame(function () { asked = 0; if (host.isConnected) { graph.draw(); } });
@@ -294,7 +309,7 @@
       self.zoom = Math.max(0, i);
       crumbs();
       self.draw();
-      host.dataset.zoom = P.name(self.model, self.zoom);
+      remember();
     };
     self.select = function (i, origin) {
       self.selected = i;
@@ -302,6 +317,7 @@
       source.show(i);
       parts.said.textContent = P.name(self.model, i) + ", " + P.duration(self.model.total[i]) + ", " + P.percent(self.model.total[i] / (self.model.total[0] || 1));
       if (origin === table && !P.within(self.model, i, self.zoom)) { self.zoomTo(0); }
+      remember();
       self.draw();
     };
     self.hover = function (i) {
@@ -324,13 +340,16 @@
       self.hovered = -1;
       self.palette = fmd.flame.palette();
       if (!table) { build(); }
+      var before = remembered();
+      self.colors = before ? before.colors : self.colors;
       lists();
       graphs();
       legend();
       crumbs();
       var found = P.hottest(self.model, 0);
-      table.openPath(found);
-      self.select(pointed(found));
+      if (before) { table.reopen(before.opened); } else { table.openPath(found); }
+      self.select(before && P.find(self.model, before.selected) || pointed(found));
+      if (before && P.find(self.model, before.zoom)) { self.zoomTo(P.find(self.model, before.zoom)); }
       table.box.scrollTop = 0;
       if (param("q")) { self.search(param("q")); }
       host.dataset.ready = "true";

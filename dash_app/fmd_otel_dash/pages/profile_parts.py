@@ -33,6 +33,7 @@ FILES = (
 )
 _FEW_SAMPLES = 20
 _MOST_NAMED = 3
+_FEW_PROFILES = 10
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,8 @@ def verdict(selection: Selection, found: Difference) -> Any:
                 f" ({place(change.line)}) +{formatting.duration(change.delta_us)}",
             ]
         parts.append(".")
+    if min(found.after.n, found.before.n) < _FEW_PROFILES:
+        parts.append(" So few profiles may differ by chance alone.")
     return html.Div(parts, className=f"fmd-verdict {tone}")
 
 

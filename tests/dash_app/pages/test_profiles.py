@@ -114,6 +114,7 @@ def test_a_comparison_of_versions_names_the_line(profiled, card):
     assert re.search(r"takes [\d.]+ ms on average in version 1\.7\.0, [\d.]+ ms more", shown.text)
     assert "JSONDecoder.raw_decode" in shown.text
     assert "2 against 3 profiles" in shown.text
+    assert "So few profiles may differ by chance alone" in shown.text
 
 
 def test_a_comparison_of_periods_follows_the_range_picker(profiled, card):
