@@ -4,7 +4,9 @@ import pickle
 from collections import Counter
 
 import pytest
+from click.testing import CliRunner
 
+from fmd_otel.cli import main
 from fmd_otel.synthetic import requests, zipf_workload
 from fmd_otel.synthetic_code import code_of
 from fmd_otel.synthetic_details import CONSTANT, SyntheticDetails
@@ -85,4 +87,15 @@ def test_written_twice_they_are_there_once(tmp_path, made_up):
     details.write(store, made)
     tree = grouped(store, None, 0, UNTIL_US // 1_000_000)
     assert tree.n == sum(isinstance(each, ProfileRecord) for each in made) == 1000
+    store.dispose()
+
+
+@pytest.mark.parametrize(("option", "some"), [("--details", True), ("--no-details", False)])
+def test_generate_writes_them_unless_told_not_to(tmp_path, option, some):
+    url = f"sqlite:///{tmp_path / 'made.db'}"
+    arguments = ["generate", "--database", url, "--requests", "2k", "--days", "1", "--processes", "1", option]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    store = open_store(url)
+    assert (grouped(store, None, 0, 1 << 40).n > 0) == some
     store.dispose()
