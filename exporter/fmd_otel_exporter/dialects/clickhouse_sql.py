@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from clickhouse_connect import dbapi
 from clickhouse_connect.cc_sqlalchemy.dialect import ClickHouseDialect
 from clickhouse_connect.cc_sqlalchemy.sql.compiler import ChStatementCompiler
-from sqlalchemy import BindParameter, LargeBinary, func, types
+from sqlalchemy import BindParameter, LargeBinary, types
 from sqlalchemy.sql.compiler import DDLCompiler, GenericTypeCompiler
 
 from fmd_otel_exporter.dialects.clickhouse_tables import (
@@ -32,15 +32,11 @@ NEW_ONLY = "fmd_otel_new_only"
 
 
 class Bytes(LargeBinary):
-    """Bytes, which a statement holds as hexadecimal digits."""
+    """Bytes, which the driver writes and reads as they are."""
 
     def bind_processor(self, dialect: Any) -> Any:  # noqa: ARG002 # SQLAlchemy's signature
-        """Write digits."""
-        return lambda value: None if value is None else bytes(value).hex()
-
-    def bind_expression(self, bindvalue: Any) -> Any:
-        """Have them read."""
-        return func.unhex(bindvalue, type_=self)
+        """Take whatever holds bytes."""
+        return lambda value: None if value is None else bytes(value)
 
     def result_processor(self, dialect: Any, coltype: object) -> Any:  # noqa: ARG002 # as above
         """Return bytes as bytes."""
