@@ -129,3 +129,28 @@ def test_a_guest_sees_that_there_is_trouble_and_nothing_else(running, look):
     expect(panel.get_by_role("link")).to_have_count(0)
     page.goto(f"{running.url}/dashboard/storage")
     expect(page.locator("#page")).to_contain_text("Page not found")
+
+
+def test_nothing_is_asked_again_while_nobody_looks(running, look):
+    opened = look(running)
+    opened.sign_in()
+    page = opened.open("/storage")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    def hide(*, hidden):
+        page.evaluate(
+            """hidden => {
+                Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});
+                document.dispatchEvent(new Event('visibilitychange'));
+            }""",
+            hidden,
+        )
+
+    hide(hidden=True)
+    opened.quiet()
+    asked.clear()
+    page.wait_for_timeout(5000)
+    assert asked == []
+    with page.expect_request(re.compile("/_dash-update-component")):
+        hide(hidden=False)
