@@ -197,7 +197,8 @@ class MysqlDialect(Transactional):
         return (
             "The server fills the space of deleted rows again by itself. To give it back to the disk as "
             "well, run this there at a quiet hour: "
-            f"OPTIMIZE TABLE {prefix}_request, {prefix}_hits, {prefix}_lat_hist;"
+            f"OPTIMIZE TABLE {prefix}_request, {prefix}_hits, {prefix}_lat_hist, {prefix}_profile, "
+            f"{prefix}_profile_day, {prefix}_outlier;"
         )
 
     def now_us(self, connection: Connection) -> int:

@@ -180,7 +180,8 @@ class PostgresqlDialect(Parts, Transactional):
         return (
             "The server fills the space of deleted rows again by itself (autovacuum). To give it back to the "
             "disk as well, run this there at a quiet hour, for it locks the tables: "
-            f"VACUUM (FULL, ANALYZE) {prefix}_request, {prefix}_hits, {prefix}_lat_hist;"
+            f"VACUUM (FULL, ANALYZE) {prefix}_request, {prefix}_hits, {prefix}_lat_hist, {prefix}_profile, "
+            f"{prefix}_profile_day, {prefix}_outlier;"
         )
 
     def now_us(self, connection: Connection) -> int:
