@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from fmd_otel_exporter.names import storable
 from fmd_otel_exporter.schema import NAME_LENGTH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy import Connection
 
     from fmd_otel_exporter.store import Store
 
 MESSAGE_LENGTH = 1000
+_CHUNK = 500
 
 
 def register_graph(store: Store, service: str, title: str, schedule: str, *, now_us: int) -> int:
@@ -98,3 +101,25 @@ def add_values(store: Store, graph_id: int, values: list[tuple[int, float]]) -> 
     rows = [{"graph_id": graph_id, "ts": ts_us, "value": value} for ts_us, value in values]
     if rows:
         store.run(lambda connection: connection.execute(insert(store.tables.custom_graph_value), rows))
+
+
+def forget_values(store: Store, end_us: int) -> Iterator[int]:
+    """Delete the values of before a moment, a little at a time.
+
+    Yields:
+        How many each step deleted.
+    """
+    c = store.tables.custom_graph_value.c
+    with store.read() as connection:
+        graphs = list(connection.scalars(select(store.tables.custom_graph.c.id)))
+    for graph_id in graphs:
+        old = (c.graph_id == graph_id, c.ts < end_us)
+        while True:
+            with store.read() as connection:
+                some = list(connection.scalars(select(c.ts).where(*old).order_by(c.ts).limit(_CHUNK)))
+            if not some:
+                break
+            chunk = delete(store.tables.custom_graph_value).where(c.graph_id == graph_id, c.ts <= some[-1])
+            yield store.run(lambda connection, chunk=chunk: connection.execute(chunk).rowcount)  # type: ignore[misc] # bound at once
+            if len(some) < _CHUNK:
+                break

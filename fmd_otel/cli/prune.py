@@ -44,6 +44,7 @@ _NAMES = {
     "exception_group": "groups of exceptions",
     "stack": "call paths",
     "code_line": "lines of code",
+    "custom_graph_value": "values of custom graphs",
     "subject": "users and addresses",
     "batch": "notes of what was written",
     "session": "sessions that have expired",
