@@ -45,6 +45,8 @@ _LABELS = {
     "exception_occurrence": "Exceptions",
     "exception_subject": "Users who met exceptions",
     "request_trace": "Spans",
+    "custom_graph": "Custom graphs",
+    "custom_graph_value": "Values of custom graphs",
     "process": "Processes",
     "session": "Sessions",
     "setup_token": "Set-up links",
