@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 
@@ -30,7 +31,7 @@ def main(source: str, target: str) -> None:
     with session_scope() as session:
         endpoint = get_endpoint_by_name(session, "checkout").id
 
-    def write(tree: list[list[object]]) -> None:
+    def write(tree: list[Any]) -> None:
         with session_scope() as session:
             request = add_request(
                 session, duration=150.0, endpoint_id=endpoint, ip="10.0.0.1", status_code=200, group_by=None
