@@ -48,7 +48,7 @@ class Server:
             self.process = subprocess.Popen(
                 [
                     *(python, "-m", "gunicorn", "--worker-class", "gthread", "--threads", "32"),
-                    *("--bind", f"fd://{listener.fileno()}", "--keep-alive", "60"),
+                    *("--bind", f"fd://{listener.fileno()}", "--keep-alive", "60", "--timeout", "0"),
                     "benchmarks.profiler.target:application()",
                 ],
                 stdout=subprocess.DEVNULL,
@@ -81,17 +81,21 @@ class Server:
     def run(self, load: Load) -> Cost:
         """Keep so many requests in flight until all are answered."""
         left = iter(range(load.requests))
-        failures: list[int] = []
+        failures: list[object] = []
 
         def client() -> None:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
-            for _ in left:
-                connection.request("GET", load.path)
-                response = connection.getresponse()
-                response.read()
-                if response.status != http.client.OK:
-                    failures.append(response.status)
-            connection.close()
+            try:
+                for _ in left:
+                    connection.request("GET", load.path)
+                    response = connection.getresponse()
+                    response.read()
+                    if response.status != http.client.OK:
+                        failures.append(response.status)
+            except (OSError, http.client.HTTPException) as error:
+                failures.append(error)
+            finally:
+                connection.close()
 
         clients = [threading.Thread(target=client) for _ in range(load.in_flight)]
         before_ns, start = cpu_ns(self.process.pid), time.perf_counter()

@@ -7,6 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from fmd_otel_exporter.catalog import order_profile
+from fmd_otel_exporter.store import open_store
+
 pytestmark = pytest.mark.integration
 
 N = 12
@@ -46,7 +49,7 @@ def time_in(database, function):
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_requests_are_profiled_under_every_server(start, database, server):
-    running = start("profiled", server)
+    running = start("profiled", server, FMD_OTEL_MONITOR_LEVEL="3")
     # Two event loops at once in one thread is what asgiref refuses, and greenlets share theirs.
     third = "/async" if server != "gunicorn-gevent" else "/slow"
     paths = ["/slow", third, "/stream", "/"] * (N // 4)
@@ -66,3 +69,26 @@ def test_requests_are_profiled_under_every_server(start, database, server):
         assert cpu_us <= duration
         assert cpu_us > (30_000 if name != "stream" else -1)
     assert not running.complaints()
+
+
+def test_an_order_is_filled_by_one_request_of_whichever_worker_gets_it(start, database):
+    pytest.importorskip("pyinstrument", reason="needs pyinstrument. The remedy: make setup")
+    running = start("profiled", "gunicorn-2", FMD_OTEL_MONITOR_LEVEL="1")
+    running.get("/slow")
+    assert database.wait_for(1) == 1, running.output()
+    [[endpoint_id]] = database.ask("SELECT id FROM fmd_endpoint WHERE name = 'slow'")
+    store = open_store(database.url)
+    try:
+        order_profile(store, endpoint_id)
+    finally:
+        store.dispose()
+    time.sleep(2.5)  # every worker hears of an order within two seconds
+    with ThreadPoolExecutor(4) as clients:
+        list(clients.map(running.get, ["/slow"] * 8))
+    assert database.wait_for(9) == 9, running.output()
+    profiles(database, 1)
+    running.stop()
+    assert database.ask("SELECT exact, period_us FROM fmd_profile") == [(1, 0)], running.output()
+    assert ("slow", 0) in database.ask("SELECT name, profile_next FROM fmd_endpoint")
+    functions = {row[0] for row in database.ask("SELECT function FROM fmd_code_line")}
+    assert {"compute", "rest", "slow"} <= functions

@@ -47,4 +47,4 @@ def stream() -> Response:
 
 
 app.add_url_rule("/", "index", lambda: "hello")
-fmd_otel.instrument(app, monitor_level=3)
+fmd_otel.instrument(app)
