@@ -7,6 +7,7 @@ import random
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
@@ -29,23 +30,19 @@ def main() -> None:
     parser.add_argument("--block", type=int, default=250, help="requests before it is another server's turn")
     parser.add_argument("--rounds", type=int, default=10, help="turns of each server, at least")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="fmd-otel-bench-") as folder:
-        subjects = _start(Path(folder))
-        try:
-            _report(subjects, *_measure(subjects, options))
-        finally:
-            for subject in subjects:
-                subject.stop()
-
-
-def _start(folder: Path) -> list[Subject]:
-    return [
-        Subject("no monitoring", folder / "bare", monitored=False),
-        Subject("no monitoring, a second server", folder / "bare-again", monitored=False),
-        Subject("monitored, all well", folder / "healthy"),
-        Locked("monitored, database locked", folder / "locked"),
-        Gone("monitored, database gone", folder / "gone"),
-    ]
+    with tempfile.TemporaryDirectory(prefix="fmd-otel-bench-") as name, ExitStack() as stack:
+        folder = Path(name)
+        subjects = [
+            Subject("no monitoring", folder / "bare", monitored=False),
+            Subject("no monitoring, a second server", folder / "bare-again", monitored=False),
+            Subject("monitored, all well", folder / "healthy"),
+            Locked("monitored, database locked", folder / "locked"),
+            Gone("monitored, database gone", folder / "gone"),
+        ]
+        for subject in subjects:
+            stack.callback(subject.stop)
+            subject.start()
+        _report(subjects, *_measure(subjects, options))
 
 
 def _measure(

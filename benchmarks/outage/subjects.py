@@ -38,18 +38,23 @@ class Subject:
     """What befalls its database while it is measured."""
 
     def __init__(self, name: str, folder: Path, *, monitored: bool = True) -> None:
-        """Start the server and wait for its first answer."""
+        """Prepare; nothing is started."""
         self.name = name
         self.sent = 0
         self.failed = 0
         self.folder = folder
         self.monitored = monitored
         self.database = folder / "data" / "fmd.db"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server and wait for its first answers."""
+        folder = self.folder
         self.database.parent.mkdir(parents=True)
         environ = {
             key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "FMD_OTEL_"))
         }
-        if monitored:
+        if self.monitored:
             environ |= {DATABASE: f"sqlite:///{self.database}", SPOOL: str(folder / "spool")}
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self._address = listener.getsockname()
@@ -67,7 +72,7 @@ class Subject:
         for number in range(50):
             self.ask(number)
         if not self.drain():
-            raise SystemExit(f"{name}: its database takes no requests")
+            raise SystemExit(f"{self.name}: its database takes no requests")
 
     def ask(self, number: int) -> float:
         """Send a request; return how many seconds the answer took."""
@@ -102,7 +107,9 @@ class Subject:
             )  # type: ignore[return-value]
 
     def stop(self) -> None:
-        """End the server."""
+        """End the server, if it was started."""
+        if self._process is None:
+            return
         self._process.terminate()
         try:
             self._process.wait(20)
