@@ -73,7 +73,7 @@ def project(  # noqa: PLR0913 # each says another thing about the database
         disk_free_bytes: beside the database; None where nobody can tell.
         ahead_days: how far to look.
     """
-    growing = max(per_day_bytes, 0.0)
+    growing = per_day_bytes if per_day_bytes >= 1 else 0.0
     left = max(0.0, raw_days - kept_days) if raw_days else None
     sizes = tuple(
         round(size_bytes + growing * (day if left is None else min(day, left)))
