@@ -77,9 +77,7 @@ def _headline(view: View, found: StoredProfile) -> Any:
     waiting = max(0, found.row.duration_us - found.row.cpu_us)
     facts = [
         f"{formatting.duration(found.row.cpu_us)} on the CPU, {formatting.duration(waiting)} waiting",
-        "asked for: looked at as it calls and returns, up to every 0.2 ms"
-        if found.row.exact
-        else f"{found.row.samples:,} samples, every {found.row.period_us / 1000:g} ms",
+        _how(found),
         f"version {found.row.version}",
     ]
     if found.row.truncated:
@@ -106,6 +104,15 @@ def _headline(view: View, found: StoredProfile) -> Any:
         ],
         style={"marginBottom": 10},
     )
+
+
+def _how(found: StoredProfile) -> str:
+    """Return how it was made: where no profiler of events could be had, one asked for was sampled closely."""
+    row = found.row
+    if row.exact and not row.period_us:
+        return "asked for: looked at as it calls and returns, up to every 0.2 ms"
+    text = f"{row.samples:,} samples, every {row.period_us / 1000:g} ms"
+    return f"asked for: {text}" if row.exact else text
 
 
 def _neighbours(view: View) -> list[Any]:

@@ -80,6 +80,16 @@ def test_a_profile_has_its_lines_and_says_what_it_is(profiled, card):
     assert f"version {NEW}" in shown.text
 
 
+@pytest.mark.parametrize(("period_us", "said"), [(0, "as it calls and returns"), (1000, "asked for: ")])
+def test_a_profile_that_was_asked_for_says_how_it_was_made(now, write_profile, store, card, period_us, said):
+    write_profile(now - 2 * HOUR)
+    order_profile(store, 1)
+    (record,) = write_profile(now - HOUR, exact=True, period_us=period_us)
+    text = card("endpoint-profile", f"/endpoint/1/profiler/{key(record)}").text
+    assert said in text
+    assert ("every 1 ms" in text) == bool(period_us)
+
+
 @pytest.mark.parametrize("bad", ["x", "1-1-0000000000000000", "1-2-0000000000000001", "9" * 40])
 def test_a_profile_that_does_not_exist(profiled, card, admin, bad):
     shown = card("endpoint-profile", f"/endpoint/1/profiler/{bad}")
