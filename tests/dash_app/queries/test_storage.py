@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import insert
 
@@ -120,6 +120,7 @@ def test_a_disk_that_lasts_until_it_levels_off_lasts():
     st.integers(0, 10**15), st.floats(-1e12, 1e12), st.integers(0, 36_500), st.floats(0, 40_000),
     st.none() | st.integers(0, 10**15),
 )  # fmt: skip
+@example(0, 2.2e-311, 0, 0.0, 1)
 def test_a_projection_never_shrinks_and_begins_today(size, per_day, raw_days, kept_days, free):
     found = project(size, per_day, raw_days=raw_days, kept_days=kept_days, disk_free_bytes=free)
     assert found.sizes[0] == size
