@@ -19,6 +19,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import fmd_otel
 from fmd_otel import attach
+from fmd_otel.profiler.span_processor import StackSamplingSpanProcessor
 from fmd_otel.sampler import KeepEntrySpans
 from fmd_otel_exporter.span_processor import FmdSpanProcessor
 
@@ -169,7 +170,10 @@ def test_the_users_provider_is_used_and_its_sampler_left_alone(instrument, sinks
     app.test_client().get("/")
     assert trace.get_tracer_provider() is provider
     assert provider.sampler is ALWAYS_OFF
-    assert [type(processor) for processor in processors(provider)] == [SimpleSpanProcessor, FmdSpanProcessor]
+    assert [type(processor) for processor in processors(provider)] == [
+        SimpleSpanProcessor,
+        StackSamplingSpanProcessor,
+    ]
     assert not spans.get_finished_spans()
     assert (sinks.only.service, sinks.only.version) == ("mine", "9")
 
