@@ -116,7 +116,20 @@ class ChildSpan(TypedDict):
     events: list[SpanEvent]
 
 
-class TraceDocument(TypedDict):
+class RequestShape(TypedDict):
+    """Of what sort a request was: names, and no values."""
+
+    query_keys: list[str]
+    payload_bytes: int
+    worker_pid: int
+    hostname: str
+
+
+class _TraceExtras(TypedDict, total=False):
+    request: RequestShape
+
+
+class TraceDocument(_TraceExtras):
     """The steps of a request."""
 
     spans: list[ChildSpan]

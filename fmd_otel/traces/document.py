@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
-from fmd_otel_exporter.documents import ChildSpan, SpanEvent, TraceDocument
+from fmd_otel_exporter.documents import ChildSpan, RequestShape, SpanEvent, TraceDocument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +20,9 @@ MOST_VALUES = 20_000
 MOST_CHARACTERS = 1_000_000
 _MOST_EVENTS = 20
 _NAME_LENGTH = 300
+_QUERY_LENGTH = 4000
+_KEY_LENGTH = 100
+_MOST_KEYS = 50
 
 
 def trace_document(
@@ -35,6 +41,17 @@ def trace_document(
     return TraceDocument(
         spans=[_step(span, number, start_ns, record) for number, span in enumerate(ordered)],
         truncated=left_out,
+    )
+
+
+def shape(query: str, payload: str) -> RequestShape:
+    """Return of what sort a request was, for others to be held against: names, and no values."""
+    keys = [key[:_KEY_LENGTH] for key, _ in parse_qsl(query[:_QUERY_LENGTH], keep_blank_values=True)]
+    return RequestShape(
+        query_keys=list(dict.fromkeys(keys))[:_MOST_KEYS],
+        payload_bytes=int(payload) if payload.isascii() and payload.isdecimal() else 0,
+        worker_pid=os.getpid(),
+        hostname=socket.gethostname(),
     )
 
 

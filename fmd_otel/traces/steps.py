@@ -18,7 +18,7 @@ MOST_IN_FLIGHT = 50_000
 class Steps:
     """The steps of one request."""
 
-    __slots__ = ("ended", "left_out", "root_id", "seen")
+    __slots__ = ("ended", "left_out", "payload", "query", "root_id", "seen")
 
     def __init__(self, root_id: int) -> None:
         """Gather what belongs to a root span."""
@@ -27,6 +27,8 @@ class Steps:
         self.seen: list[int] = [root_id]
         """Ids under which others may still look for this."""
         self.left_out = 0
+        self.query = self.payload = ""
+        """Query string and content length, as they came: of what sort the request was."""
 
 
 class InFlight:

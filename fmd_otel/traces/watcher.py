@@ -8,7 +8,7 @@ from fmd_otel.allowance import Allowance
 from fmd_otel.backstage import backstage
 from fmd_otel.otel_internals import SPAN_KEY
 from fmd_otel.provider import see_steps
-from fmd_otel.traces.document import trace_document
+from fmd_otel.traces.document import shape, trace_document
 from fmd_otel.traces.steps import in_flight
 from fmd_otel_exporter.documents import encode_document
 from fmd_otel_exporter.records import TraceRecord
@@ -50,7 +50,9 @@ class TraceWatcher:
             self._unseen = None
         span = request.environ.get(SPAN_KEY)
         if span is not None and span.is_recording():
-            state.steps = self._flying.open(span.get_span_context().span_id)
+            state.steps = steps = self._flying.open(span.get_span_context().span_id)
+            environ = request.environ
+            steps.query, steps.payload = environ.get("QUERY_STRING", ""), environ.get("CONTENT_LENGTH", "")
 
     def describe(self, state: RequestState, request: Any, span: Any) -> None:
         """Nothing: whether they are kept is not known yet."""
@@ -63,7 +65,7 @@ class TraceWatcher:
         state.steps = None
         self._flying.close(steps)
         spans = steps.ended
-        if not spans or not self._is_kept(state):
+        if not self._is_kept(state, has_steps=bool(spans)):
             return
         monitor, left_out, start_ns = self._monitor, steps.left_out, state.ts_ns
         of_request = (
@@ -77,7 +79,9 @@ class TraceWatcher:
 
         def finish() -> None:
             try:
-                document = encode_document(trace_document(spans, start_ns, left_out, monitor.scrubber))
+                found = trace_document(spans, start_ns, left_out, monitor.scrubber)
+                found["request"] = shape(steps.query, steps.payload)
+                document = encode_document(found)
                 monitor.pipeline.offer_detail(TraceRecord(*of_request, document))
             except Exception as error:  # noqa: BLE001 # the request is over, and its record is written
                 monitor.guard.failed("trace's document", error)
@@ -85,10 +89,11 @@ class TraceWatcher:
         if not backstage().submit(finish):
             monitor.guard.count("traces that were too many at once")
 
-    def _is_kept(self, state: RequestState) -> bool:
+    def _is_kept(self, state: RequestState, *, has_steps: bool) -> bool:
         is_outlier = state.outlier is not None and state.outlier.is_outlier
         failed = bool(state.sightings) or state.status >= _SERVER_ERROR or not state.status
         endpoint = state.endpoint or ""
         if is_outlier or failed or state.level >= PROFILE_LEVEL or state.profile is not None:
-            return self._special.take(endpoint)
+            return has_steps and self._special.take(endpoint)
+        # Also without steps: outliers are held against what ordinary requests looked like.
         return self._ordinary.take(endpoint)

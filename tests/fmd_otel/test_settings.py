@@ -57,6 +57,7 @@ def test_every_key_is_a_variable():
         "FMD_OTEL_GUEST_USERNAME": "g",
         "FMD_OTEL_GUEST_PASSWORD": "g",
         "FMD_OTEL_SECURITY_TOKEN": "s",
+        "FMD_OTEL_EDITOR_LINK": "vscode://file/{path}:{line}",
         "FMD_OTEL_TABLE_PREFIX": "x",
         "FMD_OTEL_DATABASE": "postgresql+psycopg://u:p@h/d",
         "FMD_OTEL_TIMEZONE": "UTC",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
@@ -157,8 +158,20 @@ def test_an_incident_is_kept_in_part(traced, serve, monkeypatch):
     assert len(kept(watched)) == 3
 
 
-def test_requests_without_steps_leave_nothing(traced, serve):
+def test_an_ordinary_request_leaves_of_what_sort_it_was_without_any_value(traced):
     watched = traced(lambda _tracer: "x")
+    for _ in range(5):
+        watched.app.test_client().get("/x?item=7&q=secret&q=2")
+    [document] = kept(watched)
+    assert document["spans"] == []
+    assert document["request"]["query_keys"] == ["item", "q"]
+    assert document["request"]["payload_bytes"] == 0
+    assert document["request"]["worker_pid"] == os.getpid()
+    assert "secret" not in str(document)
+
+
+def test_a_failure_without_steps_leaves_none(traced, serve):
+    watched = traced(lambda _tracer: ("x", 500))
     serve(watched.app, "/x")
     assert kept(watched) == []
 
