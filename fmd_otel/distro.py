@@ -101,9 +101,9 @@ def _processor_for(exporter: SpanExporter, settings: Settings | None) -> SpanPro
 
 
 def _our_processor(settings: Settings) -> SpanProcessor:
-    from fmd_otel_exporter.span_processor import FmdSpanProcessor  # noqa: PLC0415 # the same
+    from fmd_otel.profiler.span_processor import StackSamplingSpanProcessor  # noqa: PLC0415 # the same
 
-    return FmdSpanProcessor(settings.exporter())
+    return StackSamplingSpanProcessor(settings.exporter(), period_ms=settings.sampling_period)
 
 
 def _add_to_global_provider(settings: Settings) -> None:

@@ -19,6 +19,7 @@ import fmd_otel
 from fmd_otel import distro, launcher
 from fmd_otel.distro import FmdConfigurator, FmdDistro
 from fmd_otel.otel_internals import sdk_configurator
+from fmd_otel.profiler.span_processor import StackSamplingSpanProcessor
 from fmd_otel.sampler import KeepEntrySpans
 from fmd_otel_exporter.span_processor import FmdSpanProcessor
 
@@ -76,7 +77,7 @@ def test_the_configurator_gives_us_our_processor_and_others_a_batch(monkeypatch)
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "fmd,otlp")
     monkeypatch.setenv("FMD_OTEL_DATABASE", "sqlite://")
     FmdConfigurator().configure()
-    assert [type(processor) for processor in processors()] == [FmdSpanProcessor, BatchSpanProcessor]
+    assert [type(processor) for processor in processors()] == [StackSamplingSpanProcessor, BatchSpanProcessor]
     assert isinstance(trace.get_tracer_provider().sampler, KeepEntrySpans)
     processors()[1].shutdown()
 
@@ -101,7 +102,7 @@ def test_a_declarative_configuration_gets_our_processor_afterwards(monkeypatch):
     monkeypatch.setenv("OTEL_CONFIG_FILE", "otel.yaml")
     monkeypatch.setenv("FMD_OTEL_DATABASE", "sqlite://")
     FmdConfigurator().configure()
-    assert [type(processor) for processor in processors()] == [FmdSpanProcessor]
+    assert [type(processor) for processor in processors()] == [StackSamplingSpanProcessor]
 
 
 @pytest.mark.usefixtures("quiet")
