@@ -75,8 +75,10 @@ def outlier(number: int, ts_us: int, endpoint: str = "shop.cart", **fields: Any)
     return OutlierRecord(**(given | fields))
 
 
-def trace(number: int, ts_us: int, endpoint: str = "shop.cart", spans: Any = None) -> TraceRecord:
-    """Make the steps of a request."""
+def trace(
+    number: int, ts_us: int, endpoint: str = "shop.cart", spans: Any = None, shape: Any = None
+) -> TraceRecord:
+    """Make the steps of a request; ``shape`` says of what sort it was."""
     span_id, trace_id = ids(number)
     steps = [
         {
@@ -103,6 +105,8 @@ def trace(number: int, ts_us: int, endpoint: str = "shop.cart", spans: Any = Non
         },
     ]
     document: Any = {"spans": steps if spans is None else spans, "truncated": 3}
+    if shape is not None:
+        document["request"] = shape
     return TraceRecord("shop", endpoint, "1.0", ts_us, span_id, trace_id, encode_document(document))
 
 

@@ -11,6 +11,8 @@ from fmd_otel_dash.curl import curl
 from fmd_otel_dash.pages.outliers import clicked
 from fmd_otel_dash.queries.outliers import outliers
 from fmd_otel_dash.queries.scope import Scope
+from fmd_otel_exporter.detail_writer import DetailWriter
+from tests import made_details
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
@@ -44,6 +46,17 @@ def test_what_outliers_share_is_named(now, write, write_outlier, card):
     assert "user: eve" in text
     assert "never otherwise" in text
     assert "10 outliers against 300 other requests" in text
+
+
+def test_a_query_key_that_only_outliers_have_is_named(now, store, write, write_outlier, card):
+    write([now - HOUR + i for i in range(50)], group_by="eve", ip="10.0.0.9")
+    write_outlier([now - HOUR + 100 + i for i in range(10)], document={"args": {"sort": "price"}})
+    shape = {"query_keys": ["page"], "payload_bytes": 0, "worker_pid": 7, "hostname": "web"}
+    ordinary = [made_details.trace(10_000 + i, now - HOUR + i, spans=[], shape=shape) for i in range(40)]
+    DetailWriter(store).write(ordinary)
+    text = card("outliers-common", "/outliers").text
+    assert "query key sort: present" in text
+    assert "worker" not in text
 
 
 def test_where_outliers_are_like_all_others_nothing_stands_out(now, write, write_outlier, card):
