@@ -28,11 +28,8 @@ def main() -> None:
     with ExitStack() as stack:
         folder = options.keep or stack.enter_context(tempfile.TemporaryDirectory(prefix="fmd-otel-bench-"))
         places = [Place("SQLite", folder)]
-        places += [
-            Place(product, url)
-            for product, url in (("PostgreSQL", options.postgresql), ("MariaDB", options.mariadb))
-            if url
-        ]
+        if options.postgresql:
+            places.append(Place("PostgreSQL", options.postgresql))
         text = "\n\n".join(_sections(options, places, Path(folder)))
     print(text)
     if options.output:
@@ -61,7 +58,8 @@ def _sections(options: argparse.Namespace, places: list[Place], folder: Path) ->
     yield report.queries(found, options.sizes)
     yield report.sizes(sizes, max(options.sizes))
     costs = {}
-    for place in places:
+    only_written = (("MariaDB", options.mariadb), ("ClickHouse", options.clickhouse))
+    for place in [*places, *(Place(product, url) for product, url in only_written if url)]:
         say(f"{place.product}: writing")
         costs[place.product] = writers.cost(place, options.writer_rows)
     say("four processes")
@@ -117,7 +115,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--fmd-writes", type=number, default=2_000, help="requests that FMD writes")
     parser.add_argument("--without-fmd", action="store_true")
     parser.add_argument("--postgresql", metavar="URL", help="database for the same on PostgreSQL")
-    parser.add_argument("--mariadb", metavar="URL", help="database for the same on MariaDB")
+    parser.add_argument("--mariadb", metavar="URL", help="database to write to on MariaDB")
+    parser.add_argument("--clickhouse", metavar="URL", help="database to write to on ClickHouse")
     parser.add_argument("--keep", metavar="FOLDER", help="where SQLite files stay, or are already")
     parser.add_argument("--output", metavar="FILE", help="where to write the tables, too")
     parser.add_argument(

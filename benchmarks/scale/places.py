@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Table
 
-_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
+_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "clickhousedb": 8123}
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Place:
                 name for name in inspect(connection).get_table_names() if name.startswith(f"{store.prefix}_")
             ]
             for name in names:
-                connection.execute(text(f"DROP TABLE {name}"))
+                connection.execute(text(f"DROP TABLE IF EXISTS {name}"))
         store.dispose()
 
 

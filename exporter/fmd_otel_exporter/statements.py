@@ -60,7 +60,7 @@ class Lookup:
     SQLAlchemy writes an ``IN (…)`` anew each time, which takes longer than to answer it.
     """
 
-    SIZES = (8, 64, 512)
+    SIZES = (8, 16, 32, 64, 128, 256, 512)
 
     def __init__(self, of: ColumnElement[Any], columns: Sequence[ColumnElement[Any]]) -> None:
         """Ask for some columns of the rows in which one column has some values, and the first a given one.
