@@ -10,7 +10,7 @@ from fmd_otel_exporter.store import Store, open_store
 from tests.databases.suites import suite_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.parametrize("kind", ["postgresql", "mariadb", "clickhouse"], indirect=True)
 
@@ -24,6 +24,15 @@ globals().update(
         ],
     )
 )
+
+
+@pytest.fixture
+def url(new_url: Callable[[], str], kind: str) -> str:
+    """Return a database; ClickHouse takes longer to make tables than a flush waits for a sign of life."""
+    url = new_url()
+    if kind == "clickhouse":
+        open_store(url).dispose()
+    return url
 
 
 @pytest.fixture

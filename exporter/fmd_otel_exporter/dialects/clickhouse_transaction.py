@@ -12,11 +12,14 @@ Each statement is kept as soon as it is run. What makes good for that:
 from __future__ import annotations
 
 import contextlib
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from clickhouse_connect import dbapi
 from clickhouse_connect.driver.binding import format_str
 from sqlalchemy import BigInteger, Column, Integer, SmallInteger, String, Table
+from urllib3.exceptions import HTTPError
 
 from fmd_otel_exporter.dialects.clickhouse_block import Block
 from fmd_otel_exporter.dialects.clickhouse_mutex import Mutex
@@ -144,10 +147,38 @@ class Transaction:
                 (ledger, batch), self._unproved = self._unproved, None
                 empty = ", ".join("0" if column in numbers else "''" for column in table.primary_key)
                 query += f" UNION ALL SELECT {empty} FROM `{ledger.name}` WHERE id = unhex('{batch.hex()}')"  # noqa: S608
-            found = self.client.raw_query(query, settings=_AS_STORED, fmt="RowBinary")
-            if found and self._meet(query, keys, len(numbers)):
+            if self._finds(query) and self._meet(query, keys, len(numbers)):
                 raise dbapi.IntegrityError("a row of that key is there already")
         self.send(table, block.write(rows), block.names)
+
+    def _finds(self, query: str) -> bool:
+        """Tell whether a query finds anything; the driver would first look at every character of it."""
+        return bool(self._post(_AS_STORED, f"{query} FORMAT RowBinary".encode()))
+
+    def _post(self, parameters: dict[str, Any], body: bytes) -> bytes:
+        """Send a request over the driver's connections, and return the answer.
+
+        Raises:
+            dbapi.Error: As the driver's own.
+        """
+        client = self.client
+        query = urlencode({**client.params, "database": client.database, **parameters})
+        try:
+            answer = client.http.urlopen(
+                "POST",
+                f"{client.url}/?{query}",
+                body=body,
+                headers=client.headers,
+                timeout=client.timeout,
+                retries=False,
+            )
+        except HTTPError as exc:
+            raise dbapi.OperationalError(f"{type(exc).__name__}: {exc}") from exc
+        if answer.status == HTTPStatus.OK:
+            return bytes(answer.data)
+        code = answer.headers.get("X-ClickHouse-Exception-Code", "")
+        text = answer.data.decode(errors="replace")
+        raise dbapi.DatabaseError(text, code=int(code) if code.isdigit() else None)
 
     def _meet(self, query: str, keys: set[tuple[Any, ...]], numbers: int) -> bool:
         """Tell whether any of these rows, or a ledger's, is among the keys."""
@@ -167,7 +198,9 @@ class Transaction:
         """Insert a block of rows."""
         self._prove()
         settings = self.token_settings(table.name)
-        self.client.raw_insert(f"`{table.name}`", list(names), block, settings, "Native")
+        columns = ", ".join(f"`{name}`" for name in names)
+        query = f"INSERT INTO `{table.name}` ({columns}) FORMAT Native"  # names of the schema
+        self._post({**settings, "query": query}, block)
 
     def insert(self, table: Table, values: Sequence[dict[str, Any]], *, new_only: bool) -> int | None:
         """Insert rows; return the id of the last one where the database gives it.
