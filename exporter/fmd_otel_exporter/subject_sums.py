@@ -67,8 +67,8 @@ def sum_up_subjects(store: Store) -> Iterator[int]:
     for day in days:
         try:
             yield from _sum_up(store, statements, day)
-        except IntegrityError:  # noqa: PERF203 # there are few days
-            return  # somebody else is adding up this day
+        except (IntegrityError, _GivenUpError):  # noqa: PERF203 # there are few days
+            continue  # somebody else adds up this day, or a request has come for it: the next run does it
 
 
 def days_to_sum_up(store: Store) -> list[int]:
@@ -173,13 +173,22 @@ def _sum_up(store: Store, statements: Sequence[Insert], day: int) -> Iterator[in
     for share in _shares(store, day):
         values = {**share._asdict(), "of_day": day, "start_us": day * _US, "end_us": (day + DAY_S) * _US}
         for statement in statements:
-            store.run(partial(_run, statement, values))
+            store.run(partial(_run, store.tables, mark, statement, values))
             yield 0
     store.run(lambda connection: _complete(connection, store.tables, day, mark))
     yield 1
 
 
-def _run(statement: Insert, values: dict[str, Any], connection: Connection) -> None:
+class _GivenUpError(Exception):
+    """Our mark is no longer there."""
+
+
+def _run(
+    tables: Tables, mark: int, statement: Insert, values: dict[str, Any], connection: Connection
+) -> None:
+    done = tables.subject_rollup.c
+    if connection.scalar(select(done.mark).where(done.day == values["of_day"], done.state == OPEN)) != mark:
+        raise _GivenUpError
     connection.execute(statement, values)
 
 
