@@ -83,6 +83,11 @@ def load_settings(
             f"APP_VERSION ({origins['APP_VERSION']}) and GIT ({origins['GIT']}) are both set: "
             "APP_VERSION is used; remove it to have the commit"
         )
+    if "AUTH" in origins and "AUTH_PROXY_HEADER" in origins:
+        warnings.append(
+            f"AUTH ({origins['AUTH']}) decides alone: AUTH_PROXY_HEADER ({origins['AUTH_PROXY_HEADER']}) "
+            "has no effect"
+        )
     if "git" in values:
         values["git"] = _git_path(values["git"], origins["GIT"], file)
     return Settings(**values, origins=MappingProxyType(origins), warnings=tuple(warnings))
@@ -152,10 +157,23 @@ def _cross_check(values: dict[str, Any], origins: dict[str, str], problems: list
             return f"{name.upper()}={days[name]} ({origins.get(name.upper(), DEFAULT_ORIGIN)})"
 
         problems += retention_problems(days, told)
-    for name in ("GET_IP", "SCRUB"):
+    problems += _auth_problems(values, origins)
+    for name in ("GET_IP", "SCRUB", "AUTH"):
         function = values.get(name.lower())
         if function is not None and not callable(function):
             problems.append(f"{place(BY_NAME[name], function, origins[name])}: expected a function")
+
+
+def _auth_problems(values: dict[str, Any], origins: dict[str, str]) -> Iterator[str]:
+    """Yield what would let in too many, or nobody."""
+    if values.get("auth_proxy_header") and not values.get("auth_proxy_trusted"):
+        yield (
+            f"AUTH_PROXY_HEADER ({origins['AUTH_PROXY_HEADER']}) is set without AUTH_PROXY_TRUSTED: "
+            "anybody can send a header; set it to the proxy's address, such as 127.0.0.1"
+        )
+    for name in ("AUTH_PROXY_TRUSTED", "AUTH_PROXY_ROLE_HEADER"):
+        if values.get(name.lower()) and not values.get("auth_proxy_header"):
+            yield f"{name} ({origins[name]}) has no effect without AUTH_PROXY_HEADER; set both, or neither"
 
 
 def _git_path(git: str, origin: str, file: ConfigFile | None) -> Path:

@@ -156,6 +156,16 @@ KEYS: tuple[Key, ...] = (
         note=_NO_EFFECT.format("GUEST_PASSWORD"),
     ),
     Key("SECURITY_TOKEN", "authentication", parsers.text, None, "token for exporting data", secret=True),
+    Key("AUTH_LOGIN_URL", "authentication", parsers.web_address, None, "where AUTH's strangers sign in"),
+    Key(
+        "AUTH_LOGOUT_URL", "authentication", parsers.web_address, None, "where AUTH's and a proxy's sign out"
+    ),
+    Key("AUTH_PROXY_HEADER", "authentication", parsers.header_name, None, "header in which a proxy says who"),
+    Key("AUTH_PROXY_TRUSTED", "authentication", parsers.peers, (), "addresses that may send this header"),
+    Key("AUTH_PROXY_ROLE_HEADER", "authentication", parsers.header_name, None, "header with role or groups"),
+    Key("AUTH_ADMINS", "authentication", parsers.names, (), "who is an admin, of those signed in elsewhere"),
+    Key("AUTH_ADMIN_GROUPS", "authentication", parsers.names, (), "groups whose members are admins"),
+    Key("AUTH_GUEST_GROUPS", "authentication", parsers.names, (), "groups whose members are guests; *: all"),
     Key("TABLE_PREFIX", "database", parsers.table_prefix, "fmd", "beginning of every table's name"),
     Key("DATABASE", "database", parsers.database, DEFAULT_DATABASE, "SQLAlchemy URL of the database"),
     *(
@@ -203,6 +213,14 @@ KEYS: tuple[Key, ...] = (
         parsers.callable_or_name,
         None,
         "function that has the last word on what is stored of a request",
+        parse_text=parsers.callable_or_name,
+    ),
+    Key(
+        "AUTH",
+        None,
+        parsers.callable_or_name,
+        None,
+        "function that tells who may see the dashboard, and as what",
         parse_text=parsers.callable_or_name,
     ),
     Key(

@@ -52,6 +52,19 @@ class Named:
             self._is_found = True
         return self._found(*args) if callable(self._found) else self._found
 
+    def call(self, *args: Any) -> Any:
+        """Return what the function returns; unlike a call of this object, a plain value is an error.
+
+        Raises:
+            TypeError: What is there is no function.
+        """
+        if not self._is_found:
+            self._found = self._look_up(importlib.import_module(self.module))
+            self._is_found = True
+        if not callable(self._found):
+            raise TypeError(f"{self!r} is no function")
+        return self._found(*args)
+
     def __repr__(self) -> str:
         """Write it as the configuration does."""
         return f"{self.module}:{self.attribute}"

@@ -8,6 +8,7 @@ or raises ``ValueError`` saying what was expected. None of them evaluates anythi
 from __future__ import annotations
 
 import ast
+import ipaddress
 import math
 import re
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ _DATABASE = re.compile(r"[a-z][a-z0-9_]*(\+[a-z0-9_]+)?://.*", re.DOTALL)
 _PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,30}")
 _LINK = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
 _EDITOR = re.compile(r"(?!(?:javascript|data|vbscript|blob|https?):)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+_ADDRESS = re.compile(r"(https?://[^\s/\\]+)?(/(?![/\\])[^\s\\]*)?(?<=.)")
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,99}")
 _HEX_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _CHANNELS = 3
 _CHANNEL_MAX = 255
@@ -177,6 +180,39 @@ def names(value: Any) -> tuple[str, ...]:
     if not isinstance(literal, (list, tuple)) or not all(isinstance(name, str) for name in literal):
         raise ValueError("expected names separated by commas, such as patient_id, insurance_no")
     return tuple(name.strip() for name in literal if name.strip())
+
+
+def web_address(value: Any) -> str:
+    """Read where a browser is sent: a path of this server, or a whole http(s) address."""
+    address = text(value)
+    if not _ADDRESS.fullmatch(address):
+        raise ValueError(
+            "expected a path such as /login, or an address such as https://sso.example.com/login"
+        )
+    return address
+
+
+def header_name(value: Any) -> str:
+    """Read the name of a request header."""
+    name = text(value)
+    if not _HEADER.fullmatch(name):
+        raise ValueError("expected the name of a request header, such as X-Forwarded-User")
+    return name
+
+
+def peers(value: Any) -> tuple[str, ...]:
+    """Read addresses and networks, given as a list or separated by commas; ``unix`` for Unix sockets."""
+    found = names(value)
+    for each in found:
+        if each == "unix":
+            continue
+        try:
+            ipaddress.ip_network(each)
+        except ValueError as error:
+            raise ValueError(
+                f"expected addresses and networks such as 127.0.0.1, 10.1.0.0/16: {error}"
+            ) from None
+    return found
 
 
 def callable_or_name(value: Any) -> Any:

@@ -14,6 +14,7 @@ from fmd_otel_exporter.settings import RETENTION_DAYS, ExporterSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from fmd_otel_dash.auth_settings import AuthSettings
     from fmd_otel_dash.settings import DashboardSettings
 
 DEFAULT_ORIGIN = "default"
@@ -46,6 +47,14 @@ class Settings:
     guest_username: Any = field(default=None, repr=False)
     guest_password: Any = field(default=None, repr=False)
     security_token: str | None = field(default=None, repr=False)
+    auth_login_url: str | None = None
+    auth_logout_url: str | None = None
+    auth_proxy_header: str | None = None
+    auth_proxy_trusted: tuple[str, ...] = ()
+    auth_proxy_role_header: str | None = None
+    auth_admins: tuple[str, ...] = ()
+    auth_admin_groups: tuple[str, ...] = ()
+    auth_guest_groups: tuple[str, ...] = ()
     table_prefix: str = "fmd"
     database: str = field(default=BY_NAME["DATABASE"].default, repr=False)
     timezone: str | None = None
@@ -54,6 +63,7 @@ class Settings:
     group_by: Any = None
     get_ip: Any = None
     scrub: Any = None
+    auth: Any = None
     include_dashboard: bool = True
     queue_size: int = 8192
     batch_size: int = 512
@@ -98,6 +108,7 @@ class Settings:
             username=self.username,
             password=self.password,
             security_token=self.security_token,
+            auth=self._auth(),
             timezone=self.timezone,
             colors=self.colors,
             editor_link=self.editor_link or "",
@@ -110,13 +121,29 @@ class Settings:
             origins=self.origins,
         )
 
+    def _auth(self) -> AuthSettings:
+        from fmd_otel_dash.auth_settings import AuthSettings  # noqa: PLC0415 # as above
+
+        return AuthSettings(
+            # A constant in the place of the function would let everybody in.
+            hook=self.auth.call if isinstance(self.auth, Named) else self.auth,
+            login_url=self.auth_login_url,
+            logout_url=self.auth_logout_url,
+            proxy_header=self.auth_proxy_header,
+            proxy_trusted=self.auth_proxy_trusted,
+            proxy_role_header=self.auth_proxy_role_header,
+            admins=self.auth_admins,
+            admin_groups=self.auth_admin_groups,
+            guest_groups=self.auth_guest_groups,
+        )
+
     def check_callables(self) -> None:
         """See whether functions that are named exist, at the moment when the application could know them.
 
         Raises:
             SettingsError: They do not.
         """
-        for name in ("GROUP_BY", "GET_IP", "SCRUB"):
+        for name in ("GROUP_BY", "GET_IP", "SCRUB", "AUTH"):
             value = getattr(self, name.lower())
             if isinstance(value, Named):
                 try:

@@ -11,7 +11,8 @@ from flask import Flask, Response, g, has_request_context, request
 from werkzeug.exceptions import HTTPException
 
 from fmd_otel_dash import api, exports, pages, profile_exports
-from fmd_otel_dash.auth.gate import COOKIE, Gate, problem_response
+from fmd_otel_dash.auth.gate import Gate, problem_response
+from fmd_otel_dash.auth.identity import COOKIE
 from fmd_otel_dash.auth.sessions import csrf_token
 from fmd_otel_dash.auth.views import AuthViews, asset_url
 from fmd_otel_dash.badge import register_badge

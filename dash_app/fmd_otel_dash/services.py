@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from fmd_otel_dash.auth import first_user
+from fmd_otel_dash.auth.outside import Outside
 from fmd_otel_dash.cache import TtlCache
 from fmd_otel_exporter.errors import StorageError
 from fmd_otel_exporter.store import open_store
@@ -42,6 +43,7 @@ class Services:
         """
         self.settings = settings
         self.cache = TtlCache()
+        self.outside = Outside(settings.auth)
         self._announce = announce
         self._lock = threading.Lock()
         self._store = store

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fmd_otel_dash.auth_settings import AuthSettings
 from fmd_otel_exporter.settings import RETENTION_DAYS
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class DashboardSettings:
     """Used once, to create the first user; never stored in clear."""
     security_token: str | None = field(default=None, repr=False)
     """Opens the API to programs; without it, only those who are signed in may use it."""
+    auth: AuthSettings = field(default_factory=AuthSettings)
     timezone: str | None = None
     colors: Mapping[str, str] = field(default_factory=dict)
     """Endpoint name to a colour: ``#rrggbb`` or the ``[r,g,b]`` of older configuration files."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -57,6 +59,15 @@ def test_every_key_is_a_variable():
         "FMD_OTEL_GUEST_USERNAME": "g",
         "FMD_OTEL_GUEST_PASSWORD": "g",
         "FMD_OTEL_SECURITY_TOKEN": "s",
+        "FMD_OTEL_AUTH": "shop.users:visitor",
+        "FMD_OTEL_AUTH_LOGIN_URL": "/login",
+        "FMD_OTEL_AUTH_LOGOUT_URL": "https://sso.example.com/logout",
+        "FMD_OTEL_AUTH_PROXY_HEADER": "X-Forwarded-User",
+        "FMD_OTEL_AUTH_PROXY_TRUSTED": "127.0.0.1, 10.1.0.0/16, unix",
+        "FMD_OTEL_AUTH_PROXY_ROLE_HEADER": "X-Forwarded-Groups",
+        "FMD_OTEL_AUTH_ADMINS": "ada",
+        "FMD_OTEL_AUTH_ADMIN_GROUPS": "ops",
+        "FMD_OTEL_AUTH_GUEST_GROUPS": "dev, support",
         "FMD_OTEL_EDITOR_LINK": "vscode://file/{path}:{line}",
         "FMD_OTEL_TABLE_PREFIX": "x",
         "FMD_OTEL_DATABASE": "postgresql+psycopg://u:p@h/d",
@@ -397,3 +408,42 @@ def test_any_object_given_as_keyword_gives_settings_or_a_plain_error(keyword, va
 @given(st.text())
 def test_quotes_are_taken_off_once(text):
     assert parsers.unquote(repr(text)) == text
+
+
+def test_a_proxys_header_needs_to_know_the_proxy():
+    said = refuse({"auth_proxy_header": "X-Forwarded-User"})
+    assert "keyword auth_proxy_header" in said
+    assert "without AUTH_PROXY_TRUSTED" in said
+    assert "without AUTH_PROXY_TRUSTED" in refuse(
+        FMD_OTEL_AUTH_PROXY_HEADER="X-User", FMD_OTEL_AUTH_PROXY_TRUSTED=" , "
+    )
+    assert "no effect without AUTH_PROXY_HEADER" in refuse(FMD_OTEL_AUTH_PROXY_TRUSTED="127.0.0.1")
+    assert "expected addresses and networks" in refuse(FMD_OTEL_AUTH_PROXY_TRUSTED="proxy.local")
+    assert "expected addresses and networks" in refuse(FMD_OTEL_AUTH_PROXY_TRUSTED="10.0.0.1/8")
+    assert "request header" in refuse(FMD_OTEL_AUTH_PROXY_HEADER="X User")
+
+
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", "//evil.example", "/\\evil", "login", "/a b", "https://"]
+)
+def test_nobody_is_sent_to_a_strange_address(address):
+    assert "expected a path such as /login" in refuse({"auth_login_url": address})
+
+
+def test_a_constant_is_no_function_that_decides_who_gets_in(monkeypatch):
+    assert "expected a function" in refuse({"auth": True})
+    module = ModuleType("shop_roles")
+    module.ROLE, module.who = "admin", lambda environ: environ["role"]
+    monkeypatch.setitem(sys.modules, "shop_roles", module)
+    hook = load_settings(environ={"FMD_OTEL_AUTH": "shop_roles:ROLE"}).dashboard().auth.hook
+    with pytest.raises(TypeError, match="shop_roles:ROLE is no function"):
+        hook({})
+    hook = load_settings({"auth": "shop_roles:who"}, environ={}).dashboard().auth.hook
+    assert hook({"role": "guest"}) == "guest"
+
+
+def test_the_hook_makes_a_proxys_header_idle_and_says_so():
+    settings = load_settings(
+        {"auth": refuse, "auth_proxy_header": "X-User", "auth_proxy_trusted": ["127.0.0.1"]}, environ={}
+    )
+    assert any("AUTH (keyword auth) decides alone" in warning for warning in settings.warnings)

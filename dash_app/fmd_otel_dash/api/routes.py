@@ -14,8 +14,7 @@ from fmd_otel_dash.api.limit import Limit
 from fmd_otel_dash.api.openapi import document
 from fmd_otel_dash.api.parameters import BadRequestError, scope_of
 from fmd_otel_dash.api.resources import RESOURCES, Answer, Resource
-from fmd_otel_dash.auth import sessions
-from fmd_otel_dash.auth.gate import COOKIE
+from fmd_otel_dash.auth.identity import identify
 from fmd_otel_dash.exports import safe
 from fmd_otel_dash.queries.scope import Scope, local_time
 from fmd_otel_dash.surroundings import version_starts
@@ -74,11 +73,11 @@ def caller_of(services: Services) -> str | None:
         if not wanted or not hmac.compare_digest(token.encode(), wanted.encode()):
             return None
         return "token"
-    user = sessions.user_of(services.store, request.cookies.get(COOKIE))
+    user = identify(services)
     if user is None:
         return None
     g.user = user
-    return f"user {user.id}"
+    return f"{user.way} {user.id or user.name}"
 
 
 def _answering(services: Services, resource: Resource) -> Any:

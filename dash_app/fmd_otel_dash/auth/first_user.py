@@ -31,7 +31,7 @@ def ensure(store: Store, settings: DashboardSettings) -> str | None:
 
     Where there is no user yet and the settings name a password, creates that user as an admin. Where they do
     not, returns the path of a set-up page with a fresh token; earlier ones stay good until the first user is
-    there, since every worker process hands out its own.
+    there, since every worker process hands out its own. Where others say who somebody is, no link is needed.
     """
     tables = store.tables
     with store.read() as connection:
@@ -44,6 +44,8 @@ def ensure(store: Store, settings: DashboardSettings) -> str | None:
             if not users.count(connection, tables):
                 users.add(connection, tables, settings.username or DEFAULT_NAME, password_hash, ADMIN)
                 connection.execute(delete(tables.setup_token))
+        return None
+    if settings.auth.elsewhere:
         return None
     token = secrets.token_urlsafe(32)
     now_us = time.time_ns() // 1000

@@ -7,12 +7,13 @@ own pages.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from flask import Response, abort, g, jsonify, redirect, render_template, request
 from werkzeug.exceptions import Forbidden, UnsupportedMediaType
 
 from fmd_otel_dash.auth import sessions
+from fmd_otel_dash.auth.identity import COOKIE, identify, login_address
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from fmd_otel_dash.roles import Role, User
     from fmd_otel_dash.services import Services
 
-COOKIE = "fmd_session"
 OPEN_PATHS = frozenset({"/login", "/setup", "/healthz"})
+PASSWORD_PATHS = frozenset({"/login", "/setup"})
 OPEN_PREFIXES = ("/assets/", "/_dash-component-suites/", "/api/v1/")
 """Our own style sheets and scripts, and the libraries': the same for everybody, so nothing to hide. The API
 asks for a token or a session by itself."""
@@ -29,6 +30,7 @@ _CALLBACK_PATH = "/_dash-update-component"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _TRUSTED_SITES = frozenset({"same-origin", "none"})
 _MAX_NEXT = 2000
+_NO_LOGIN = "Sign in to the application that this dashboard belongs to, as somebody who may see it."
 
 
 class Gate:
@@ -41,12 +43,14 @@ class Gate:
         """Let the request at hand pass, or answer it here. Registered to run before every request."""
         if request.method not in _SAFE_METHODS:
             refuse_foreign()
+        if self._services.outside.decides_alone and request.path in PASSWORD_PATHS:
+            return self._turn_away()  # nobody signs in here, so nobody may try passwords either
         if request.path in OPEN_PATHS or request.path.startswith(OPEN_PREFIXES):
             return None
         if request.path == _CALLBACK_PATH and not request.is_json:
             # A form on another site can send text/plain to us, but not JSON.
             raise UnsupportedMediaType("Callbacks take JSON.")
-        user = sessions.user_of(self._services.store, request.cookies.get(COOKIE))
+        user = identify(self._services)
         if user is None:
             return self._turn_away()
         g.user = user
@@ -54,12 +58,14 @@ class Gate:
 
     def _turn_away(self) -> BaseResponse:
         if not wants_page():
-            answer = jsonify(error="Sign in first.", login=self._services.settings.url("/login"))
+            answer = jsonify(error="Sign in first.", login=login_address(self._services))
             answer.status_code = 401
             return answer
-        wanted = request.full_path.rstrip("?")
-        query = "?" + urlencode({"next": wanted}) if wanted not in {"/", ""} else ""
-        return redirect(self._services.settings.url("/login") + query)
+        wanted = request.full_path.rstrip("?") if request.path != "/login" else request.args.get("next")
+        target = login_address(self._services, safe_next(wanted))
+        if target is None:
+            return problem_response(401, "You are not signed in", _NO_LOGIN)
+        return redirect(target)
 
 
 def current_user() -> User:

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, redirect, render_template, request
 from werkzeug.exceptions import Forbidden
 
 from fmd_otel_dash.auth import first_user, gate, passwords, sessions, throttle, users
+from fmd_otel_dash.auth.identity import COOKIE, identify
 from fmd_otel_exporter.errors import StorageError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ FORM_COOKIE = "fmd_form"
 _FORM_LIFETIME_S = 3600
 _WRONG = "That user name and password do not match."
 _STALE = "This form was open for too long. Please send it again."
+_ELSEWHERE = "Sign out there: here you stay known for as long as you are signed in there."
 _USED_UP = "This set-up link has been used or is more than a day old."
 
 
@@ -53,7 +55,7 @@ class AuthViews:
     def login(self) -> BaseResponse | str:
         """Show the sign-in form."""
         wanted = gate.safe_next(request.args.get("next"))
-        if sessions.user_of(self._services.store, request.cookies.get(gate.COOKIE)):
+        if identify(self._services):
             return redirect(self._settings.url(wanted))
         return self._form("login.html", next=wanted, nobody_yet=self._nobody_yet())
 
@@ -84,19 +86,26 @@ class AuthViews:
             token = sessions.start(connection, store.tables, found.user.id)
         return self._signed_in(token, wanted)
 
-    def logout(self) -> str:
-        """Ask whether to sign out: a link alone must not do it, or any page could."""
-        token = request.cookies.get(gate.COOKIE, "")
+    def logout(self) -> BaseResponse | str:
+        """Ask whether to sign out: a link alone must not do it, or any page could.
+
+        Whom somebody else has signed in, only they can sign out.
+        """
+        if gate.current_user().way in {"hook", "proxy"}:
+            if self._settings.auth.logout_url is not None:
+                return redirect(self._settings.auth.logout_url)
+            return gate.problem_response(200, "You are signed in elsewhere", _ELSEWHERE)
+        token = request.cookies.get(COOKIE, "")
         return render_template("logout.html", csrf=sessions.csrf_token(token))
 
     def sign_out(self) -> BaseResponse:
         """End the session."""
-        token = request.cookies.get(gate.COOKIE, "")
+        token = request.cookies.get(COOKIE, "")
         if not hmac.compare_digest(request.form.get("csrf", ""), sessions.csrf_token(token)):
             raise Forbidden("This form does not belong to your session. Reload the dashboard and try again.")
         sessions.end(self._services.store, token)
         answer = redirect(self._settings.url("/login"))
-        answer.delete_cookie(gate.COOKIE, path=self._settings.prefix or "/")
+        answer.delete_cookie(COOKIE, path=self._settings.prefix or "/")
         return answer
 
     def setup(self) -> BaseResponse:

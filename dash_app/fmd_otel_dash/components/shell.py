@@ -199,35 +199,46 @@ def _user_menu(settings: DashboardSettings, user: User | None, csrf: str) -> Any
             html.Div(
                 [
                     html.Div([html.Strong(name), f" · {role}"], className="fmd-menu-label"),
-                    html.A(
-                        [icon("key", size=16), "Password"],
-                        href=settings.url("/account"),
-                        className="fmd-menu-button",
-                        **attributes(data_keep="range"),
-                    ),
+                    _password_link(settings, user),
                     _admin_link(settings, user, "configuration", "Configuration", symbol="gauge"),
                     _admin_link(settings, user, "users", "Users"),
                     _admin_link(settings, user, "storage", "Storage", symbol="database"),
                     html.Button(
                         [icon("keyboard", size=16), "Keyboard"], className="fmd-menu-button", id="help-open"
                     ),
-                    html.Form(
-                        [
-                            dcc.Input(type="hidden", name="csrf", value=csrf, id="csrf"),
-                            html.Button(
-                                [icon("logout", size=16), "Sign out"],
-                                className="fmd-menu-button",
-                                type="submit",
-                            ),
-                        ],
-                        method="post",
-                        action=settings.url("/logout"),
-                    ),
+                    _sign_out(settings, user, csrf),
                 ],
                 className="fmd-drop fmd-user-menu",
             ),
         ],
         className="fmd-menu",
+    )
+
+
+def _password_link(settings: DashboardSettings, user: User | None) -> Any:
+    if user is not None and user.way != "password":
+        return None  # theirs is kept elsewhere
+    return html.A(
+        [icon("key", size=16), "Password"],
+        href=settings.url("/account"),
+        className="fmd-menu-button",
+        **attributes(data_keep="range"),
+    )
+
+
+def _sign_out(settings: DashboardSettings, user: User | None, csrf: str) -> Any:
+    label = [icon("logout", size=16), "Sign out"]
+    if user is not None and user.way in {"hook", "proxy"}:
+        if settings.auth.logout_url is None:
+            return None
+        return html.A(label, href=settings.auth.logout_url, className="fmd-menu-button")
+    return html.Form(
+        [
+            dcc.Input(type="hidden", name="csrf", value=csrf, id="csrf"),
+            html.Button(label, className="fmd-menu-button", type="submit"),
+        ],
+        method="post",
+        action=settings.url("/logout"),
     )
 
 

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from fmd_otel_dash.view import View
 
 TITLE = "Account"
+_ELSEWHERE = "You are signed in by another service, which keeps your password. Change it there."
 OLD, NEW, AGAIN = "account-old", "account-new", "account-again"
 CHANGE, PROBLEM = "account-change", "account-problem"
 
 
 def layout(view: View) -> Any:
     """Return the page; it has no data to wait for."""
+    subtitle = f"Signed in as {view.user.name}, {view.user.role}"
+    if view.user.way != "password":
+        return page(TITLE, html.P(_ELSEWHERE, className="fmd-card"), subtitle=subtitle)
     return page(
         TITLE,
         html.Section(
@@ -39,7 +43,7 @@ def layout(view: View) -> Any:
             className="fmd-card fmd-form",
             style={"--span": 5},
         ),
-        subtitle=f"Signed in as {view.user.name}, {view.user.role}",
+        subtitle=subtitle,
     )
 
 
@@ -73,9 +77,7 @@ def register(registry: Registry) -> None:
 
 def _changed(view: View, old: str, new: str, again: str) -> str:
     """Change the password of whoever is signed in; return why not, if so."""
-    if new != again:
-        return "The new password is not the same both times."
-    problem = passwords.problem(new, view.user.name)
+    problem = _ELSEWHERE if view.user.way != "password" else _refused(view, new, again)
     if problem:
         return problem
     key = throttle.user_key(view.user.name)
@@ -92,6 +94,12 @@ def _changed(view: View, old: str, new: str, again: str) -> str:
     with view.store.write() as connection:
         throttle.forgive(connection, view.store.tables, f"account:{view.user.id}", key)
     return ""
+
+
+def _refused(view: View, new: str, again: str) -> str | None:
+    if new != again:
+        return "The new password is not the same both times."
+    return passwords.problem(new, view.user.name)
 
 
 PAGE = Page(path="/account", title=TITLE, layout=layout, register=register, icon="key")
