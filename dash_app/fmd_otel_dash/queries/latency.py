@@ -1,22 +1,81 @@
-"""Latency buckets by whatever a page groups them by, in one statement."""
+"""Latency buckets by whatever a page groups them by.
+
+A month of a large application has some hundred thousand rows of buckets, most of them of days and hours that
+are over. What these come to is remembered, part by part of a plan: it holds for as long as the part has as
+many requests as then, since rows of sums are only ever added to. To count these is a fiftieth of the work.
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import BigInteger, ColumnElement, literal, select
+from sqlalchemy import BigInteger, ColumnElement, literal, select, union_all
 
 from fmd_otel_dash.queries.look import total
+from fmd_otel_dash.queries.sources import hits_source, latency_source
+from fmd_otel_exporter.schema import LATENCY_BUCKET_S
 
 if TYPE_CHECKING:
-    from sqlalchemy import Subquery
+    from collections.abc import Callable, Hashable, Sequence
+
+    from sqlalchemy import Engine, Subquery
+    from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
     from fmd_otel_dash.queries.look import Look
+    from fmd_otel_dash.queries.plan import Segment
+    from fmd_otel_dash.queries.scope import Scope
+
+    Group = Callable[[ReadOnlyColumnCollection[str, Any]], ColumnElement[Any]]
+    """Says by which of the columns ``endpoint_id, bucket, version_id, bkt`` to group, or by what of them."""
 
 Grouped = dict[int, dict[int, int]]
 """Group -> bucket -> requests."""
 
+MOST_REMEMBERED = 300_000
+"""Buckets remembered of one database, at about 100 bytes each."""
 _KEY = 1 << 16
+
+
+def latency_by(view: Look, scope: Scope, group: Group, *, days: bool = True) -> Grouped:
+    """Return a scope's buckets by a group, an integer, not negative, below 2**47.
+
+    Args:
+        view: where to look.
+        scope: what to count.
+        group: what to group by.
+        days: whether rows of whole days will do.
+    """
+    segments = view.segments(scope, LATENCY_BUCKET_S, days=days)
+    versions = view.version_ids(scope)
+
+    def source(some: Sequence[Segment]) -> Subquery:
+        return latency_source(view.tables, some, view.endpoint_ids, versions)
+
+    found: Grouped = {}
+    raw = [segment for segment in segments if segment.source == "raw"]
+    if raw:
+        edges = source(raw)
+        _add(found, grouped(view, edges, group(edges.c)))
+    summed = [segment for segment in segments if segment.source != "raw"]
+    remembered = _REMEMBERED.setdefault(view.conn.engine, Remembered())
+    for segment, n in zip(summed, _counts(view, summed, versions), strict=True):
+        if not n:
+            continue
+        part = source([segment])
+        by = group(part.c)
+        key = (
+            (segment.source, segment.start, segment.end, view.endpoint_ids, versions),
+            str(by.compile(compile_kwargs={"literal_binds": True})),
+        )
+        sample = remembered.get(key, n)
+        if sample is None:
+            sample = grouped(view, part, by)
+            remembered.put(key, n, sample)
+        _add(found, sample)
+    return found
 
 
 def grouped(view: Look, source: Subquery, group: ColumnElement[Any]) -> Grouped:
@@ -28,3 +87,58 @@ def grouped(view: Look, source: Subquery, group: ColumnElement[Any]) -> Grouped:
         number = int(packed)
         found.setdefault(number // _KEY, {})[number % _KEY] = n
     return found
+
+
+class Remembered:
+    """Buckets of parts of a plan, those asked for last; safe to share between threads."""
+
+    def __init__(self, most: int = MOST_REMEMBERED) -> None:
+        """Remember up to so many buckets in all."""
+        self._most = most
+        self._size = 0
+        self._lock = Lock()
+        self._known: OrderedDict[Hashable, tuple[int, int, Grouped]] = OrderedDict()
+
+    def get(self, key: Hashable, n: int) -> Grouped | None:
+        """Return what is remembered under a key, if it was of as many requests; nobody may change it."""
+        with self._lock:
+            found = self._known.get(key)
+            if found is None or found[0] != n:
+                return None
+            self._known.move_to_end(key)
+            return found[2]
+
+    def put(self, key: Hashable, n: int, sample: Grouped) -> None:
+        """Remember the buckets of ``n`` requests."""
+        size = sum(map(len, sample.values()))
+        with self._lock:
+            self._size += size - self._known.pop(key, (0, 0, {}))[1]
+            self._known[key] = n, size, sample
+            while self._size > self._most:
+                self._size -= self._known.popitem(last=False)[1][1]
+
+
+_REMEMBERED: WeakKeyDictionary[Engine, Remembered] = WeakKeyDictionary()
+
+
+def _counts(view: Look, segments: Sequence[Segment], versions: tuple[int, ...] | None) -> list[int]:
+    """Return how many requests each segment has."""
+    legs = []
+    for number, segment in enumerate(segments):
+        c = hits_source(view.tables, [segment], view.endpoint_ids, versions).c
+        legs.append(select(literal(number, BigInteger).label("number"), total(c.n)))
+    if not legs:
+        return []
+    rows = view.conn.execute(legs[0] if len(legs) == 1 else union_all(*legs)).all()
+    counts = {row[0]: row[1] for row in rows}
+    return [counts[number] or 0 for number in range(len(segments))]
+
+
+def _add(found: Grouped, more: Grouped) -> None:
+    for number, sample in more.items():
+        mine = found.get(number)
+        if mine is None:
+            found[number] = dict(sample)
+            continue
+        for bkt, n in sample.items():
+            mine[bkt] = mine.get(bkt, 0) + n

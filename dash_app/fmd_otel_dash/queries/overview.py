@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from fmd_otel_dash.queries.counts import NOTHING, Counts, summed, together
-from fmd_otel_dash.queries.latency import Grouped, grouped
+from fmd_otel_dash.queries.latency import Grouped, latency_by
 from fmd_otel_dash.queries.look import (
     Endpoint,
     Look,
@@ -160,8 +160,7 @@ def _totals(view: Look, scope: Scope) -> Counts:
 
 
 def _latency(view: Look, scope: Scope) -> Grouped:
-    source = view.latency(scope)
-    return grouped(view, source, source.c.endpoint_id)
+    return latency_by(view, scope, lambda c: c.endpoint_id)
 
 
 def _kpis(counts: Counts, latency: Mapping[int, Mapping[int, int]]) -> Kpis:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from sqlalchemy import select
 
 from fmd_otel_dash.queries.counts import NOTHING, Counts, summed, together
-from fmd_otel_dash.queries.latency import Grouped, grouped
+from fmd_otel_dash.queries.latency import Grouped, latency_by
 from fmd_otel_dash.queries.look import Endpoint, Look, look
 from fmd_otel_dash.stats.percentiles import BoxStats, Change, box, change
 
@@ -101,8 +101,7 @@ def performance(store: Store, scope: Scope, compare: Scope | None) -> Performanc
 
 
 def _latency(view: Look, scope: Scope) -> Grouped:
-    source = view.latency(scope)
-    return grouped(view, source, source.c.endpoint_id)
+    return latency_by(view, scope, lambda c: c.endpoint_id)
 
 
 def _least_changed_last(one: EndpointPerformance) -> tuple[bool, bool, float]:

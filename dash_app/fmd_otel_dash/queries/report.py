@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from fmd_otel_dash.queries.counts import NOTHING, Counts, summed
-from fmd_otel_dash.queries.latency import grouped
+from fmd_otel_dash.queries.latency import latency_by
 from fmd_otel_dash.queries.look import Endpoint, Look, look, total
 from fmd_otel_dash.queries.scope import US_PER_S
 from fmd_otel_dash.stats.findings import Finding, Measure, Threshold, judged
@@ -154,8 +154,7 @@ def _sides(view: Look, scope: Scope) -> dict[int, Side]:
             select(c.endpoint_id, *summed(c)).group_by(c.endpoint_id)
         ).all()
     }
-    source = view.latency(scope)
-    samples = grouped(view, source, source.c.endpoint_id)
+    samples = latency_by(view, scope, lambda c: c.endpoint_id)
     found = {}
     for endpoint_id, counts in counted.items():
         sample = samples.get(endpoint_id, {})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import ColumnElement, func, select
 
 from fmd_otel_dash.queries.counts import NOTHING, Counts, summed, together
-from fmd_otel_dash.queries.latency import Grouped, grouped
+from fmd_otel_dash.queries.latency import Grouped, grouped, latency_by
 from fmd_otel_dash.queries.look import Look, look, total
 from fmd_otel_dash.queries.scope import US_PER_S
 from fmd_otel_dash.stats.percentiles import merge, percentiles
@@ -119,10 +119,14 @@ def _counts(view: Look, scope: Scope, steps: Slots, *, raw: bool) -> dict[int, C
 
 
 def _latency(view: Look, scope: Scope, steps: Slots, *, raw: bool) -> Grouped:
-    source, unit = (view.raw(scope), US_PER_S) if raw else (view.latency(scope, days=steps.of_days), 1)
-    step = _offset(source.c.ts if raw else source.c.bucket, steps, unit)
+    if raw:
+        source, unit = view.raw(scope), US_PER_S
+        by_step = grouped(view, source, _offset(source.c.ts, steps, unit))
+    else:
+        unit = 1
+        by_step = latency_by(view, scope, lambda c: _offset(c.bucket, steps, 1), days=steps.of_days)
     found: Grouped = {}
-    for offset, sample in grouped(view, source, step).items():
+    for offset, sample in by_step.items():
         home = steps.home(steps.base_s + offset // unit)
         found[home] = merge((found[home], sample)) if home in found else sample
     return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from fmd_otel_dash.queries.counts import NOTHING, Counts, summed, together
-from fmd_otel_dash.queries.latency import grouped
+from fmd_otel_dash.queries.latency import latency_by
 from fmd_otel_dash.queries.look import Endpoint, Version, look, total
 from fmd_otel_dash.stats.percentiles import BoxStats, Change, box, change, percentiles
 
@@ -113,8 +113,7 @@ def deployments(store: Store, scope: Scope) -> Deployments:
                 select(c.version_id, *summed(c)).group_by(c.version_id)
             ).all()
         }
-        source = view.latency(scope)
-        latency = grouped(view, source, source.c.version_id)
+        latency = latency_by(view, scope, lambda c: c.version_id)
         known = view.versions(scope)
         last_us = None if counted else view.last_recorded_us()
     found: list[Deployment] = []

@@ -1,0 +1,56 @@
+"""What is remembered of latency buckets: only what still holds, and not without end."""
+
+from __future__ import annotations
+
+from sqlalchemy import event
+
+from fmd_otel_dash.queries.latency import Remembered
+from fmd_otel_dash.queries.performance import performance
+from fmd_otel_dash.queries.scope import Scope
+from fmd_otel_exporter.rollups import compact_days
+
+HOUR = 3600 * 1_000_000
+DAY = 24 * HOUR
+
+
+def test_buckets_of_hours_and_days_that_are_over_are_read_once(store, at, request_at, write):
+    now = at(2026, 11, 22, 12)
+    write(*(request_at(now - hours * HOUR, duration_us=1000) for hours in range(1, 72)))
+    compact_days(store, now_ts_us=now)
+    scope = Scope(now - 3 * DAY, now)
+    asked = []
+    first = performance(store, scope, None)
+    with store.read() as connection:
+        event.listen(connection.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+
+    assert performance(store, scope, None) == first
+    assert asked
+    assert not any("lat_hist" in statement for statement in asked)
+
+    for when in (now - 2 * DAY, now - HOUR):  # a day that is over, and an hour of today
+        write(request_at(when, duration_us=9_000_000))
+        first = performance(store, scope, None)
+        assert first.endpoints[0].box.n == first.n
+    assert first.n == 73
+    assert first.endpoints[0].box.p99_us > 8_000_000
+
+
+def test_what_is_remembered_holds_for_as_many_requests_as_it_was_of():
+    remembered = Remembered()
+    remembered.put("a", 5, {1: {700: 5}})
+
+    assert remembered.get("a", 5) == {1: {700: 5}}
+    assert remembered.get("a", 6) is None
+    assert remembered.get("b", 5) is None
+
+
+def test_no_more_buckets_are_remembered_than_allowed():
+    remembered = Remembered(most=4)
+    for key in "abc":
+        remembered.put(key, 2, {1: {700: 1, 701: 1}})
+    remembered.put("c", 3, {1: {700: 3}})
+
+    assert [remembered.get(key, 2) is not None for key in "ab"] == [False, True]
+    assert remembered.get("c", 3) == {1: {700: 3}}
+    remembered.put("d", 9, {1: dict.fromkeys(range(9), 1)})
+    assert remembered.get("d", 9) is None
