@@ -29,8 +29,8 @@ FOOT = """
   requests. What does grow is what is read one by one: the hours at either end of a range that no sum covers,
   for users and addresses up to a day at either end, and lists of requests.
 - What hours and days that are over come to is remembered by the process that was asked (latency buckets, and
-  requests of users and addresses), in bounded memory, for as long as nothing is added to them. "First look" is
-  without that: what it takes when a dashboard has just started, or a day has ended.
+  requests of users and addresses), in bounded memory, for as long as nothing is added to them. "First look"
+  is without that: what it takes when a dashboard has just started, or a day has ended.
 """
 
 
@@ -57,8 +57,8 @@ def queries(found: Mapping[tuple[str, int], Mapping[str, Took]], sizes: Sequence
     lines = [
         "## Questions behind the views",
         "",
-        "Milliseconds, wall (CPU), and how many times as long the larger one takes; of the larger one also the",
-        "first look, when the process that asks remembers nothing.",
+        "Milliseconds, wall (CPU), and how many times as long the larger one takes; of the larger one also",
+        "the first look, when the process that asks remembers nothing.",
         "",
     ]
     lines += _head(["view", *columns])

@@ -269,7 +269,7 @@ def test_every_view_equals_the_raw_rows(cases, late, compact_until, ends, zone, 
 def test_users_and_addresses_equal_the_raw_rows(cases, late, compact_until, again, ends, versions, kind):
     store = filled(cases, compact_until, [])
     scope = Scope(*ends, versions=versions)
-    busiest(store, scope, kind)  # and remembers the days that are over
+    subject_by_version(store, scope, kind)  # and remembers days and hours that are over
     Writer(store).write([record(1000 + number, case) for number, case in enumerate(late)])
     if again and compact_until is not None:
         compact_days(store, now_ts_us=compact_until)

@@ -1,8 +1,8 @@
 """How many requests each subject of a range has sent: what all of them are ranked by.
 
-To find the busiest, all have to be added up. Days that are over do not change, and are most of the work: what
-they come to is remembered, in a few bytes a subject, for whoever asks for the same days again. So a page that
-is looked at twice reads no more than the raw rows at the ends of its range the second time.
+To find the busiest, all have to be added up. Days and hours that are over hardly ever change, and are most of
+the work: what they come to is remembered, in a few bytes a subject, for whoever asks for the same again. So
+a page that is looked at twice reads no more than the first and the last hour of its range the second time.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from heapq import nlargest
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Hashable, Iterable
+    from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sized
 
     from sqlalchemy import Row
 
+    from fmd_otel_dash.queries.plan import Segment
     from fmd_otel_dash.queries.subject_sources import SubjectPlan
     from fmd_otel_exporter.store import Store
+
+T = TypeVar("T", bound="Sized")
 
 MOST_REMEMBERED = 1_000_000
 """Subjects remembered for one store, at 32 bytes each."""
@@ -56,7 +59,11 @@ class Ranks:
         other._n, other._errors, other._sum_us = self._n[:], self._errors[:], self._sum_us[:]
         return other
 
-    def add(self, rows: Iterable[Row[int, int, int, int]]) -> Ranks:
+    def rows(self) -> Iterator[tuple[int, int, int, int]]:
+        """Yield what to add, to have the same again."""
+        return zip(self._place, self._n, self._errors, self._sum_us, strict=True)
+
+    def add(self, rows: Iterable[Row[int, int, int, int] | tuple[int, int, int, int]]) -> Ranks:
         """Add rows of a subject and its requests, errors and microseconds; returns itself."""
         place, n, errors, sum_us = self._place, self._n, self._errors, self._sum_us
         for subject, more_n, more_errors, more_us in rows:
@@ -104,9 +111,9 @@ class Remembered:
         """Remember up to so many subjects in all."""
         self._most = most
         self._lock = Lock()
-        self._known: OrderedDict[Hashable, Ranks] = OrderedDict()
+        self._known: OrderedDict[Hashable, Sized] = OrderedDict()
 
-    def get(self, key: Hashable) -> Ranks | None:
+    def get(self, key: Hashable) -> Sized | None:
         """Return what is remembered under a key."""
         with self._lock:
             found = self._known.get(key)
@@ -114,10 +121,10 @@ class Remembered:
                 self._known.move_to_end(key)
             return found
 
-    def put(self, key: Hashable, ranks: Ranks) -> None:
-        """Remember some ranks, which nobody may change from now on."""
+    def put(self, key: Hashable, value: Sized) -> None:
+        """Remember something, which nobody may change from now on."""
         with self._lock:
-            self._known[key] = ranks
+            self._known[key] = value
             while len(self._known) > 1 and sum(map(len, self._known.values())) > self._most:
                 self._known.popitem(last=False)
 
@@ -131,18 +138,33 @@ def ranks(store: Store, where: SubjectPlan) -> Ranks:
     if where.raw:
         found = found.copy()
     for segment in where.raw:
-        found.add(where.view.conn.execute(where.counts_of_raw(segment)))
+        found.add(_of_raw(store, where, segment).rows())
     return found
+
+
+def remembered(store: Store, key: Hashable | None, compute: Callable[[], T]) -> T:
+    """Return what is remembered under a key, computed where it is not; without a key, computed each time."""
+    if key is None:
+        return compute()
+    known = _REMEMBERED.setdefault(store, Remembered())
+    found = cast("T | None", known.get(key))
+    if found is None:
+        found = compute()
+        known.put(key, found)
+    return found
+
+
+def _of_raw(store: Store, where: SubjectPlan, segment: Segment) -> Ranks:
+    return remembered(
+        store,
+        where.stamp(segment),
+        lambda: Ranks().add(where.view.conn.execute(where.counts_of_raw(segment))),
+    )
 
 
 def _of_days(store: Store, where: SubjectPlan) -> Ranks:
     if not where.days:
         return Ranks()
-    remembered = _REMEMBERED.setdefault(store, Remembered())
     # A mark changes with its sums.
     key = where.kind, where.days, where.view.endpoint_ids, where.version_ids
-    found = remembered.get(key)
-    if found is None:
-        found = Ranks().add(where.view.conn.execute(where.counts_of_days()))
-        remembered.put(key, found)
-    return found
+    return remembered(store, key, lambda: Ranks().add(where.view.conn.execute(where.counts_of_days())))

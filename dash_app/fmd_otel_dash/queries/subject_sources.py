@@ -8,23 +8,27 @@ left no raw rows, an end moves to the nearest midnight (UTC).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, select
 
 from fmd_otel_dash.queries.look import total
-from fmd_otel_dash.queries.plan import Kept, split
+from fmd_otel_dash.queries.plan import Kept, Segment, split
+from fmd_otel_dash.queries.scope import US_PER_S
+from fmd_otel_dash.queries.sources import hits_source
 from fmd_otel_exporter.schema import DAY_S, SUBJECT_USER
 from fmd_otel_exporter.subject_sums import FIRST_ERROR, SEALED, SUMMED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Hashable
 
     from sqlalchemy import ColumnElement, Select
 
     from fmd_otel_dash.queries.look import Look
-    from fmd_otel_dash.queries.plan import Segment
     from fmd_otel_dash.queries.scope import Scope
+
+_HOUR_US = 3600 * US_PER_S
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,21 @@ class SubjectPlan:
     days: tuple[tuple[int, int], ...]
     """Starts (epoch seconds) of the UTC days to take from their sums, and the marks of these."""
     raw: tuple[Segment, ...]
+    """Parts to count from raw rows: those of whole hours apart from what is left."""
     version_ids: tuple[int, ...] | None
+
+    def stamp(self, segment: Segment) -> Hashable | None:
+        """Return what stays the same as long as a segment's rows do; None where that is not known.
+
+        Rows are only added, or deleted from the oldest on: hours with as many requests have the same ones.
+        """
+        if segment.start_us % _HOUR_US or segment.end_us % _HOUR_US:
+            return None
+        hours = Segment("bucket", segment.start_us // US_PER_S, segment.end_us // US_PER_S, 0)
+        c = hits_source(self.view.tables, [hours], self.view.endpoint_ids, self.version_ids).c
+        n = self.view.conn.scalar(select(total(c.n)))
+        asked = self.kind, hours.start, hours.end, self.view.endpoint_ids, self.version_ids
+        return asked, n, self.view.raw_from_us
 
     def counts_of_days(self) -> Select[Any]:
         """Return a query for ``subject_id`` and the sums of requests, errors and microseconds."""
@@ -99,6 +117,13 @@ class SubjectPlan:
         return found if self.version_ids is None else [*found, c.version_id.in_(self.version_ids)]
 
 
+def _whole_hours_apart(segment: Segment) -> list[Segment]:
+    start, end = segment.start_us, segment.end_us
+    first, last = -(-start // _HOUR_US) * _HOUR_US, end // _HOUR_US * _HOUR_US
+    edges = [start, first, last, end] if first < last else [start, end]
+    return [Segment("raw", each, until, 0) for each, until in pairwise(edges) if each < until]
+
+
 def plan(view: Look, scope: Scope, kind: int) -> SubjectPlan:
     """Work out what to read."""
     c = view.tables.subject_rollup.c
@@ -117,6 +142,8 @@ def plan(view: Look, scope: Scope, kind: int) -> SubjectPlan:
             if segment.source == "day"
             for day in range(segment.start, segment.end, DAY_S)
         ),
-        raw=tuple(segment for segment in segments if segment.source != "day"),
+        raw=tuple(
+            part for segment in segments if segment.source != "day" for part in _whole_hours_apart(segment)
+        ),
         version_ids=view.version_ids(scope),
     )

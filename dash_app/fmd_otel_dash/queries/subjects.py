@@ -6,21 +6,23 @@ Ranking comes first, by sums alone; latency buckets are read only of those who a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from fmd_otel_dash.queries.look import Version, look
-from fmd_otel_dash.queries.subject_ranks import ranks
+from fmd_otel_dash.queries.subject_ranks import ranks, remembered
 from fmd_otel_dash.queries.subject_sources import SubjectPlan, plan
 from fmd_otel_dash.stats.percentiles import BoxStats, box, merge
 from fmd_otel_exporter.buckets import bucket_of
 from fmd_otel_exporter.subject_sums import read_buckets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from fmd_otel_dash.queries.look import Look
+    from fmd_otel_dash.queries.plan import Segment
     from fmd_otel_dash.queries.scope import Scope
     from fmd_otel_exporter.store import Store
 
@@ -126,7 +128,7 @@ def latency_by_subject(  # noqa: PLR0913, PLR0917 # as above
     with look(store, scope) as view:
         where = plan(view, scope, kind)
         ranked, ids = _ranked(store, where, scope, _Part(limit, search, offset))
-        samples = _samples(where, ids)
+        samples = _samples(store, where, ids)
     rows = []
     for number, counts in zip(ids, ranked.rows, strict=True):
         stats = box(merge(samples.get(number, {}).values()))
@@ -142,7 +144,7 @@ def subject_by_version(  # noqa: PLR0913, PLR0917 # as above
     with look(store, scope) as view:
         where = plan(view, scope, kind)
         ranked, ids = _ranked(store, where, scope, _Part(limit, search, offset))
-        samples = _samples(where, ids)
+        samples = _samples(store, where, ids)
         served = {version for by_version in samples.values() for version in by_version}
         versions = tuple(version for version in view.versions(scope) if version.id in served)
     return BySubjectAndVersion(
@@ -196,7 +198,7 @@ def _names(view: Look, ids: Collection[int]) -> dict[int, str]:
     return {row[0]: row[1] for row in view.conn.execute(select(c.id, c.value).where(c.id.in_(ids)))}
 
 
-def _samples(where: SubjectPlan, ids: Collection[int]) -> Samples:
+def _samples(store: Store, where: SubjectPlan, ids: tuple[int, ...]) -> Samples:
     samples: Samples = {}
     if not ids:
         return samples
@@ -210,7 +212,13 @@ def _samples(where: SubjectPlan, ids: Collection[int]) -> Samples:
     for (subject, version), texts in of_days.items():
         samples.setdefault(subject, {})[version] = read_buckets(" ".join(texts), known)
     for segment in where.raw:
-        for subject, version, bkt, n in conn.execute(where.latencies_of_raw(segment, ids)):
+        stamp = where.stamp(segment)
+        rows = remembered(store, stamp and (stamp, ids), partial(_of_raw, where, segment, ids))
+        for subject, version, bkt, n in rows:
             mine = samples.setdefault(subject, {}).setdefault(version, {})
             mine[bkt] = mine.get(bkt, 0) + n
     return samples
+
+
+def _of_raw(where: SubjectPlan, segment: Segment, ids: tuple[int, ...]) -> Sequence[Any]:
+    return where.view.conn.execute(where.latencies_of_raw(segment, ids)).all()

@@ -125,8 +125,9 @@ def test_a_request_that_comes_late_is_counted_although_its_day_was_remembered(
 ):
     scope = Scope(now - 5 * DAY, now)
     before = busiest(store, scope, SUBJECT_USER, search="ann")
-    for more in (1, 2):
-        write(request_at(now - 2 * DAY, group_by="ann", ip="10.0.0.0"))
+    for more, age in enumerate((2 * DAY, 2 * DAY, 3 * HOUR, 3 * HOUR), 1):  # and into hours of today
+        write(request_at(now - age, group_by="ann", ip="10.0.0.0"))
+        assert subject_by_version(store, scope, SUBJECT_USER, search="ann").rows[0].cells[0].n
         assert busiest(store, scope, SUBJECT_USER, search="ann").n == before.n + more
         add_up()
         assert busiest(store, scope, SUBJECT_USER, search="ann").n == before.n + more
