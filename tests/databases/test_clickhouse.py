@@ -8,7 +8,9 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+import clickhouse_connect
 import pytest
+from clickhouse_connect.driver.exceptions import ClickHouseError
 from sqlalchemy import func, insert, select, text
 
 from fmd_otel_exporter.dialects import dialect_for
@@ -80,6 +82,7 @@ def test_a_batch_cut_short_after_any_step_counts_once_when_it_is_sent_again(
 
     batch = [record(), record(endpoint="other", group_by="ada"), record(level=0)]
     with monkeypatch.context() as patch:
+        patch.setattr("fmd_otel_exporter.dialects.clickhouse_mutex.LASTS_S", 1)
         patch.setattr(Transaction, "send", send_and_die)
         patch.setattr(Transaction, "rollback", Transaction._forget)
         try:
@@ -160,19 +163,52 @@ def test_ids_are_counted_by_many_at_once_without_two_the_same(store: Store):
     assert len({number for number, _ in found}) == len(names)
 
 
-def test_a_turn_whose_holder_was_killed_ends_by_itself(store: Store, monkeypatch):
-    monkeypatch.setattr("fmd_otel_exporter.dialects.clickhouse_mutex.LASTS_S", 1)
+def test_a_turn_whose_holder_was_killed_ends_by_itself(store: Store):
     hold = (
         "import os, sys\n"
         "from fmd_otel_exporter.dialects import clickhouse_mutex\n"
         "from fmd_otel_exporter.store import open_store\n"
         "store = open_store(sys.argv[1])\n"
+        "clickhouse_mutex.LASTS_S = 1\n"
         "with store.write():\n"
         "    os._exit(9)\n"
     )
     assert subprocess.run([sys.executable, "-c", hold, store.url], check=False).returncode == 9
     with store.write() as connection:
         assert connection.scalar(select(func.count()).select_from(store.tables.user)) == 0
+
+
+def test_users_who_are_deleted_leave_nothing_behind(store: Store):
+    subject = store.tables.subject
+
+    def add(*names: str) -> None:
+        rows = [{"kind": 1, "value": name, "seen_day": 0} for name in names]
+        store.run(lambda connection: connection.execute(store.dialect.insert_new(subject), rows))
+
+    add("ada", "bob")
+    with store.write() as connection:
+        connection.execute(subject.update().where(subject.c.value == "ada").values(seen_day=5))
+    with store.write() as connection:
+        connection.execute(subject.delete().where(subject.c.seen_day == 0))
+    stored = text("SELECT value, fmd_gone FROM fmd_subject ORDER BY fmd_version SETTINGS final = 0")
+    with store.read() as connection:
+        assert {*connection.execute(stored)} == {("ada", 0)}
+    with store.write() as connection:
+        connection.execute(subject.delete().where(subject.c.value == "ada"))
+    with store.read() as connection:
+        assert connection.execute(stored).all() == []
+    add("ada")
+    with store.read() as connection:
+        assert [*connection.scalars(select(subject.c.value))] == ["ada"]
+
+
+def test_an_outage_is_not_told_by_the_driver_too(server: Server, caplog):
+    with pytest.raises(StorageError):
+        open_store(server.url_of("fmd", port=1))
+    assert not caplog.records
+    with pytest.raises(ClickHouseError):
+        clickhouse_connect.get_client(host="127.0.0.1", port=1)
+    assert caplog.records, "what the app does there by itself is told"
 
 
 def test_whole_months_go_as_partitions(store: Store, record, noon_us: int, see):

@@ -61,8 +61,9 @@ class Mutex:
             self._insert(self._turn, LASTS_S, over=0)
             self._until = began + LASTS_S * 0.8
 
-    def acquire(self, patience_s: float, *, lasts_s: int = LASTS_S) -> bool:
+    def acquire(self, patience_s: float, *, lasts_s: int | None = None) -> bool:
         """Wait for the turn; tell whether it came in time."""
+        lasts_s = LASTS_S if lasts_s is None else lasts_s
         deadline = time.monotonic() + patience_s
         skipped = 0
         while True:

@@ -10,6 +10,7 @@ from clickhouse_connect.cc_sqlalchemy.sql.compiler import ChStatementCompiler
 from sqlalchemy import BindParameter, LargeBinary, types
 from sqlalchemy.sql.compiler import DDLCompiler, GenericTypeCompiler
 
+from fmd_otel_exporter.dialects.clickhouse_quiet import keep_quiet
 from fmd_otel_exporter.dialects.clickhouse_tables import (
     GONE,
     VERSION,
@@ -252,6 +253,7 @@ class FmdClickhouseDialect(ClickHouseDialect):
     def connect(self, *arguments: Any, **options: Any) -> Any:
         """Connect, and remember what a transaction has done."""
         settings = options.pop("fmd_settings", {})
+        keep_quiet()
         connection: Any = dbapi.connect(*arguments, **options)
         known = connection.client.server_settings
         for name, value in settings.items():
@@ -306,7 +308,8 @@ class FmdClickhouseDialect(ClickHouseDialect):
         if context.isupdate or context.isdelete:
             table = compiled.statement.table
             cursor._rowcount = sum(  # noqa: SLF001 # as above
-                transaction.change(table, statement.split(THEN), each) for each in parameters
+                transaction.change(table, statement.split(THEN), each, deletes=context.isdelete)
+                for each in parameters
             )
             return True
         if context.isinsert:

@@ -22,6 +22,7 @@ from sqlalchemy import BigInteger, Column, Integer, SmallInteger, String, Table
 from urllib3.exceptions import HTTPError
 
 from fmd_otel_exporter.dialects.clickhouse_block import Block
+from fmd_otel_exporter.dialects.clickhouse_cleaning import clean, is_cleaned
 from fmd_otel_exporter.dialects.clickhouse_mutex import Mutex
 from fmd_otel_exporter.dialects.clickhouse_tables import GONE, VERSION, identity_of, is_laid_over, kind_of
 from fmd_otel_exporter.errors import StorageError
@@ -54,6 +55,7 @@ class Transaction:
         self._unproved: tuple[Table, bytes] | None = None
         self._mutex = Mutex(self.client, "meta")
         self._last: list[Callable[[], None]] = []
+        self._deleted_from: dict[str, Table] = {}
         self._numbers: dict[str, int] = {}
         self._before: dict[tuple[str, tuple[Any, ...]], tuple[Table, list[Any], int, int]] = {}
 
@@ -62,6 +64,9 @@ class Transaction:
         self._prove()
         for send in self._last:
             send()
+        for table in self._deleted_from.values():
+            with contextlib.suppress(dbapi.Error):  # they are gone for whoever reads; next time, then
+                clean(self.client, table)
         self._end()
 
     def rollback(self) -> None:
@@ -83,6 +88,7 @@ class Transaction:
     def _forget(self) -> None:
         self.batch = self._unproved = None
         self._last.clear()
+        self._deleted_from.clear()
         self._numbers.clear()
         self._before.clear()
 
@@ -314,7 +320,9 @@ class Transaction:
 
     # Changes
 
-    def change(self, table: Table, statements: Sequence[str], parameters: Any) -> int:
+    def change(
+        self, table: Table, statements: Sequence[str], parameters: Any, *, deletes: bool = False
+    ) -> int:
         """Run what stands for an update or delete; return how many rows that was, counted first."""
         count, *changes = statements
         self._prove()
@@ -336,6 +344,8 @@ class Transaction:
                 if parameters[name] is not None:
                     continue
             self.client.command(statement, parameters or None, settings={"insert_deduplicate": 0})
+        if deletes and versioned and is_cleaned(table) and not changes[0].startswith("TRUNCATE"):
+            self._deleted_from[table.name] = table
         return changed
 
     def _remember(self, table: Table, row: list[Any], version: int, *, gone: int) -> None:
