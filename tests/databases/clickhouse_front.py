@@ -28,6 +28,7 @@ OF_TRANSPORT = {
 }  # fmt: skip
 READS = re.compile(r"\s*(?:--[^\n]*\n|\s)*\(*\s*(SELECT|WITH|SHOW|DESCRIBE|EXISTS|EXPLAIN)\b", re.IGNORECASE)
 INSERT = re.compile(r"(?is)\s*INSERT\s+INTO\s+.*\bFORMAT\s+(\w+)\s*\Z")
+DROP = re.compile(r"\s*DROP\s+DATABASE\b", re.IGNORECASE)
 FORMAT = re.compile(r"(?is)\bFORMAT\s+(\w+)\s*;?\s*\Z")
 CODE = re.compile(r"Code: (\d+)")
 
@@ -37,8 +38,11 @@ class Engine:
 
     def __init__(self, folder: str) -> None:
         self.connection = chdb.connect(f"{folder}?log-level=none")
+        # What is lost when the machine fails is of no use to anybody.
+        self.connection.query("SET fsync_metadata = 0")
         self.turn = threading.Lock()
         self.settings: dict[str, str] = {}
+        self.database = ""
         self.sockets: dict[socket.socket, str] = {}
 
     def run(self, statement: str, data: bytes, parameters: dict[str, str]) -> tuple[bytes, str]:
@@ -46,13 +50,7 @@ class Engine:
         settings = {key: value for key, value in parameters.items() if key not in OF_TRANSPORT}
         with self.turn:
             self._use(parameters.get("database") or "default")
-            for name in self.settings.keys() - settings.keys():
-                self.connection.query(f"SET {name} = DEFAULT")
-            for name, value in settings.items():
-                if self.settings.get(name) != value:
-                    quoted = value.replace("\\", "\\\\").replace("'", "\\'")
-                    self.connection.query(f"SET {name} = '{quoted}'")
-            self.settings = settings
+            self._set(settings)
             if not READS.match(statement) and parameters.get("readonly") not in (None, "0"):
                 raise RuntimeError(
                     "Code: 164. DB::Exception: Cannot execute query in readonly mode. (READONLY)"
@@ -62,11 +60,25 @@ class Engine:
             found = FORMAT.search(statement)
             fmt = found[1] if found else parameters.get("default_format", "TabSeparated")
             text = FORMAT.sub("", statement) if found else statement
+            if DROP.match(statement):
+                self.database = ""
             return self.connection.query(text, fmt).bytes(), fmt
 
     def _use(self, database: str) -> None:
-        quoted = database.replace("`", "``")
-        self.connection.query(f"USE `{quoted}`")
+        if database != self.database:
+            quoted = database.replace("`", "``")
+            self.connection.query(f"USE `{quoted}`")
+            self.database = database
+
+    def _set(self, settings: dict[str, str]) -> None:
+        changes = [f"{name} = DEFAULT" for name in self.settings.keys() - settings.keys()]
+        for name, value in settings.items():
+            if self.settings.get(name) != value:
+                quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+                changes.append(f"{name} = '{quoted}'")
+        if changes:
+            self.connection.query(f"SET {', '.join(changes)}")
+        self.settings = settings
 
     def _insert(self, statement: str, data: bytes) -> bytes:
         fmt = INSERT.match(statement)[1]

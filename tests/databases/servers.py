@@ -204,7 +204,9 @@ class OwnServer(Server):
         self.thaw()
         # PostgreSQL waits for its clients to leave at SIGTERM.
         gently = signal.SIGINT if self.kind == POSTGRESQL else signal.SIGTERM
-        self._process.send_signal(signal.SIGQUIT if at_once else gently)
+        # ClickHouse's engine may take its time at anything it can hear.
+        hard = signal.SIGKILL if self.kind == CLICKHOUSE else signal.SIGQUIT
+        self._process.send_signal(hard if at_once else gently)
         try:
             self._process.wait(_START_S)
         except subprocess.TimeoutExpired:
