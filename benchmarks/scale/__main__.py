@@ -67,21 +67,31 @@ def _sections(options: argparse.Namespace, places: list[Place], folder: Path) ->
     say("")
     yield report.writing(costs, race, options.writer_rows)
     if not options.without_fmd and FMD_PYTHON.exists():
-        yield _beside_fmd(options, folder, costs["SQLite"])
+        ours = sum(sizes["SQLite"].values()) / max(options.sizes)
+        without_users = ours - sizes["SQLite"]["subject_day"] / max(options.sizes)
+        yield _beside_fmd(options, folder, costs["SQLite"], (ours, without_users))
 
 
-def _beside_fmd(options: argparse.Namespace, folder: Path, cost: writers.Cost) -> str:
+def _beside_fmd(
+    options: argparse.Namespace, folder: Path, cost: writers.Cost, ours: tuple[float, float]
+) -> str:
     rows = options.fmd_rows
     say("asking Flask-MonitoringDashboard")
     with tempfile.TemporaryDirectory(prefix="fmd-otel-bench-", dir=folder) as name:
         place = Place("SQLite", name)
         store = place.filled(rows)
         took = views.ask(store, options.runs)["Overview"]
-        sizes = place.sizes(store)
         store.dispose()
-        ours = Path(name) / f"{short(rows)}.db"
+        copied = Path(name) / f"{short(rows)}.db"
         done = subprocess.run(
-            [FMD_PYTHON, "-m", "benchmarks.scale.fmd", ours, Path(name) / "fmd.db", str(options.fmd_writes)],
+            [
+                FMD_PYTHON,
+                "-m",
+                "benchmarks.scale.fmd",
+                copied,
+                Path(name) / "fmd.db",
+                str(options.fmd_writes),
+            ],
             cwd=name,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
@@ -92,7 +102,7 @@ def _beside_fmd(options: argparse.Namespace, folder: Path, cost: writers.Cost) -
     if done.returncode:
         return f"Flask-MonitoringDashboard failed: {done.stderr.strip().splitlines()[-1:]}"
     fmd = json.loads(done.stdout.strip().splitlines()[-1])
-    return report.beside_fmd(rows, fmd, cost, sizes, took)
+    return report.beside_fmd(rows, fmd, cost, ours, took)
 
 
 def _options() -> argparse.Namespace:
