@@ -174,6 +174,17 @@ def _auth_problems(values: dict[str, Any], origins: dict[str, str]) -> Iterator[
     for name in ("AUTH_PROXY_TRUSTED", "AUTH_PROXY_ROLE_HEADER"):
         if values.get(name.lower()) and not values.get("auth_proxy_header"):
             yield f"{name} ({origins[name]}) has no effect without AUTH_PROXY_HEADER; set both, or neither"
+    oidc = ("OIDC_DISCOVERY_URL", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
+    given = [name for name in oidc if values.get(name.lower())]
+    if given and len(given) < len(oidc):
+        missing = " and ".join(name for name in oidc if name not in given)
+        yield f"{given[0]} ({origins[given[0]]}) is set without {missing}; set all three, or none of them"
+    who = ("AUTH_ADMINS", "AUTH_ADMIN_GROUPS", "AUTH_GUEST_GROUPS")
+    if given and not any(values.get(name.lower()) for name in who):
+        yield (
+            f"{given[0]} ({origins[given[0]]}) is set, but nothing says who may come in; "
+            f"set {', '.join(who[:2])} or AUTH_GUEST_GROUPS (* for everybody whom the provider knows)"
+        )
 
 
 def _git_path(git: str, origin: str, file: ConfigFile | None) -> Path:

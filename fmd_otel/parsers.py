@@ -26,6 +26,9 @@ _PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,30}")
 _LINK = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
 _EDITOR = re.compile(r"(?!(?:javascript|data|vbscript|blob|https?):)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _ADDRESS = re.compile(r"(https?://[^\s/\\]+)?(/(?![/\\])[^\s\\]*)?(?<=.)")
+_DISCOVERY = re.compile(
+    r"(https://[^\s/@]+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?)(/\S*)?/\.well-known/openid-configuration"
+)
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,99}")
 _HEX_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _CHANNELS = 3
@@ -188,6 +191,17 @@ def web_address(value: Any) -> str:
     if not _ADDRESS.fullmatch(address):
         raise ValueError(
             "expected a path such as /login, or an address such as https://sso.example.com/login"
+        )
+    return address
+
+
+def discovery_url(value: Any) -> str:
+    """Read the address at which an OpenID Connect provider describes itself."""
+    address = text(value)
+    if not _DISCOVERY.fullmatch(address):
+        raise ValueError(
+            "expected an https address that ends with /.well-known/openid-configuration, "
+            "such as https://sso.example.com/.well-known/openid-configuration"
         )
     return address
 

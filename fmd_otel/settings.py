@@ -55,6 +55,12 @@ class Settings:
     auth_admins: tuple[str, ...] = ()
     auth_admin_groups: tuple[str, ...] = ()
     auth_guest_groups: tuple[str, ...] = ()
+    oidc_discovery_url: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = field(default=None, repr=False)
+    oidc_groups_claim: str = "groups"
+    oidc_scopes: str = "openid profile email"
+    oidc_redirect_url: str | None = None
     table_prefix: str = "fmd"
     database: str = field(default=BY_NAME["DATABASE"].default, repr=False)
     timezone: str | None = None
@@ -122,9 +128,18 @@ class Settings:
         )
 
     def _auth(self) -> AuthSettings:
-        from fmd_otel_dash.auth_settings import AuthSettings  # noqa: PLC0415 # as above
+        from fmd_otel_dash.auth_settings import AuthSettings, OidcSettings  # noqa: PLC0415 # as above
 
+        oidc = self.oidc_discovery_url and OidcSettings(
+            discovery_url=self.oidc_discovery_url,
+            client_id=self.oidc_client_id or "",
+            client_secret=self.oidc_client_secret or "",
+            groups_claim=self.oidc_groups_claim,
+            scopes=self.oidc_scopes,
+            redirect_url=self.oidc_redirect_url,
+        )
         return AuthSettings(
+            oidc=oidc or None,
             # A constant in the place of the function would let everybody in.
             hook=self.auth.call if isinstance(self.auth, Named) else self.auth,
             login_url=self.auth_login_url,

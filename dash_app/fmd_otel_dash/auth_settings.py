@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +10,19 @@ if TYPE_CHECKING:
 
 EVERYBODY = "*"
 """In place of groups: whoever the other side has signed in."""
+
+
+@dataclass(frozen=True)
+class OidcSettings:
+    """An OpenID Connect provider."""
+
+    discovery_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    groups_claim: str = "groups"
+    scopes: str = "openid profile email"
+    redirect_url: str | None = None
+    """The dashboard's own address for the way back; None: as the browser addresses it."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +39,7 @@ class AuthSettings:
     proxy_trusted: tuple[str, ...] = ()
     """Addresses and networks whose header counts; ``unix`` for a peer on a Unix socket."""
     proxy_role_header: str | None = None
+    oidc: OidcSettings | None = None
     admins: tuple[str, ...] = ()
     admin_groups: tuple[str, ...] = ()
     guest_groups: tuple[str, ...] = ()
@@ -33,4 +47,4 @@ class AuthSettings:
     @property
     def elsewhere(self) -> bool:
         """Whether somebody can get in without any user of ours, so that no set-up link is needed."""
-        return self.hook is not None or bool(self.proxy_header)
+        return self.hook is not None or bool(self.proxy_header) or self.oidc is not None

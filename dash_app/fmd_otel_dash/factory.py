@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from fmd_otel_dash import api, exports, pages, profile_exports
 from fmd_otel_dash.auth.gate import Gate, problem_response
 from fmd_otel_dash.auth.identity import COOKIE
+from fmd_otel_dash.auth.oidc_views import OidcViews
 from fmd_otel_dash.auth.sessions import csrf_token
 from fmd_otel_dash.auth.views import AuthViews, asset_url
 from fmd_otel_dash.badge import register_badge
@@ -93,6 +94,8 @@ class Dashboard:
         server.debug = False  # FLASK_DEBUG is meant for the host; here it would show tracebacks to visitors
         server.config.update(MAX_CONTENT_LENGTH=_MAX_BODY, MAX_FORM_MEMORY_SIZE=_MAX_BODY)
         server.register_blueprint(AuthViews(self.services).blueprint())
+        if self.services.settings.auth.oidc is not None:
+            server.register_blueprint(OidcViews(self.services, self.services.settings.auth.oidc).blueprint())
         server.register_blueprint(api.blueprint(self.services))
         server.register_blueprint(profile_exports.blueprint(self.surroundings, self.router))
         server.register_blueprint(exports.blueprint(self.surroundings, self.router))

@@ -68,6 +68,12 @@ def test_every_key_is_a_variable():
         "FMD_OTEL_AUTH_ADMINS": "ada",
         "FMD_OTEL_AUTH_ADMIN_GROUPS": "ops",
         "FMD_OTEL_AUTH_GUEST_GROUPS": "dev, support",
+        "FMD_OTEL_OIDC_DISCOVERY_URL": "https://sso.example.com/.well-known/openid-configuration",
+        "FMD_OTEL_OIDC_CLIENT_ID": "dashboard",
+        "FMD_OTEL_OIDC_CLIENT_SECRET": "s",
+        "FMD_OTEL_OIDC_GROUPS_CLAIM": "roles",
+        "FMD_OTEL_OIDC_SCOPES": "openid groups",
+        "FMD_OTEL_OIDC_REDIRECT_URL": "https://apm.example.com/dashboard/oidc/callback",
         "FMD_OTEL_EDITOR_LINK": "vscode://file/{path}:{line}",
         "FMD_OTEL_TABLE_PREFIX": "x",
         "FMD_OTEL_DATABASE": "postgresql+psycopg://u:p@h/d",
@@ -447,3 +453,17 @@ def test_the_hook_makes_a_proxys_header_idle_and_says_so():
         {"auth": refuse, "auth_proxy_header": "X-User", "auth_proxy_trusted": ["127.0.0.1"]}, environ={}
     )
     assert any("AUTH (keyword auth) decides alone" in warning for warning in settings.warnings)
+
+
+def test_a_provider_needs_all_of_its_settings_and_somebody_who_may_come_in():
+    url = "https://sso.example.com/.well-known/openid-configuration"
+    assert "set without OIDC_CLIENT_ID and OIDC_CLIENT_SECRET" in refuse({"oidc_discovery_url": url})
+    three = {"oidc_discovery_url": url, "oidc_client_id": "c", "oidc_client_secret": "hunter2"}
+    said = refuse(three)
+    assert "nothing says who may come in" in said
+    assert "hunter2" not in said
+    settings = load_settings({**three, "auth_guest_groups": "*"}, environ={})
+    assert settings.dashboard().auth.oidc.client_secret == "hunter2"
+    assert "hunter2" not in repr(settings) + repr(settings.dashboard()) + str(list(settings.shown()))
+    for wrong in ("http://sso.example.com/.well-known/openid-configuration", "https://sso.example.com", "x"):
+        assert "expected an https address" in refuse({**three, "oidc_discovery_url": wrong})

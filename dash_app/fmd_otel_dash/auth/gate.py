@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from fmd_otel_dash.services import Services
 
 OPEN_PATHS = frozenset({"/login", "/setup", "/healthz"})
-PASSWORD_PATHS = frozenset({"/login", "/setup"})
+OIDC_PATHS = frozenset({"/oidc/start", "/oidc/callback"})
+"""Open, too, where there is a provider."""
+SIGN_IN_PATHS = OPEN_PATHS - {"/healthz"} | OIDC_PATHS
 OPEN_PREFIXES = ("/assets/", "/_dash-component-suites/", "/api/v1/")
 """Our own style sheets and scripts, and the libraries': the same for everybody, so nothing to hide. The API
 asks for a token or a session by itself."""
@@ -38,14 +40,15 @@ class Gate:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._open = OPEN_PATHS | OIDC_PATHS if services.settings.auth.oidc else OPEN_PATHS
 
     def check(self) -> BaseResponse | None:
         """Let the request at hand pass, or answer it here. Registered to run before every request."""
         if request.method not in _SAFE_METHODS:
             refuse_foreign()
-        if self._services.outside.decides_alone and request.path in PASSWORD_PATHS:
-            return self._turn_away()  # nobody signs in here, so nobody may try passwords either
-        if request.path in OPEN_PATHS or request.path.startswith(OPEN_PREFIXES):
+        if self._services.outside.decides_alone and request.path in SIGN_IN_PATHS:
+            return self._turn_away()  # nobody signs in here, so nobody may try to
+        if request.path in self._open or request.path.startswith(OPEN_PREFIXES):
             return None
         if request.path == _CALLBACK_PATH and not request.is_json:
             # A form on another site can send text/plain to us, but not JSON.
@@ -61,7 +64,9 @@ class Gate:
             answer = jsonify(error="Sign in first.", login=login_address(self._services))
             answer.status_code = 401
             return answer
-        wanted = request.full_path.rstrip("?") if request.path != "/login" else request.args.get("next")
+        wanted = (
+            request.full_path.rstrip("?") if request.path not in SIGN_IN_PATHS else request.args.get("next")
+        )
         target = login_address(self._services, safe_next(wanted))
         if target is None:
             return problem_response(401, "You are not signed in", _NO_LOGIN)
@@ -137,12 +142,14 @@ def over_tls() -> bool:
     return request.is_secure or forwarded == "https"
 
 
-def set_session_cookie(answer: BaseResponse, token: str, path: str) -> None:
+def set_session_cookie(
+    answer: BaseResponse, token: str, path: str, lifetime_s: int = sessions.LIFETIME_S
+) -> None:
     """Give the browser its session: out of reach of scripts, of other sites, and of the rest of the app."""
     answer.set_cookie(
         COOKIE,
         token,
-        max_age=sessions.LIFETIME_S,
+        max_age=lifetime_s,
         path=path or "/",
         secure=over_tls(),
         httponly=True,

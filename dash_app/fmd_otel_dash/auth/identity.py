@@ -21,7 +21,9 @@ def identify(services: Services) -> User | None:
     user = services.outside.user(request.environ)
     if user is not None or services.outside.decides_alone:
         return user
-    return sessions.user_of(services.store, request.cookies.get(COOKIE))
+    user = sessions.user_of(services.store, request.cookies.get(COOKIE))
+    # Sessions of a provider that is no longer set end at once.
+    return None if user is not None and user.way == "oidc" and services.settings.auth.oidc is None else user
 
 
 def login_address(services: Services, wanted: str = "") -> str | None:

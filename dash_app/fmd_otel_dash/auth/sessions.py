@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import delete, insert, select
 
-from fmd_otel_dash.roles import Role, User
+from fmd_otel_dash.auth import passwords
+from fmd_otel_dash.roles import Role, User, Way
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -34,7 +35,7 @@ def csrf_token(token: str) -> str:
     return hmac.new(token.encode(), b"csrf", hashlib.sha256).hexdigest()
 
 
-def start(connection: Connection, tables: Tables, user_id: int) -> str:
+def start(connection: Connection, tables: Tables, user_id: int, lifetime_s: int = LIFETIME_S) -> str:
     """Begin a session within the caller's transaction and return its token.
 
     Clears away what has expired, and the oldest of a user who never signs out.
@@ -54,7 +55,7 @@ def start(connection: Connection, tables: Tables, user_id: int) -> str:
         connection.execute(delete(tables.session).where(c.token_hash.in_(oldest)))
     connection.execute(
         insert(tables.session).values(
-            token_hash=digest(token), user_id=user_id, created_ts=now_us, expires_ts=now_us + LIFETIME_S * _US
+            token_hash=digest(token), user_id=user_id, created_ts=now_us, expires_ts=now_us + lifetime_s * _US
         )
     )
     return token
@@ -66,13 +67,18 @@ def user_of(store: Store, token: str | None) -> User | None:
         return None
     session, user = store.tables.session, store.tables.user
     wanted = (
-        select(user.c.id, user.c.username, user.c.role)
+        select(user.c.id, user.c.username, user.c.role, user.c.password_hash)
         .join_from(session, user, user.c.id == session.c.user_id)
         .where(session.c.token_hash == digest(token), session.c.expires_ts > time.time_ns() // 1000)
     )
     with store.read() as connection:
         row = connection.execute(wanted).first()
-    return None if row is None else User(row[0], row[1], cast("Role", row[2]))
+    return None if row is None else User(row[0], row[1], cast("Role", row[2]), way_of(row[3]))
+
+
+def way_of(password_hash: str) -> Way:
+    """Return how somebody signs in, from what is kept in the place of a password."""
+    return "oidc" if password_hash.startswith(passwords.ELSEWHERE) else "password"
 
 
 def end(store: Store, token: str | None) -> None:

@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
-from fmd_otel_dash.auth import passwords
+from fmd_otel_dash.auth import passwords, sessions
 from fmd_otel_dash.roles import ADMIN, Role, User
 from fmd_otel_exporter.errors import FmdOtelError
 from fmd_otel_exporter.schema import NAME_LENGTH
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from fmd_otel_exporter.schema import Tables
     from fmd_otel_exporter.store import Store
 
+OUTSIDER_LIFETIME_S = 12 * 3600
+"""How long a session lasts that a provider vouched for: it is asked again every day."""
 ROLES: tuple[Role, ...] = ("admin", "guest")
 
 
@@ -40,20 +43,24 @@ def find(connection: Connection, tables: Tables, name: str) -> Credentials | Non
     row = connection.execute(
         select(c.id, c.username, c.role, c.password_hash).where(c.username == name)
     ).first()
-    return None if row is None else Credentials(User(row[0], row[1], cast("Role", row[2])), row[3])
+    return (
+        None
+        if row is None
+        else Credentials(User(row[0], row[1], cast("Role", row[2]), sessions.way_of(row[3])), row[3])
+    )
 
 
 def everyone(store: Store) -> tuple[User, ...]:
     """Return all users, by name."""
     c = store.tables.user.c
     with store.read() as connection:
-        rows = connection.execute(select(c.id, c.username, c.role).order_by(c.username))
-        return tuple(User(row[0], row[1], cast("Role", row[2])) for row in rows)
+        rows = connection.execute(select(c.id, c.username, c.role, c.password_hash).order_by(c.username))
+        return tuple(User(row[0], row[1], cast("Role", row[2]), sessions.way_of(row[3])) for row in rows)
 
 
 def count(connection: Connection, tables: Tables) -> int:
-    """Return how many users there are."""
-    return connection.scalar(select(func.count()).select_from(tables.user)) or 0
+    """Return how many users there are that have a password here."""
+    return connection.scalar(select(func.count()).select_from(tables.user).where(_own(tables))) or 0
 
 
 def add(connection: Connection, tables: Tables, name: str, password_hash: str, role: Role) -> User:
@@ -123,6 +130,7 @@ def set_password(store: Store, user_id: int, password: str, *, keep: bytes | Non
     password_hash = passwords.hashed(password)
     tables = store.tables
     with store.write() as connection:
+        _check_own(connection, tables, user_id)
         connection.execute(
             update(tables.user).where(tables.user.c.id == user_id).values(password_hash=password_hash)
         )
@@ -141,6 +149,7 @@ def set_role(store: Store, user_id: int, role: Role) -> None:
     _check_role(role)
     tables = store.tables
     with store.write() as connection:
+        _check_own(connection, tables, user_id)
         connection.execute(update(tables.user).where(tables.user.c.id == user_id).values(role=role))
         _check_admins(connection, tables)
 
@@ -153,9 +162,72 @@ def remove(store: Store, user_id: int) -> None:
     """
     tables = store.tables
     with store.write() as connection:
+        own = _is_own(connection, tables, user_id)
         connection.execute(delete(tables.session).where(tables.session.c.user_id == user_id))
         connection.execute(delete(tables.user).where(tables.user.c.id == user_id))
-        _check_admins(connection, tables)
+        if own:
+            _check_admins(connection, tables)
+
+
+def admit_outsider(store: Store, identity: bytes, name: str, role: Role) -> str:
+    """Begin a session for somebody for whom a provider vouches, and return its token.
+
+    They stand in the user table under a name of their own, so that they can be seen and removed there, but
+    never take over the row of somebody with a password who is called the same.
+    """
+    try:
+        return _admit(store, identity, name, role)
+    except IntegrityError:  # another worker has just added them, or somebody of that name
+        return _admit(store, identity, name, role)
+
+
+def _admit(store: Store, identity: bytes, name: str, role: Role) -> str:
+    with store.write() as connection:
+        user_id = _outsider(connection, store.tables, identity, name, role)
+        return sessions.start(connection, store.tables, user_id, OUTSIDER_LIFETIME_S)
+
+
+def forget_outsider(store: Store, identity: bytes) -> None:
+    """Remove somebody whom the provider no longer lets in here, and end their sessions."""
+    tables = store.tables
+    c = tables.user.c
+    with store.write() as connection:
+        user_id = connection.scalar(select(c.id).where(c.password_hash == _mark(identity)))
+        if user_id is not None:
+            connection.execute(delete(tables.session).where(tables.session.c.user_id == user_id))
+            connection.execute(delete(tables.user).where(c.id == user_id))
+
+
+def _outsider(connection: Connection, tables: Tables, identity: bytes, name: str, role: Role) -> int:
+    c = tables.user.c
+    known = connection.scalar(select(c.id).where(c.password_hash == _mark(identity)))
+    if known is not None:
+        connection.execute(update(tables.user).where(c.id == known).values(role=role))
+        return int(known)
+    free = name
+    if find(connection, tables, name):
+        suffix = f" ({identity.hex()[:8]})"
+        free = name[: NAME_LENGTH - len(suffix)] + suffix
+    return add(connection, tables, free, _mark(identity), role).id
+
+
+def _mark(identity: bytes) -> str:
+    return passwords.ELSEWHERE + identity.hex()
+
+
+def _own(tables: Tables) -> ColumnElement[bool]:
+    return tables.user.c.password_hash.not_like(f"{passwords.ELSEWHERE}%")
+
+
+def _is_own(connection: Connection, tables: Tables, user_id: int) -> bool:
+    c = tables.user.c
+    known = connection.scalar(select(c.password_hash).where(c.id == user_id))
+    return known is None or sessions.way_of(known) == "password"
+
+
+def _check_own(connection: Connection, tables: Tables, user_id: int) -> None:
+    if not _is_own(connection, tables, user_id):
+        raise UserError("This user is signed in by the identity provider, which keeps password and role.")
 
 
 def name_problem(name: str) -> str | None:
@@ -176,5 +248,7 @@ def _check_role(role: object) -> None:
 
 def _check_admins(connection: Connection, tables: Tables) -> None:
     c = tables.user.c
-    if not connection.scalar(select(func.count()).select_from(tables.user).where(c.role == ADMIN)):
+    if not connection.scalar(
+        select(func.count()).select_from(tables.user).where(c.role == ADMIN, _own(tables))
+    ):
         raise UserError("This is the last admin; make somebody else an admin first.")

@@ -121,6 +121,10 @@ def _change(view: View, wanted: dict[str, Any]) -> str:
 
 
 def _row(view: View, user: User) -> tuple[Any, ...]:
+    if user.way != "password":
+        remove = _button("trash", "Remove", {"id": user.id, "remove": True}, confirm=f"Remove {user.name}?")
+        whence = html.Span(" (single sign-on)", className="fmd-faint")
+        return html.Span([user.name, whence]), user.role, html.Div(remove, className="fmd-row-actions")
     other = GUEST if user.role == ADMIN else ADMIN
     you = html.Span(" (you)", className="fmd-faint") if user.id == view.user.id else ""
     buttons = html.Div(

@@ -99,6 +99,7 @@ def test_the_hook_decides_alone(make_dashboard, admin, password):
     other.set_cookie("fmd_session", token, path="/dashboard")
     assert other.follow("/_dash-layout").status_code == 401
     assert other.follow("/api/v1/endpoints").status_code == 401
+    assert other.follow("/oidc/start").status_code == 401
     tried = other.post("/dashboard/login", data={"username": "ada", "password": password})
     assert tried.status_code == 401
     assert "Set-Cookie" not in tried.headers
