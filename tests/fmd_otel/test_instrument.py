@@ -438,3 +438,28 @@ def test_a_warning_about_settings_is_said_once(instrument, caplog):
     for name in ("one", "two"):
         instrument(Flask(name), app_version="1", git="/nowhere")
     assert caplog.text.count("both set") == 1
+
+
+def test_the_application_says_who_may_see_the_dashboard_and_its_own_hooks_count_nothing(
+    app, sinks, instrument, tmp_path
+):
+    app.secret_key = "a secret of the application"
+
+    @app.get("/enter")
+    def enter():
+        flask.session["user"] = "zoe"
+        return ""
+
+    def visitor(environ):
+        with app.request_context(environ):
+            return (flask.session["user"], "guest") if "user" in flask.session else None
+
+    database = f"sqlite:///{tmp_path / 'fmd.db'}"
+    instrument(app, include_dashboard=True, database=database, auth=visitor, auth_login_url="/enter")
+    client = app.test_client()
+    stranger = client.get("/dashboard/overview", headers={"Accept": "text/html"})
+    assert stranger.headers["Location"] == "/enter?next=%2Fdashboard%2Foverview"
+    client.get("/enter")
+    assert client.get("/dashboard/overview").status_code == 200
+    assert client.get("/dashboard/users").status_code == 200
+    assert len(sinks.records) == 1  # /enter
