@@ -83,11 +83,11 @@ def load_settings(
             f"APP_VERSION ({origins['APP_VERSION']}) and GIT ({origins['GIT']}) are both set: "
             "APP_VERSION is used; remove it to have the commit"
         )
-    if "AUTH" in origins and "AUTH_PROXY_HEADER" in origins:
-        warnings.append(
-            f"AUTH ({origins['AUTH']}) decides alone: AUTH_PROXY_HEADER ({origins['AUTH_PROXY_HEADER']}) "
-            "has no effect"
-        )
+    warnings += [
+        f"AUTH ({origins['AUTH']}) decides alone: {name} ({origins[name]}) has no effect"
+        for name in ("AUTH_PROXY_HEADER", "OIDC_DISCOVERY_URL")
+        if "AUTH" in origins and name in origins
+    ]
     if "git" in values:
         values["git"] = _git_path(values["git"], origins["GIT"], file)
     return Settings(**values, origins=MappingProxyType(origins), warnings=tuple(warnings))
