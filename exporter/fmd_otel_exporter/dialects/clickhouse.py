@@ -74,6 +74,8 @@ _SETTINGS = {
     "mutations_sync": 1,
     "lightweight_deletes_sync": 1,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
+    # Newer servers take a block for one sent again even where an insert says that it is none.
+    "deduplicate_insert": "backward_compatible_choice",
     "max_partitions_per_insert_block": 0,
 }
 

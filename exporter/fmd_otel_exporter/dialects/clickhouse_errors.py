@@ -24,6 +24,7 @@ _OPTION = Trouble("{db} cannot be opened with the options of the setting DATABAS
 _BY_NUMBER = {
     60: say.NO_TABLE,
     81: say.NO_DATABASE,
+    115: _OPTION,
     159: say.TOO_SLOW,
     160: say.TOO_SLOW,
     164: say.READ_ONLY,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from fmd_otel_exporter.dialects.clickhouse_block import Block
 from fmd_otel_exporter.dialects.clickhouse_sql import SENDER
-from fmd_otel_exporter.dialects.clickhouse_tables import kind_of
+from fmd_otel_exporter.dialects.clickhouse_tables import kind_of, views_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
     from fmd_otel_exporter.dialects.clickhouse_transaction import Transaction
+
+_DAY_S = 86_400
+_DAY_US = _DAY_S * 1_000_000
 
 
 class Rows:
@@ -42,10 +46,18 @@ class NewRows(Rows):
     def send(self, transaction: Transaction, rows: Sequence[tuple[Any, ...]]) -> None:
         """Look for their keys, and send them."""
         if kind_of(self._table) == "raw":
+            if views_of(self._table) and self._days(rows) != {int(time.time()) // _DAY_S}:
+                # Sums of other days may be under way, and nobody could tell afterwards whether with these
+                # rows or without them.
+                transaction.take_turn()
             transaction.send_raw(self._table, self._block, rows)
         else:
             values = [dict(zip(self._block.names, row, strict=True)) for row in rows]
             transaction.insert(self._table, values, new_only=False)
+
+    def _days(self, rows: Sequence[tuple[Any, ...]]) -> set[int]:
+        ts = self._block.names.index("ts")
+        return {row[ts] // _DAY_US for row in rows}
 
 
 class NoRows:
