@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from tests.databases.suites import suite_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.parametrize("kind", ["postgresql", "mariadb", "clickhouse"], indirect=True)
 
@@ -15,3 +20,25 @@ globals().update(suite_of("tests.exporter.test_retention_turns"))
 globals().update(suite_of("tests.exporter.test_rollups"))
 globals().update(suite_of("tests.exporter.test_writer", without=["test_a_raw_row_is_small"]))
 globals().update(suite_of("tests.exporter.test_processes"))
+
+_SHORT_TURNS = "from fmd_otel_exporter.dialects import clickhouse_mutex\nclickhouse_mutex.LASTS_S = 5\n"
+
+
+@pytest.fixture
+def rounds(kind: str) -> int:
+    """Return less for the ClickHouse of the tests, which takes one statement at a time."""
+    return 10 if kind == "clickhouse" else 40
+
+
+@pytest.fixture
+def victims(kind: str) -> int:
+    """Return less, as above."""
+    return 3 if kind == "clickhouse" else 6
+
+
+@pytest.fixture
+def start(start: Callable[..., Any], kind: str) -> Callable[..., Any]:
+    """Let the turns of processes that are killed end soon."""
+    if kind != "clickhouse":
+        return start
+    return lambda code, *arguments: start(f"{_SHORT_TURNS}{code}", *arguments)

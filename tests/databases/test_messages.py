@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.databases.servers import Server
 
 SECRET = "s3cr3t-" + secrets.token_hex(4)
-SERVERS = pytest.mark.parametrize("kind", ["postgresql", "mariadb"], indirect=True)
+SERVERS = pytest.mark.parametrize("kind", ["postgresql", "mariadb", "clickhouse"], indirect=True)
 OWN = pytest.mark.parametrize("kind", ["odd_postgresql", "odd_mariadb"], indirect=True)
 
 
@@ -51,7 +51,7 @@ def user(server: Server, *rights: str) -> Iterator[str]:
 @SERVERS
 def test_a_server_that_is_not_there(server: Server, kind: str):
     message = told(server.url_of("fmd", port=1, host="127.0.0.1", password=SECRET))
-    product = "PostgreSQL" if kind == "postgresql" else "MariaDB"
+    product = {"postgresql": "PostgreSQL", "mariadb": "MariaDB", "clickhouse": "ClickHouse"}[kind]
     assert message.startswith(f"the {product} server at 127.0.0.1:1 cannot be reached (")
     assert "check that it runs" in message
     assert "DATABASE (FMD_OTEL_DATABASE)" in message
@@ -151,7 +151,10 @@ def test_another_driver_is_refused_with_what_to_write(url: str, instead: str):
     assert "+".join(url.partition("://")[0].split("+")) in message
 
 
-@pytest.mark.parametrize("url", ["postgresql://me:{}@host:port/fmd", "mysql://me:{}@host:99x/fmd"])
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://me:{}@host:port/fmd", "mysql://me:{}@host:99x/fmd", "clickhousedb://me:{}@host:x/fmd"],
+)
 def test_a_port_that_is_no_number(url: str):
     assert "is no database URL" in told(url.format(SECRET))
 
@@ -164,13 +167,14 @@ def test_a_port_that_is_no_number(url: str):
         ("postgresql+psycopg:///fmd?host=/run/postgresql", "/run/postgresql"),
         ("mysql://me@db/fmd", "db:3306"),
         ("mariadb://me@[::1]/fmd", "::1:3306"),
+        ("clickhousedb://me@db/fmd", "db:8123"),
         ("mysql+pymysql://me@localhost/fmd?unix_socket=/run/mysqld/mysqld.sock", "/run/mysqld/mysqld.sock"),
     ],
 )
 def test_a_url_without_a_driver_picks_ours(url: str, place: str):
     dialect = dialect_for(url)
     assert dialect._server.place == place
-    assert dialect.write_engine().dialect.driver in ("psycopg", "pymysql")
+    assert dialect.write_engine().dialect.driver in ("psycopg", "pymysql", "connect")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import Column, MetaData, String, Table, create_engine, inspect, text, update
 
 from fmd_otel_exporter.dialects import dialect_for
 from fmd_otel_exporter.errors import StorageError
@@ -104,10 +104,13 @@ def newer():
 
     def change(store: Store, oldest_writer: str | None) -> None:
         with store._together() as connection:  # write() would want a table to take turns on
-            connection.execute(
-                text("UPDATE fmd_schema_version SET version_num = '9999', oldest_writer = :oldest"),
-                {"oldest": oldest_writer},
+            names = Table(
+                "fmd_schema_version",
+                MetaData(),
+                Column("version_num", String(32), primary_key=True),
+                Column("oldest_writer", String(32)),
             )
+            connection.execute(update(names).values(version_num="9999", oldest_writer=oldest_writer))
 
     return change
 

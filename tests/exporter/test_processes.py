@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+import pytest
 from sqlalchemy import func, select
 
 from fmd_otel_exporter.writer import Writer
@@ -40,7 +41,19 @@ def _totals(store: Store) -> tuple[int, int]:
         return connection.execute(select(func.sum(hits.n), func.sum(hits.sum_us))).one()
 
 
-def test_four_writers_at_once_lose_nothing_and_never_meet_a_lock(store: Store, start, see):
+@pytest.fixture
+def rounds() -> int:
+    """How many batches each of some writers sends."""
+    return 40
+
+
+@pytest.fixture
+def victims() -> int:
+    """How many writers are killed."""
+    return 6
+
+
+def test_four_writers_at_once_lose_nothing_and_never_meet_a_lock(store: Store, start, see, rounds: int):
     code = (
         TRAFFIC
         + """
@@ -51,10 +64,10 @@ store = open_store(sys.argv[1])
 writer = Writer(store)
 print("ready", flush=True)
 sys.stdin.readline()
-print(sum(writer.write(batch(int(sys.argv[2]), n)).written for n in range(40)))
+print(sum(writer.write(batch(int(sys.argv[2]), n)).written for n in range(int(sys.argv[3]))))
 """
     )
-    writers = [start(code, store.url, str(number)) for number in range(4)]
+    writers = [start(code, store.url, str(number), str(rounds)) for number in range(4)]
     for writer in writers:
         assert writer.stdout.readline() == "ready\n"
     for writer in writers:
@@ -62,15 +75,19 @@ print(sum(writer.write(batch(int(sys.argv[2]), n)).written for n in range(40)))
         writer.stdin.flush()
     for writer in writers:
         output, errors = writer.communicate(timeout=120)
-        assert (output, errors) == ("4000\n", "")
-    everything = [record for writer in range(4) for number in range(40) for record in batch(writer, number)]
-    assert set(see.sums().values()) == {16_000}
-    assert _totals(store) == (16_000, sum(record.duration_us for record in everything))
+        assert (output, errors) == (f"{rounds * 100}\n", "")
+    everything = [
+        record for writer in range(4) for number in range(rounds) for record in batch(writer, number)
+    ]
+    assert set(see.sums().values()) == {rounds * 400}
+    assert _totals(store) == (rounds * 400, sum(record.duration_us for record in everything))
     assert len(see.rows("endpoint")) == 5
     assert len(see.rows("subject")) == 202
 
 
-def test_a_writer_killed_at_any_moment_leaves_whole_batches_that_can_be_sent_again(store: Store, start, see):
+def test_a_writer_killed_at_any_moment_leaves_whole_batches_that_can_be_sent_again(
+    store: Store, start, see, victims: int
+):
     code = (
         TRAFFIC
         + """
@@ -86,7 +103,7 @@ for number in range(1_000_000):
     chance = random.Random(7)  # noqa: S311 # when to kill
     again = Writer(store)
     sent = 0
-    for victim in range(6):
+    for victim in range(victims):
         process = start(code, store.url, str(victim))
         last = 0
         for _ in range(chance.randrange(1, 15)):
