@@ -5,6 +5,7 @@ Ranking comes first, by sums alone; latency buckets are read only of those who a
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.store import Store
 
 LIMIT = 25
+_SPECIAL = re.compile(r"[%_\\]")
 
 Samples = dict[int, dict[int, dict[int, int]]]
 """Subject -> version -> bucket -> requests."""
@@ -189,8 +191,11 @@ def _ranked(store: Store, where: SubjectPlan, scope: Scope, part: _Part) -> tupl
 
 def _whose(view: Look, kind: int, search: str) -> set[int]:
     c = view.tables.subject.c
-    named = select(c.id).where(c.kind == kind, c.value.icontains(search, autoescape=True))
-    return set(view.conn.scalars(named))
+    # What has a meaning in a pattern may be any character at first: not every database knows ESCAPE.
+    pattern = f"%{_SPECIAL.sub('_', search)}%"
+    likely = select(c.id, c.value).where(c.kind == kind, c.value.ilike(pattern))
+    wanted = search.lower()
+    return {number for number, value in view.conn.execute(likely) if wanted in value.lower()}
 
 
 def _names(view: Look, ids: Collection[int]) -> dict[int, str]:
