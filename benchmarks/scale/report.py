@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 HEAD = """# Performance
 
-The tables up to *Reading the figures* are what `python -m benchmarks.scale` printed. What monitoring adds to a
-request is measured by `make bench`.
+The tables up to *Reading the figures* are what `python -m benchmarks.scale` printed. What monitoring adds to
+a request is measured by `make bench`.
 """
 FOOT = """
 ## Reading the figures
