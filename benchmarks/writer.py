@@ -1,7 +1,7 @@
 """CPU time and bytes that a request costs on its way into a database: raw row, both rollups and the ledger.
 
-The database is a new SQLite file, or the one whose URL is given; that one must be empty, and is left full. CPU
-time is this process's alone: a server's own comes on top.
+The database is a new SQLite file, or the one whose URL is given; that one must be empty, and is left full.
+CPU time is this process's alone: a server's own comes on top.
 """
 
 from __future__ import annotations
