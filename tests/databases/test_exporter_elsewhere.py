@@ -31,6 +31,12 @@ def rounds(kind: str) -> int:
 
 
 @pytest.fixture
+def late_batches(kind: str) -> int:
+    """Return less, as above."""
+    return 8 if kind == "clickhouse" else 60
+
+
+@pytest.fixture
 def victims(kind: str) -> int:
     """Return less, as above."""
     return 3 if kind == "clickhouse" else 6

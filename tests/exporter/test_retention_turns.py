@@ -268,8 +268,14 @@ def test_a_killed_maintainer_is_replaced_by_another_process_once_its_lease_is_ov
     assert sum(row["n"] for row in see.rows("hits_day")) == 300
 
 
+@pytest.fixture
+def late_batches() -> int:
+    """How many batches each of some writers sends."""
+    return 60
+
+
 def test_writers_of_late_requests_meet_retention_and_all_is_counted(
-    store: Store, writer: Writer, record, today_us: int, start, see
+    store: Store, writer: Writer, record, today_us: int, start, see, late_batches: int
 ):
     """Several processes write into days that are summed up, sealed and pruned at the same time."""
     code = """
@@ -281,7 +287,7 @@ writer = Writer(open_store(sys.argv[1]))
 now, me = int(sys.argv[2]), int(sys.argv[3])
 print("ready", flush=True)
 sys.stdin.readline()
-for turn in range(60):
+for turn in range(int(sys.argv[4])):
     writer.write([
         RequestRecord("shop", f"e{n % 4}", now - (16 + (turn + n) % 5) * 86_400_000_000 + turn * 1000 + n,
                       os.urandom(8), os.urandom(16), n + 1, 200, "GET", "1")
@@ -290,7 +296,7 @@ for turn in range(60):
 print("done", flush=True)
 """
     writer.write([record(ts_us=today_us - (16 + age) * DAY_US, endpoint="e0") for age in range(5)])
-    writers = [start(code, store.url, str(today_us), str(me)) for me in range(3)]
+    writers = [start(code, store.url, str(today_us), str(me), str(late_batches)) for me in range(3)]
     for process in writers:
         assert process.stdout.readline() == "ready\n"
     for process in writers:
@@ -306,7 +312,7 @@ print("done", flush=True)
     compact_days(store, now_ts_us=today_us)
     for _ in prune(store, WEEK.cutoffs(today_us)):
         pass
-    sent = 3 * 60 * 20 + 5
+    sent = 3 * late_batches * 20 + 5
     with store.read() as connection:
         for table in (store.tables.hits_day, store.tables.lat_hist_day):
             assert connection.scalar(select(func.sum(table.c.n))) == sent
