@@ -91,13 +91,6 @@ def odd_mariadb() -> Iterator[OwnServer]:
         yield server
 
 
-@pytest.fixture(scope="session")
-def own_clickhouse() -> Iterator[OwnServer]:
-    """A ClickHouse server of our own, to stop and to freeze."""
-    with own(CLICKHOUSE) as server:
-        yield server
-
-
 @pytest.fixture(params=[SQLITE, POSTGRESQL, MARIADB, CLICKHOUSE])
 def kind(request: pytest.FixtureRequest) -> str:
     """Which database; a test may be parametrised with some of them."""

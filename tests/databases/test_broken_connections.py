@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tests.databases.servers import OwnServer, Server
 
 BOTH = pytest.mark.parametrize("kind", ["postgresql", "mariadb"], indirect=True)
+ALL = pytest.mark.parametrize("kind", ["postgresql", "mariadb", "clickhouse"], indirect=True)
 OWN = pytest.mark.parametrize("kind", ["odd_postgresql", "odd_mariadb"], indirect=True)
 
 
@@ -66,7 +67,7 @@ def test_connections_killed_while_idle_are_replaced_without_a_word(store: Store,
         assert connection.scalar(select(func.count()).select_from(store.tables.request)) == 2
 
 
-@BOTH
+@ALL
 def test_a_connection_killed_within_a_batch_is_tried_again_at_once(store: Store, server: Server, record, see):
     writer = Writer(store)
     writer.write([record()])
@@ -206,7 +207,7 @@ def test_a_transaction_left_open_by_a_stopped_process_does_not_last_for_ever(sto
             assert connection.exec_driver_sql(f"SELECT @@{name}").scalar() == 10
 
 
-@BOTH
+@ALL
 def test_another_process_that_migrates_for_too_long_is_named(store: Store, monkeypatch):
     monkeypatch.setattr("fmd_otel_exporter.dialects.server.MIGRATION_LOCK_S", 1)
     other = open_store(store.url)
