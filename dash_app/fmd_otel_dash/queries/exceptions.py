@@ -286,7 +286,7 @@ def _user_counts(view: Look, scope: Scope, ids: Sequence[int]) -> dict[int, int]
 
 def _users(view: Look, scope: Scope, group_id: int, limit: int = 20) -> tuple[tuple[str, int], ...]:
     c = view.tables.exception_subject.c
-    n = total(c.n).label("n")
+    n = total(c.n).label("times")
     query = select(c.subject_id, n).where(*_days(view, scope, [group_id]))
     found = view.conn.execute(
         query.group_by(c.subject_id).order_by(n.desc(), c.subject_id).limit(limit)
