@@ -14,6 +14,7 @@ from fmd_otel_exporter.errors import SettingsError, StorageError
 
 if TYPE_CHECKING:
     from fmd_otel.settings import Settings
+    from fmd_otel_dash.queries.changedlines import ChangedLines
     from fmd_otel_dash.queries.report import Report
     from fmd_otel_exporter.store import Store
 
@@ -62,12 +63,12 @@ def write_report(settings: Settings, /, *, output: Path | None, exit_zero: bool,
     try:
         store = open_store(settings.database, settings.table_prefix, migrate=False)
         try:
-            found = _made(store, settings, options)
+            found, lines = _made(store, settings, options)
         finally:
             store.dispose()
     except StorageError as error:
         raise _NoReport(str(error)) from None
-    text = _text(found, options["kind"], everything=options["everything"])
+    text = _text(found, lines, options["kind"], everything=options["everything"])
     if output is None:
         click.echo(text, nl=False)
     else:
@@ -82,7 +83,17 @@ def write_report(settings: Settings, /, *, output: Path | None, exit_zero: bool,
         sys.exit(REGRESSION)
 
 
-def _made(store: Store, settings: Settings, options: dict[str, Any]) -> Report:
+def _made(
+    store: Store, settings: Settings, options: dict[str, Any]
+) -> tuple[Report, dict[int, ChangedLines]]:
+    """Return the report, and by which lines of code its endpoints changed, where profiles tell."""
+    from fmd_otel_dash.queries.changedlines import changed_lines_of  # noqa: PLC0415 # not for --help
+
+    found = _compared(store, settings, options)
+    return found, changed_lines_of(store, found)
+
+
+def _compared(store: Store, settings: Settings, options: dict[str, Any]) -> Report:
     from dataclasses import replace  # noqa: PLC0415 # with the rest, which is not for --help
 
     from fmd_otel_dash import urlstate  # noqa: PLC0415
@@ -138,7 +149,7 @@ def _made(store: Store, settings: Settings, options: dict[str, Any]) -> Report:
     return report(store, other.scope, scope, threshold, traffic=not other.scope.versions)
 
 
-def _text(found: Report, kind: str, *, everything: bool) -> str:
+def _text(found: Report, lines: dict[int, ChangedLines], kind: str, *, everything: bool) -> str:
     from fmd_otel_dash.reports import rendered  # noqa: PLC0415 # as above
 
-    return rendered(found, kind, title="What changed", everything=everything or kind != "md")
+    return rendered(found, kind, title="What changed", everything=everything or kind != "md", lines=lines)

@@ -11,9 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from fmd_otel.cli import main
+from fmd_otel_exporter.detail_writer import DetailWriter
 from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.store import open_store
 from fmd_otel_exporter.writer import Writer
+from tests import made_profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +92,25 @@ def test_it_compares_what_it_is_asked_to(fill, report, options):
     fill(1.3)
     found = json.loads(report("--format", "json", *options).stdout)
     assert found["regressions"] == ["shop.cart"]
+
+
+def test_where_profiles_tell_the_lines_are_named_in_every_format(fill, report, url):
+    fill(1.3)
+    store = open_store(url)
+    now_us = time.time_ns() // 1000
+    profiles = [
+        made_profiles.profile(days * 100 + i, now_us - days * DAY_US + DAY_US // 2 + i, version)
+        for days, version in ((2, made_profiles.OLD), (1, made_profiles.NEW))
+        for i in range(12)
+    ]
+    DetailWriter(store).write(profiles)
+    store.dispose()
+
+    for kind, name in (("md", r"exchange\_rate"), ("html", "exchange_rate"), ("json", "exchange_rate")):
+        assert name in report("--format", kind).stdout
+    [endpoint] = json.loads(report("--format", "json").stdout)["endpoints"]
+    assert endpoint["profiles"]["before"]["profiles"] == 12
+    assert endpoint["profiles"]["lines"][0]["function"] == "exchange_rate"
 
 
 def test_a_file_is_written_and_named(fill, report, tmp_path):

@@ -13,7 +13,7 @@ from fmd_otel_dash.components import url_multiselect, url_select
 from fmd_otel_dash.pages.profile_parts import Selection, arranged, controls, drawn
 from fmd_otel_dash.queries.scope import US_PER_S, Scope, local_time
 from fmd_otel_dash.queries.versions import versions
-from fmd_otel_dash.stats.trees import Tree, place, settled
+from fmd_otel_dash.stats.trees import Tree, place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 AGAINST = "against"
 """Parameter: nothing, ``cmp`` for the comparison of the page, or ``v:`` and a version."""
-_PAGE = "cmp"
-_VERSION = "v:"
+PAGE = "cmp"
+VERSION = "v:"
 _US = 1000
 
 
 def selection(view: View, ask: Ask, title: str) -> tuple[Selection, Covered, Covered | None]:
     """Return what the address asks for, what it covers, and what that is held against."""
-    now = _settled(view.query(ask, view.scope))
+    now = view.query(ask, view.scope).settled()
     found = before_scope(view)
-    before = _settled(view.query(ask, found[0])) if found else None
+    before = view.query(ask, found[0]).settled() if found else None
     chosen = Selection(
         title,
         now.tree,
@@ -50,18 +50,13 @@ def selection(view: View, ask: Ask, title: str) -> tuple[Selection, Covered, Cov
     return chosen, now, before
 
 
-def _settled(found: Covered) -> Covered:
-    """Return what was found with lines that moved between versions put together."""
-    return replace(found, tree=settled(found.tree)) if len(found.versions) > 1 else found
-
-
 def before_scope(view: View) -> tuple[Scope, str] | None:
     """Return what to hold the profiles against, and what that is in words."""
     wanted = view.state.get(AGAINST)
-    if wanted.startswith(_VERSION):
-        name = wanted.removeprefix(_VERSION)
+    if wanted.startswith(VERSION):
+        name = wanted.removeprefix(VERSION)
         return replace(view.scope, versions=(name,)), f"in version {name}"
-    comparison = view.comparison if wanted == _PAGE else None
+    comparison = view.comparison if wanted == PAGE else None
     return (comparison.scope, f"in {_with_article(comparison.words)}") if comparison else None
 
 
@@ -81,11 +76,11 @@ def toolbar(view: View) -> Any:
     comparison = view.comparison
     against = [("", "Compare with …")]
     if comparison:
-        against.append((_PAGE, comparison.words[:1].upper() + comparison.words[1:]))
-    against += [(_VERSION + name, f"Version {name}") for name in names]
+        against.append((PAGE, comparison.words[:1].upper() + comparison.words[1:]))
+    against += [(VERSION + name, f"Version {name}") for name in names]
     wanted = view.state.get(AGAINST)
     if wanted and wanted not in dict(against):
-        against.append((wanted, wanted.removeprefix(_VERSION)))
+        against.append((wanted, wanted.removeprefix(VERSION)))
     return controls(
         view,
         url_multiselect("v", "All versions", [(name, name) for name in names], view.state.versions, w=200),
@@ -162,7 +157,7 @@ COLUMNS = (
 
 def rows(view: View, ask: Ask) -> Iterable[Sequence[Any]]:
     """Return the tree line by line, callers before callees."""
-    tree = arranged(view, _settled(view.query(ask, view.scope)).tree)
+    tree = arranged(view, view.query(ask, view.scope).settled().tree)
     for index, depth in _preorder(tree):
         node, line = tree.nodes[index], tree.lines[tree.nodes[index].line]
         deviation = tree.deviation_us(index)

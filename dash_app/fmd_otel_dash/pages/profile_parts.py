@@ -12,7 +12,7 @@ from fmd_otel_dash.components import empty, nothing_in_range, url_segments
 from fmd_otel_dash.components.profile import downloads, profile_graph
 from fmd_otel_dash.figures import profile as figures
 from fmd_otel_dash.formats import Exported, Part
-from fmd_otel_dash.stats.treediff import difference
+from fmd_otel_dash.stats.treediff import FEW_PROFILES, difference
 from fmd_otel_dash.stats.trees import by_function, each, own_code, place
 from fmd_otel_dash.urlstate import format_search
 
@@ -33,7 +33,6 @@ FILES = (
 )
 _FEW_SAMPLES = 20
 _MOST_NAMED = 3
-_FEW_PROFILES = 10
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ def verdict(selection: Selection, found: Difference) -> Any:
                 f" ({place(change.line)}) +{formatting.duration(change.delta_us)}",
             ]
         parts.append(".")
-    if min(found.after.n, found.before.n) < _FEW_PROFILES:
+    if min(found.after.n, found.before.n) < FEW_PROFILES:
         parts.append(" So few profiles may differ by chance alone.")
     return html.Div(parts, className=f"fmd-verdict {tone}")
 

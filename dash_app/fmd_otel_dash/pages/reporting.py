@@ -26,6 +26,8 @@ from fmd_otel_dash.components import (
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.figures.report import overlay
 from fmd_otel_dash.pages.common import absent, compared_with, export
+from fmd_otel_dash.pages.reporting_lines import accounting_lines
+from fmd_otel_dash.queries.changedlines import changed_lines_of
 from fmd_otel_dash.queries.report import EndpointReport, Report, report
 from fmd_otel_dash.queries.scope import Scope
 from fmd_otel_dash.queries.versions import versions
@@ -126,7 +128,7 @@ def register(registry: Registry) -> None:
             if found
             else None
         )
-        return _detail(view, one) if one else None
+        return _detail(view, found, one) if found and one else None
 
 
 def read(view: View) -> Report | None:
@@ -255,7 +257,7 @@ def _columns(*, traffic: bool) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _detail(view: View, one: EndpointReport) -> Any:
+def _detail(view: View, found: Report, one: EndpointReport) -> Any:
     words, tone = reports.verdict(one)
     return html.Section(
         [
@@ -297,6 +299,7 @@ def _detail(view: View, one: EndpointReport) -> Any:
                 "corrected for the number of tests in this report",
                 className="fmd-caption",
             ),
+            None if one.came or one.went else accounting_lines(view, found, one.endpoint),
         ],
         className="fmd-card",
     )
@@ -355,7 +358,8 @@ def _numbers(found: Finding | None) -> tuple[Any, ...]:
 def _file(kind: str, view: View) -> str:
     """Return the report as a file, all endpoints in it."""
     found = read(view) or report(view.store, Scope(0, 0), Scope(0, 0))
-    return reports.rendered(found, kind, title=f"{view.settings.title_name}: what changed")
+    lines = changed_lines_of(view.store, found)
+    return reports.rendered(found, kind, title=f"{view.settings.title_name}: what changed", lines=lines)
 
 
 TABLE = Table(

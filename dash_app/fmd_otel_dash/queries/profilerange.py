@@ -16,7 +16,7 @@ from fmd_otel_dash.queries.look import Look, look, total
 from fmd_otel_dash.queries.profiles import ProfileRow, by_endpoint, grouped, profiles
 from fmd_otel_dash.queries.scope import US_PER_S, Scope
 from fmd_otel_dash.queries.stacks import tree_of
-from fmd_otel_dash.stats.trees import EMPTY, Tree, merged, under
+from fmd_otel_dash.stats.trees import EMPTY, Tree, merged, settled, under
 from fmd_otel_exporter.profile_data import unpack
 from fmd_otel_exporter.schema import DAY_S
 
@@ -45,6 +45,10 @@ class Covered:
     versions: tuple[str, ...]
     newest_us: int | None
     """The newest profile at any time, sought only where the range has none."""
+
+    def settled(self) -> Covered:
+        """Return it with lines that moved between versions put together."""
+        return replace(self, tree=settled(self.tree)) if len(self.versions) > 1 else self
 
 
 @dataclass(frozen=True)

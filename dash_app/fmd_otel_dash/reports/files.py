@@ -8,23 +8,35 @@ from functools import lru_cache
 from html import escape
 from math import isfinite
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fmd_otel_dash import formatting
 from fmd_otel_dash.queries.scope import local_time
+from fmd_otel_dash.reports import lines as words
 from fmd_otel_dash.reports.drawing import overlay
 from fmd_otel_dash.reports.words import headline, summary, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from fmd_otel_dash.queries.changedlines import ChangedLines
     from fmd_otel_dash.queries.report import EndpointReport, Report, Side
     from fmd_otel_dash.queries.scope import Scope
+
+    Lines = Mapping[int, ChangedLines]
 
 _COLUMNS = ("Endpoint", "Verdict", "p50", "p95", "Errors", "Requests", "Time lost")
 
 
-def rendered(report: Report, kind: str, *, title: str = "Report", everything: bool = True) -> str:
+def rendered(
+    report: Report,
+    kind: str,
+    *,
+    title: str = "Report",
+    everything: bool = True,
+    lines: Lines = MappingProxyType({}),
+) -> str:
     """Return a report as the text of a file of one of :data:`FORMATS`.
 
     Args:
@@ -32,9 +44,10 @@ def rendered(report: Report, kind: str, *, title: str = "Report", everything: bo
         kind: ``html``, ``md`` or ``json``.
         title: the file's heading.
         everything: whether endpoints with no change that matters are listed, too.
+        lines: what accounts for the change of an endpoint, by its id, where profiles tell.
     """
     listed = [one for one in report.endpoints if everything or one.matters]
-    return FORMATS[kind](report, listed, title)
+    return FORMATS[kind](report, listed, title, lines)
 
 
 def period(scope: Scope) -> str:
@@ -68,15 +81,30 @@ def _both(before: str, after: str) -> str:
     return f"{before} → {after}" if before != after else after
 
 
-def _markdown(report: Report, listed: Sequence[EndpointReport], title: str) -> str:
+def _markdown(report: Report, listed: Sequence[EndpointReport], title: str, lines: Lines) -> str:
     def safe(text: str) -> str:
         # Names come from URLs and versions: no cell of theirs may end a row, begin a tag or a link.
         kept = "".join(c if c.isprintable() else "�" for c in text)
         return escape(kept, quote=False).translate({ord(c): f"\\{c}" for c in "\\`*_[]|~"})
 
-    rows = [_COLUMNS, *(cells(one) for one in listed)]
-    table = [f"| {' | '.join(safe(cell) for cell in row)} |" for row in rows]
-    table.insert(1, "|" + " --- |" * len(_COLUMNS))
+    def tabled(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+        made = [f"| {' | '.join(safe(cell) for cell in row)} |" for row in (heads, *rows)]
+        return [made[0], "|" + " --- |" * len(heads), *made[1:]]
+
+    def accounted(one: EndpointReport) -> list[str]:
+        changed = lines.get(one.endpoint.id)
+        if changed is None:
+            return []
+        told = [
+            "",
+            f"### {safe(one.endpoint.name)}: {words.HEADING.lower()}",
+            "",
+            safe(words.summary(changed)),
+        ]
+        table = tabled(words.COLUMNS, words.lines(changed)) if changed.lines else ()
+        return [*told, *(("", *table) if table else ())]
+
+    table = tabled(_COLUMNS, (cells(one) for one in listed))
     return "\n".join(
         [
             f"## {safe(title)}",
@@ -87,6 +115,7 @@ def _markdown(report: Report, listed: Sequence[EndpointReport], title: str) -> s
             f"After: {safe(period(report.after))}",
             "",
             *(table if listed else ()),
+            *(line for one in listed for line in accounted(one)),
             "",
             _small_print(report),
             "",
@@ -94,13 +123,15 @@ def _markdown(report: Report, listed: Sequence[EndpointReport], title: str) -> s
     )
 
 
-def _html(report: Report, listed: Sequence[EndpointReport], title: str) -> str:
+def _html(report: Report, listed: Sequence[EndpointReport], title: str, lines: Lines) -> str:
     def row(one: EndpointReport) -> str:
         name, told, *others = (f"<td>{escape(cell)}</td>" for cell in cells(one))
         tone = verdict(one)[1]
         chart = overlay(one.before.latency, one.after.latency)
         tests = f"{chart}<p>{escape(summary(one))}</p>"
         detail = f"<details><summary>Distribution and tests</summary>{tests}</details>"
+        if changed := lines.get(one.endpoint.id):
+            detail += f"<details><summary>{words.HEADING}</summary>{_lines(changed)}</details>"
         return f'<tr>{name}<td class="{tone}">{told[4:-5]}{detail}</td>{"".join(others)}</tr>'
 
     heads = "".join(f"<th>{escape(head)}</th>" for head in _COLUMNS)
@@ -118,12 +149,26 @@ def _html(report: Report, listed: Sequence[EndpointReport], title: str) -> str:
     )
 
 
+def _lines(changed: ChangedLines) -> str:
+    said = f"<p>{escape(words.summary(changed))}</p>"
+    if not changed.lines:
+        return said
+    heads = "".join(f"<th>{escape(head)}</th>" for head in words.COLUMNS)
+    rows = (
+        f"<td><code>{escape(code)}</code></td>" + "".join(f"<td>{escape(text)}</td>" for text in others)
+        for code, *others in words.lines(changed)
+    )
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    table = f"<table class=lines><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    return f"{said}{table}<p class=small>{escape(words.SMALL_PRINT)}</p>"
+
+
 @lru_cache(maxsize=1)
 def _style() -> str:
     return Path(__file__).with_name("report.css").read_text(encoding="utf-8")
 
 
-def _json(report: Report, listed: Sequence[EndpointReport], title: str) -> str:
+def _json(report: Report, listed: Sequence[EndpointReport], title: str, lines: Lines) -> str:
     def side(one: Side) -> dict[str, Any]:
         return {
             "requests": one.counts.n,
@@ -140,6 +185,26 @@ def _json(report: Report, listed: Sequence[EndpointReport], title: str) -> str:
             "timezone": one.tz,
             "versions": list(one.versions),
             "services": list(one.services),
+        }
+
+    def profiles(changed: ChangedLines | None) -> dict[str, Any] | None:
+        if changed is None:
+            return None
+        return {
+            "before": {"profiles": changed.n_before, "mean_us": changed.before_us},
+            "after": {"profiles": changed.n_after, "mean_us": changed.after_us},
+            "lines": [
+                {
+                    "file": each.line.file,
+                    "line": each.line.line,
+                    "function": each.line.function,
+                    "source": each.line.source,
+                    "before_us": each.before_us,
+                    "after_us": each.after_us,
+                    "share": changed.share(each),
+                }
+                for each in changed.lines
+            ],
         }
 
     document = {
@@ -172,6 +237,7 @@ def _json(report: Report, listed: Sequence[EndpointReport], title: str) -> str:
                     }
                     for name, each in one.findings.items()
                 },
+                "profiles": profiles(lines.get(one.endpoint.id)),
             }
             for one in listed
         ],
@@ -195,7 +261,7 @@ def _small_print(report: Report) -> str:
     )
 
 
-FORMATS: dict[str, Callable[[Report, Sequence[EndpointReport], str], str]] = {
+FORMATS: dict[str, Callable[[Report, Sequence[EndpointReport], str, Lines], str]] = {
     "html": _html,
     "md": _markdown,
     "json": _json,

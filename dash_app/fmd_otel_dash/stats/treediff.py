@@ -17,6 +17,9 @@ from fmd_otel_dash.stats.trees import Node, Tree, each
 if TYPE_CHECKING:
     from fmd_otel_exporter.records import CodeLine
 
+FEW_PROFILES = 10
+"""On either side; what fewer differ by may be chance alone."""
+
 
 class LineChange(NamedTuple):
     """What one line took before and after, without what it called."""

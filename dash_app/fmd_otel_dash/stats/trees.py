@@ -151,6 +151,11 @@ def own_code(tree: Tree) -> Tree:
     return _joined(tree, lambda line: None if not line.in_app and package(line) != MARK else line)
 
 
+def code_only(tree: Tree) -> Tree:
+    """Return the tree without marks: time that no line is known for is time of the line above it."""
+    return _joined(tree, lambda line: None if package(line) == MARK else line)
+
+
 def settled(tree: Tree) -> Tree:
     """Return a tree of several versions with each line once, also where it moved down between them.
 

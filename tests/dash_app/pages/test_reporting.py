@@ -6,12 +6,15 @@ import csv
 import io
 import json
 import random
+import re
 from html.parser import HTMLParser
 
 import pytest
 
+from fmd_otel_dash.pages.reporting_lines import grouped_href
 from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.writer import Writer
+from tests import made_profiles
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
@@ -47,6 +50,79 @@ def test_what_got_slower_is_named_with_its_size_and_leads_to_its_durations(card)
     detail = card("reporting-detail", "/reporting", row["href"].partition("?")[2])
     assert len(detail.figures[0]["data"]) == 2
     assert "Mann-Whitney" in detail.text
+
+
+@pytest.fixture
+def profiled(slower, now, write_profile):
+    """Profiles of the endpoint that got slower, before and after: of one line, ten times as long."""
+    write_profile([now - DAY - HOUR - i * 1_000_000 for i in range(12)], version=made_profiles.OLD)
+    write_profile([now - HOUR - i * 1_000_000 for i in range(11)], version=made_profiles.NEW)
+
+
+def _detail_of(card, search=SLOWER):
+    rows = card("reporting-endpoints", "/reporting", search).grid_rows
+    cart = next(row for row in rows if row["name"] == "shop.cart")
+    return card("reporting-detail", "/reporting", cart["href"].partition("?")[2])
+
+
+@pytest.mark.usefixtures("profiled")
+def test_where_there_are_profiles_the_lines_that_account_for_the_change_are_named(card):
+    detail = _detail_of(card)
+
+    assert "Lines that account for the change" in detail.text
+    assert "11 against 12 profiles" in detail.text
+    assert "exchange_rate (shop/rates.py:17)" in detail.text
+    told = re.search(r"return json.loads.*?\+([\d.]+) ms (\d+) %", detail.text)
+    assert 10 < float(told[1]) < 15
+    assert int(told[2]) > 90
+
+
+@pytest.mark.usefixtures("profiled")
+@pytest.mark.parametrize(
+    ("search", "profiles"),
+    [(SLOWER, "11 profiles"), ("?from=now-3d&to=now&old=1.6.0&new=1.7.0", "11 profiles")],
+)
+def test_from_there_the_grouped_profiler_shows_the_same_comparison(card, view_of, search, profiles):
+    href = grouped_href(view_of("/reporting", search), 1)
+
+    shown = card("endpoint-grouped", *href.removeprefix("/dashboard").replace("?", " ?").split(" "))
+
+    assert profiles in shown.text
+    assert "against 12 profiles" in shown.text
+    assert "exchange_rate" in shown.text
+
+
+@pytest.mark.usefixtures("slower")
+def test_without_profiles_it_says_what_it_takes_to_have_them(card):
+    detail = _detail_of(card)
+
+    assert "profiles need level 3, and this endpoint is at level 1" in detail.text
+    assert any("/profiler" in link for link in detail.links)
+    assert "Lines that account" not in detail.text
+
+
+@pytest.mark.usefixtures("slower")
+def test_profiles_of_one_side_are_held_against_nothing(card, now, write_profile):
+    write_profile([now - HOUR], version=made_profiles.NEW)
+
+    assert "profiles of one side only (1 profile after)" in _detail_of(card).text
+
+
+@pytest.mark.usefixtures("profiled")
+def test_the_files_name_the_lines_as_well(admin):
+    html, text, document = (
+        admin.follow(f"/export/reporting.{kind}{SLOWER}").text for kind in ("html", "md", "json")
+    )
+
+    assert "Lines that account for the change" in html
+    assert "exchange_rate (shop/rates.py:17)" in html
+    assert "### shop.cart: lines that account for the change" in text
+    assert "exchange\\_rate (shop/rates.py:17)" in text
+    endpoints = {each["endpoint"]: each for each in json.loads(document)["endpoints"]}
+    assert endpoints["shop.home"]["profiles"] is None
+    [line, *_] = endpoints["shop.cart"]["profiles"]["lines"]
+    assert (line["function"], line["line"]) == ("exchange_rate", 17)
+    assert 0.9 < line["share"] < 1.2
 
 
 @pytest.mark.usefixtures("slower")
