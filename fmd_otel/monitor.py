@@ -227,17 +227,23 @@ def _describe_span(span: Any, state: RequestState, span_attributes: dict[str, An
 
 
 def endpoint_infos(app: Flask, service: str) -> Iterator[EndpointInfo]:
-    """Yield the endpoints of an application: one each, with its first rule and the methods of all of them."""
+    """Yield the endpoints of an application, one each: its first rule, all methods, and all rules."""
     methods: dict[str, set[str]] = {}
-    routes: dict[str, str] = {}
+    rules: dict[str, dict[str, set[str]]] = {}
     for rule in app.url_map.iter_rules():
-        routes.setdefault(rule.endpoint, rule.rule)
-        methods.setdefault(rule.endpoint, set()).update((rule.methods or set()) - _IMPLIED_METHODS)
-    for endpoint, route in routes.items():
+        found = (rule.methods or set()) - _IMPLIED_METHODS
+        methods.setdefault(rule.endpoint, set()).update(found)
+        rules.setdefault(rule.endpoint, {}).setdefault(rule.rule, set()).update(found)
+    for endpoint, by_rule in rules.items():
         yield EndpointInfo(
             service=service,
             endpoint=endpoint,
-            route=route,
-            methods=",".join(sorted(methods[endpoint])) or None,
+            route=next(iter(by_rule)),
+            methods=_joined(methods[endpoint]) or None,
             blueprint=endpoint.rpartition(".")[0] or None,
+            rules=tuple((_joined(found), rule) for rule, found in by_rule.items()),
         )
+
+
+def _joined(methods: set[str]) -> str:
+    return ",".join(sorted(methods))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
+from fmd_otel_exporter.endpoint_rules import written
 from fmd_otel_exporter.errors import SettingsError, StorageError
 from fmd_otel_exporter.names import storable
 from fmd_otel_exporter.schema import NAME_LENGTH, SUBJECT_LENGTH
@@ -33,6 +34,7 @@ def register_endpoints(store: Store, infos: Iterable[EndpointInfo], default_leve
             "route": None if info.route is None else storable(info.route, SUBJECT_LENGTH),
             "method": None if info.methods is None else storable(info.methods, NAME_LENGTH),
             "blueprint": None if info.blueprint is None else storable(info.blueprint, NAME_LENGTH),
+            "rules": written(info.rules),
         }
         for info in infos
     }
@@ -40,14 +42,12 @@ def register_endpoints(store: Store, infos: Iterable[EndpointInfo], default_leve
         return 0
     table = store.tables.endpoint
     columns = table.c
-    query = select(columns.service, columns.name, columns.route, columns.method, columns.blueprint).where(
+    said = ("route", "method", "blueprint", "rules")
+    query = select(columns.service, columns.name, *(columns[name] for name in said)).where(
         columns.service.in_({service for service, _ in wanted})
     )
     with store.read() as connection:
-        known = {
-            (row.service, row.name): {"route": row.route, "method": row.method, "blueprint": row.blueprint}
-            for row in connection.execute(query)
-        }
+        known = {(row[0], row[1]): dict(zip(said, row[2:], strict=True)) for row in connection.execute(query)}
     new = sorted(wanted.keys() - known.keys())
     changed = sorted(name for name in wanted.keys() & known.keys() if known[name] != wanted[name])
     if not new and not changed:

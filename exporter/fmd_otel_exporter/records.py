@@ -45,8 +45,10 @@ class EndpointInfo(NamedTuple):
     endpoint: str
     route: str | None = None
     methods: str | None = None
-    """Comma-separated, sorted, without HEAD and OPTIONS."""
+    """Comma-separated, sorted, without HEAD and OPTIONS; of all its rules together."""
     blueprint: str | None = None
+    rules: tuple[tuple[str, str], ...] = ()
+    """All its rules, each with its methods: ``("GET,POST", "/cart")``."""
 
 
 # What is kept of single requests beyond their row. These are rare and large where a request is frequent and

@@ -69,6 +69,8 @@ class Tables(DetailTables):
     job: Table
     custom_graph: Table
     custom_graph_value: Table
+    level_rule: Table
+    removed_endpoint: Table
     user: Table
     session: Table
     setup_token: Table
@@ -118,6 +120,7 @@ def _process(table: Callable[..., Table]) -> Table:
         Column("failures", Text, nullable=False),  # JSON: place to number
         Column("last_error", Text),
         Column("last_error_ts", BigInteger),
+        Column("settings", Text),  # JSON: key to value and who set it
         info={"kind": "meta"},
     )
 
@@ -182,6 +185,13 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
             Column("level0_n", BigInteger, nullable=False, server_default="0"),
             # How many of its next requests shall be profiled with all there is; counts down.
             Column("profile_next", SmallInteger, nullable=False, server_default="0"),
+            # All rules, a line each: methods, comma separated, a space, and the rule.
+            Column("rules", Text),
+            Column("alias", String(NAME_LENGTH)),  # what people call it; its name is what the app calls it
+            Column("pinned", SmallInteger, nullable=False, server_default="0"),  # level set by hand
+            Column("merged_into", Integer, nullable=False, server_default="0"),  # counts under that one
+            # Since when it is deleted. The row stays, so that nobody gets its number again.
+            Column("removed_ts", BigInteger, nullable=False, server_default="0"),
             UniqueConstraint("service", "name", name=f"{prefix}_endpoint_identity"),
         ),
         version=table(
@@ -315,6 +325,17 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
             clustered=True,
             info={"kind": "raw"},
         ),
+        # Which level endpoints get that nobody has given one by hand: the first rule that matches decides.
+        level_rule=table(
+            "level_rule",
+            _key("position"),
+            Column("service", String(NAME_LENGTH), nullable=False),  # empty: of any
+            Column("pattern", String(NAME_LENGTH), nullable=False),
+            Column("level", SmallInteger, nullable=False),
+            info={"kind": "meta"},
+        ),
+        # Asked with every batch, so that no process writes on to an endpoint that is deleted.
+        removed_endpoint=table("removed_endpoint", _key("id"), _count("ts"), info={"kind": "meta"}),
         user=table(
             "user",
             _id(),

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import event
 
 from fmd_otel_exporter.catalog import load_levels, register_endpoints, set_level
+from fmd_otel_exporter.endpoint_rules import Rules, read, written
 from fmd_otel_exporter.errors import SettingsError, StorageError
 from fmd_otel_exporter.records import EndpointInfo
 from fmd_otel_exporter.writer import Writer
@@ -31,6 +32,11 @@ def test_an_announced_endpoint_is_known_before_its_first_request(store: Store, s
         "last_ts": None,
         "level0_n": 0,
         "profile_next": 0,
+        "rules": None,
+        "alias": None,
+        "pinned": 0,
+        "merged_into": 0,
+        "removed_ts": 0,
     }
 
 
@@ -59,6 +65,26 @@ def test_a_changed_rule_is_updated(store: Store, see):
     assert register_endpoints(store, [CART._replace(route="/basket", methods=None)], default_level=1) == 1
     (endpoint,) = see.rows("endpoint")
     assert (endpoint["route"], endpoint["method"], endpoint["level"]) == ("/basket", None, 2)
+
+
+def test_all_rules_of_an_endpoint_are_kept_with_their_methods(store: Store, see):
+    rules = (("GET", "/cart"), ("GET,POST", "/cart/<int:id>"))
+    register_endpoints(store, [CART._replace(rules=rules)], default_level=1)
+    assert see.rows("endpoint")[0]["rules"] == "GET /cart\nGET,POST /cart/<int:id>"
+    assert register_endpoints(store, [CART._replace(rules=rules)], default_level=1) == 0
+    assert register_endpoints(store, [CART._replace(rules=rules[:1])], default_level=1) == 1
+    assert read(see.rows("endpoint")[0]["rules"]) == Rules(rules[:1])
+
+
+def test_rules_that_do_not_fit_are_counted():
+    rules = tuple(("GET", f"/{number}/{'x' * 400}") for number in range(100))
+    found = read(written(rules))
+    assert found.known == rules[: len(found.known)]
+    assert found.more == 100 - len(found.known) > 0
+
+
+def test_a_rule_with_a_line_break_stays_one_rule():
+    assert read(written([("GET", "/a\nb /c")])) == Rules((("GET", "/a b /c"),))
 
 
 def test_the_same_name_in_two_services_is_two_endpoints(store: Store):

@@ -51,6 +51,11 @@ def test_a_request_is_kept_with_all_that_is_known_of_it(writer: Writer, record, 
         "last_ts": noon_us + 7,
         "level0_n": 0,
         "profile_next": 0,
+        "rules": None,
+        "alias": None,
+        "pinned": 0,
+        "merged_into": 0,
+        "removed_ts": 0,
     }
     assert (version["service"], version["name"], version["first_ts"]) == ("shop", "1.0", noon_us + 7)
     assert {value: row["kind"] for value, row in subjects.items()} == {"(User,3)": 1, "10.0.0.1": 2}

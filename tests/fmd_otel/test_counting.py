@@ -359,6 +359,17 @@ def test_every_endpoint_is_announced_before_its_first_request(app, watch):
     assert infos["bp.view"].route == "/bp"
 
 
+def test_an_endpoint_is_announced_with_all_of_its_rules(app, watch):
+    def item(number=0):
+        return str(number)
+
+    app.add_url_rule("/item/<int:number>", "item", item, methods=["GET", "PUT"])
+    app.add_url_rule("/item", "item", item, methods=["POST"])
+    (said,) = (info for info in watch(app).sink.infos if info.endpoint == "item")
+    assert said.rules == (("GET,PUT", "/item/<int:number>"), ("POST", "/item"))
+    assert (said.route, said.methods) == ("/item/<int:number>", "GET,POST,PUT")
+
+
 def test_routes_added_after_attaching_are_announced_with_the_first_request(app, watch):
     watched = watch(app)
     app.add_url_rule("/late", "late", lambda: "x")

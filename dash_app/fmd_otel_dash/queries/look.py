@@ -24,6 +24,7 @@ from fmd_otel_dash.queries.plan import Kept, Segment, split
 from fmd_otel_dash.queries.scope import US_PER_S, Scope
 from fmd_otel_dash.queries.slots import Slots, slots
 from fmd_otel_dash.queries.sources import hits_source, latency_source
+from fmd_otel_exporter.endpoint_rules import Rules, read
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S, LATENCY_BUCKET_S, Tables
 
 if TYPE_CHECKING:
@@ -53,6 +54,13 @@ class Endpoint:
     """Last requested, at whatever level; None before the first request."""
     level0_n: int
     """Requests served at level 0: counted here and nowhere else."""
+    rules_text: str | None = None
+    """All its rules, as they are stored; see :attr:`rules`."""
+
+    @property
+    def rules(self) -> Rules:
+        """All its rules with their methods, where the application has said them."""
+        return read(self.rules_text)
 
 
 @dataclass(frozen=True)
@@ -224,7 +232,17 @@ def total_where(condition: ColumnElement[bool], expression: ColumnElement[Any]) 
 def _endpoints(conn: Connection, tables: Tables, scope: Scope) -> tuple[Endpoint, ...]:
     c = tables.endpoint.c
     wanted = select(
-        c.id, c.service, c.name, c.route, c.method, c.blueprint, c.level, c.first_ts, c.last_ts, c.level0_n
+        c.id,
+        c.service,
+        c.name,
+        c.route,
+        c.method,
+        c.blueprint,
+        c.level,
+        c.first_ts,
+        c.last_ts,
+        c.level0_n,
+        c.rules,
     ).order_by(c.service, c.name)
     if scope.services:
         wanted = wanted.where(c.service.in_(scope.services))
