@@ -208,7 +208,7 @@ PAGE = Page(
     key="b",
     icon="bug",
     table=TABLE,
-    aliases=("/exception_monitoring",),
+    aliases=("/exception_overview", "/exception_monitoring"),
 )
 ENDPOINT_PAGE = Page(
     path="/endpoint/<int:endpoint_id>/exceptions",

@@ -236,4 +236,12 @@ def _tables(found: Storage) -> Any:
     return html.Div([share_rows(rows), html.Div(" ".join(notes), className="fmd-caption")])
 
 
-PAGE = Page(path="/storage", title="Storage", layout=layout, register=register, role=ADMIN, icon="database")
+PAGE = Page(
+    path="/storage",
+    aliases=("/database_management",),
+    title="Storage",
+    layout=layout,
+    register=register,
+    role=ADMIN,
+    icon="database",
+)
