@@ -35,10 +35,16 @@ _NAME_SHARE = 0.15
 """Of the width of a figure, what the name of a version may need."""
 
 
-def graph(
-    figure: dict[str, Any], *, name: str, height: int = 320, zoom: bool = False, label: str = ""
+def graph(  # noqa: PLR0913 - each keyword answers a question of its own
+    figure: dict[str, Any],
+    *,
+    name: str,
+    height: int = 320,
+    zoom: bool = False,
+    label: str = "",
+    leads: bool = False,
 ) -> Any:
-    """Return a graph.
+    """Return a graph, and below it the same as a table.
 
     Args:
         figure: plotly figure as a dict; what it leaves open of the layout is filled in here.
@@ -46,6 +52,7 @@ def graph(
         height: in pixels.
         zoom: its x axis is time in the view's zone: dragging over it zooms the whole page.
         label: what it shows, for screen readers.
+        leads: a click on a point leads somewhere, so the table's cells do, too.
     """
     figure = with_clock(figure, ZoneInfo)
     layout: dict[str, Any] = {
@@ -69,7 +76,7 @@ def graph(
         style={"height": height},
         className="fmd-graph" + (" fmd-graph-time" if zoom else ""),
     )
-    return element if not label else _labelled(element, label)
+    return html.Div([element if not label else _labelled(element, label), _twin(name, label, leads=leads)])
 
 
 def with_deploys(figure: dict[str, Any], deploys: Iterable[tuple[str, int]], tz: str) -> dict[str, Any]:
@@ -131,6 +138,25 @@ def _near_the_end(figure: dict[str, Any]) -> str | None:
         return None
     start, end = (datetime.fromisoformat(each) for each in ends)
     return str(end - (end - start) * _NAME_SHARE)
+
+
+def _twin(name: str, label: str, *, leads: bool) -> Any:
+    """Return where the browser puts the table that it makes of the figure (``assets/31-chart-twin.js``)."""
+    of = html.Span(f": {label}", className="fmd-visually-hidden") if label else None
+    return html.Details(
+        [
+            html.Summary(
+                [
+                    html.Span("Show as table", className="fmd-twin-show"),
+                    html.Span("Hide the table", className="fmd-twin-hide"),
+                    of,
+                ]
+            ),
+            html.Div(className="fmd-twin-body"),
+        ],
+        className="fmd-twin",
+        **attributes(data_graph=name, data_caption=label or name, data_leads="true" if leads else None),
+    )
 
 
 def _labelled(element: Any, label: str) -> Any:

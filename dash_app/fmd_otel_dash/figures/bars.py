@@ -68,6 +68,7 @@ def daily(found: Daily, before: Daily | None, colors: Mapping[str, str], *, most
                 for n, hours in zip(totals, found.hours, strict=False)
             ],
             "hovertemplate": "%{text}<extra></extra>",
+            "name": "Total",
             "showlegend": False,
         }
     )

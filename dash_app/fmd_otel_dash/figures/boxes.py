@@ -60,6 +60,7 @@ def endpoints(rows: Sequence[EndpointPerformance], *, log: bool) -> Figure:
     return {
         "data": traces,
         "layout": {
+            "meta": {"y": "Endpoint", "series": "Of"},
             "boxmode": "overlay",
             "showlegend": False,
             "hovermode": "y",
@@ -113,6 +114,7 @@ def versions(rows: Sequence[Deployment], *, log: bool = False) -> Figure:
             | {"customdata": [row.version.id for row in rows]},
         ],
         "layout": {
+            "meta": {"x": "Version"},
             "showlegend": False,
             "hovermode": "x",
             "hoverdistance": -1,

@@ -62,6 +62,7 @@ def hourly(found: Hourly) -> Figure:
     return {
         "data": [trace],
         "layout": {
+            "meta": {"z": "requests"},
             "xaxis": axis(type="date", showgrid=False, **day_ticks(found.columns)),
             "yaxis": axis(
                 showgrid=False,
@@ -117,6 +118,7 @@ def utilization(found: Utilization, *, max_endpoints: int = 25) -> Figure:
     figure: Figure = {
         "data": [trace],
         "layout": {
+            "meta": {"x": "Version", "y": "Endpoint", "z": "% of the version's requests"},
             "xaxis": axis(
                 showgrid=False,
                 side="top",
@@ -168,6 +170,7 @@ def durations(found: Timeline) -> Figure:
     return {
         "data": [trace],
         "layout": {
+            "meta": {"z": "requests"},
             "xaxis": time_axis(found.scope),
             "yaxis": axis(type="log", showgrid=False, tickvals=values, ticktext=text),
             "margin": MARGIN,

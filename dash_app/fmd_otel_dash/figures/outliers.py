@@ -93,6 +93,7 @@ def cores(loads: Sequence[OutlierLoad]) -> Figure:
     return {
         "data": boxes,
         "layout": {
+            "meta": {"x": "Core", "fences": ["lowest", "highest"]},
             "showlegend": False,
             "hovermode": "closest",
             "xaxis": axis(showgrid=False),
@@ -165,6 +166,7 @@ def samples(points: Sequence[Sequence[int]]) -> Figure:
             }
         ],
         "layout": {
+            "meta": {"x": "After", "y": "Memory"},
             "xaxis": axis(ticksuffix=" s", showgrid=False),
             "yaxis": axis(rangemode="tozero", ticksuffix=" MB"),
             "margin": MARGIN,

@@ -86,6 +86,7 @@ def requests_a_day(found: Storage) -> Figure:
             }
         ],
         "layout": {
+            "meta": {"y": "Requests"},
             "bargap": 0.25,
             "hovermode": "x unified",
             "xaxis": axis(

@@ -44,6 +44,7 @@ def boxes(rows: Sequence[SubjectLatency], *, log_scale: bool) -> Figure:
             | {"customdata": places},
         ],
         "layout": {
+            "meta": {"y": "User"},
             "showlegend": False,
             "hovermode": "y",
             "hoverdistance": -1,
@@ -102,6 +103,7 @@ def circles(found: BySubjectAndVersion) -> Figure:
             }
         ],
         "layout": {
+            "meta": {"x": "Version", "y": "Who"},
             "showlegend": False,
             "hovermode": "closest",
             "xaxis": axis(
@@ -149,6 +151,7 @@ def boxes_by_version(found: BySubjectAndVersion, *, log_scale: bool) -> Figure:
     return {
         "data": traces,
         "layout": {
+            "meta": {"y": "Who", "series": "Version"},
             "boxmode": "overlay",
             "showlegend": True,
             "legend": legend(),

@@ -80,7 +80,8 @@ def with_clock(figure: dict[str, Any], zone_of: Any) -> dict[str, Any]:
         for trace in figure["data"]
     ]
     axis = {key: value for key, value in layout["xaxis"].items() if key not in {OFFSET, ZONE}}
-    layout = {**layout, "xaxis": axis, "meta": {"offset": name.removeprefix("UTC") or "Z"}}
+    meta = {**layout.get("meta", {}), "offset": name.removeprefix("UTC") or "Z"}
+    layout = {**layout, "xaxis": axis, "meta": meta}
     if layout.get("hovermode") == "x unified":
         moments = sorted({x for trace in figure["data"] for x in trace.get("x", ())})
         data.append(

@@ -58,6 +58,7 @@ def register(registry: Registry) -> None:
                 height=_HEIGHT,
                 zoom=True,
                 label="Requests per day, stacked by endpoint",
+                leads=True,
             ),
             caption(view, found.total, compared),
         ]

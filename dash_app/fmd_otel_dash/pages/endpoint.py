@@ -106,7 +106,7 @@ def register(registry: Registry) -> None:
         return [
             graph(
                 with_deploys(figure, deploys(view), view.scope.tz), name=SPREAD, height=300, zoom=True,
-                label="How many requests took how long, over time",
+                label="How many requests took how long, over time", leads=True,
             ),
             caption(view, found.counts.n),
         ]  # fmt: skip
@@ -171,7 +171,12 @@ def _lines(view: View, points: int, *, durations: bool = True) -> tuple[Timeline
 
 def _over_time(view: View, figure: dict[str, Any], name: str, text: str) -> Any:
     return graph(
-        with_deploys(figure, deploys(view), view.scope.tz), name=name, height=280, zoom=True, label=text
+        with_deploys(figure, deploys(view), view.scope.tz),
+        name=name,
+        height=280,
+        zoom=True,
+        label=text,
+        leads=True,
     )
 
 

@@ -59,7 +59,14 @@ def register(registry: Registry) -> None:
             return absent(view, found.last_recorded_us)
         figure = with_deploys(bars.status_codes(found), deploys(view), view.scope.tz)
         return [
-            graph(figure, name=OVER_TIME, height=320, zoom=True, label="Answers over time by status code"),
+            graph(
+                figure,
+                name=OVER_TIME,
+                height=320,
+                zoom=True,
+                label="Answers over time by status code",
+                leads=True,
+            ),
             caption(view, found.total),
         ]
 

@@ -103,6 +103,7 @@ def register(registry: Registry) -> None:
                 name=BOXES,
                 height=52 + box_figures.ROW_HEIGHT * len(found.rows),
                 label="Durations by user as boxes, busiest first",
+                leads=True,
             ),
             _below(view, found.busiest, len(found.rows)),
         ]
@@ -124,6 +125,7 @@ def register(registry: Registry) -> None:
                 name=VERSIONS,
                 height=70 + per_row * len(found.rows),
                 label=f"Durations by {_WORDS[kind_of(view)][0]} and version",
+                leads=True,
             ),
             _below(view, found.busiest, len(found.rows)),
         ]

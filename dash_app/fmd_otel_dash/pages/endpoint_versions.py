@@ -61,6 +61,7 @@ def register(registry: Registry) -> None:
                 name=BOXES,
                 height=340,
                 label="Durations by version as boxes, oldest first",
+                leads=True,
             ),
             caption(view, found.n, f"{hidden} older versions are in the table" if hidden else ""),
         ]

@@ -68,6 +68,7 @@ def register(registry: Registry) -> None:
                 height=_MAP_HEIGHT,
                 zoom=True,
                 label="Requests by hour of the day and by day",
+                leads=True,
             ),
             caption(
                 view,

@@ -99,7 +99,7 @@ def register(registry: Registry) -> None:
         return [
             graph(
                 with_deploys(figure, deploys(view), view.scope.tz), name=OVER_TIME, height=300, zoom=True,
-                label="Outliers by time and duration",
+                label="Outliers by time and duration", leads=True,
             ),
             _caption(view, found),
         ]  # fmt: skip

@@ -76,6 +76,7 @@ def register(registry: Registry) -> None:
                 name=BOXES,
                 height=48 + boxes.ROW_HEIGHT * len(shown),
                 label="Durations by endpoint as boxes",
+                leads=True,
             ),
             caption(
                 view,

@@ -77,6 +77,7 @@ def register(registry: Registry) -> None:
                 name=SHARES,
                 height=70 + _ROW_HEIGHT * shown,
                 label="Share of each version's requests by endpoint",
+                leads=True,
             ),
             caption(
                 view,

@@ -108,6 +108,27 @@ def test_it_renders_with_one_request(path, now, write, all_cards):
 
 
 @pytest.mark.parametrize("path", PATHS)
+def test_the_table_below_a_chart_leads_where_a_click_on_the_chart_leads(
+    path, now, write, write_details, all_cards, dashboard
+):
+    write([now - HOUR, now - 2 * HOUR], status=500, group_by="ada", ip="10.0.0.1", version="1.0")
+    write_details(now - HOUR)
+    clicked = {
+        json.loads(each["id"])["name"]
+        for callback in dashboard.dash.callback_map.values()
+        for each in callback["inputs"]
+        if each["property"] == "clickData"
+    }
+
+    parts = [part["props"] for each in all_cards(path).values() for part in each.parts]
+
+    graphs = {each["id"]["name"] for each in parts if "figure" in each}
+    twins = {each["data-graph"]: each.get("data-leads") for each in parts if "data-graph" in each}
+    assert set(twins) == graphs
+    assert {name for name in twins if twins[name]} == graphs & clicked
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_it_renders_hostile_names_as_text(path, now, write, all_cards):
     for name in HOSTILE:
         write([now - HOUR, now - DAY - HOUR], name, version=name, group_by=name, ip=name[:40], service=name)
