@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from fmd_otel.keeping import kept
 from fmd_otel_exporter.errors import SettingsError, StorageError
 from fmd_otel_exporter.native import Signal, start_thread
 
@@ -225,35 +226,46 @@ class Rounds:
 
     def _lead(self, store: Store, now_s: float) -> bool:
         """Tell whether this process runs the graphs; take or keep the lease if nobody else has it."""
-        from fmd_otel_exporter import lease  # noqa: PLC0415 # as above
-
         if now_s < self._leads_until - LEASE_S * 2 / 3:
             return True
-        held = lease.acquire(
-            store, self._lease, lease.this_process(), now_ts_us=int(now_s * _US), for_us=LEASE_S * _US
-        )
+        held = self._acquire(store, now_s)
         if not held:
             self._due_s.clear()  # whoever leads now notes what runs
         self._leads_until = now_s + LEASE_S if held else 0.0
         return held
 
+    def _acquire(self, store: Store, now_s: float) -> bool:
+        from fmd_otel_exporter import lease  # noqa: PLC0415 # as above
+
+        return lease.acquire(
+            store, self._lease, lease.this_process(), now_ts_us=int(now_s * _US), for_us=int(LEASE_S * _US)
+        )
+
     def _first_due(self, store: Store, graph: Graph, now_s: float) -> float | None:
         """Return when a graph is due after a start: at once if it never ran, or should have meanwhile."""
-        from fmd_otel_exporter.graphs import last_run_us, register_graph  # noqa: PLC0415 # as above
+        from fmd_otel_exporter.graphs import last_run_us  # noqa: PLC0415 # as above
+
+        last_us = last_run_us(store, self._register(store, graph, now_s))
+        return now_s if last_us is None else _next(graph, last_us / _US, now_s, missed=True)
+
+    def _register(self, store: Store, graph: Graph, now_s: float) -> int:
+        from fmd_otel_exporter.graphs import register_graph  # noqa: PLC0415 # as above
 
         number = register_graph(
             store, self._service, graph.title, str(graph.trigger), now_us=int(now_s * _US)
         )
         self._ids[graph.title] = number
-        last_us = last_run_us(store, number)
-        return now_s if last_us is None else _next(graph, last_us / _US, now_s, missed=True)
+        return number
 
     def _run(self, store: Store, graph: Graph, now_s: float) -> None:
-        from fmd_otel_exporter.graphs import add_value, note_failure  # noqa: PLC0415 # as above
+        from fmd_otel_exporter.graphs import add_value, note_failure, note_start  # noqa: PLC0415 # as above
 
         number, ts_us = self._ids[graph.title], int(now_s * _US)
+        if not note_start(store, number, ts_us):  # somebody has deleted it: it begins anew
+            number = self._register(store, graph, now_s)
+            note_start(store, number, ts_us)
         try:
-            with self._app.app_context():
+            with kept(lambda: self._acquire(store, self._clock()), LEASE_S / 3), self._app.app_context():
                 value = _number(graph.function())
         except Exception as error:  # noqa: BLE001 # the user's function, of which anything may come
             note_failure(store, number, ts_us, f"{type(error).__name__}: {error}")

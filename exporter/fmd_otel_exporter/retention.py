@@ -25,7 +25,7 @@ from sqlalchemy import delete, func, select, update
 
 from fmd_otel_exporter.deleting import count_times, delete_times, drop_parts, sweep
 from fmd_otel_exporter.detail_retention import detail_ages, orphans, prune_details
-from fmd_otel_exporter.graphs import forget_values
+from fmd_otel_exporter.graphs import forget_values, forgettable
 from fmd_otel_exporter.rollups import first_open_day
 from fmd_otel_exporter.schema import DAY_S
 from fmd_otel_exporter.subject_sums import GONE, SEALED, forget_subjects, seal_subjects, sum_up_subjects
@@ -66,6 +66,11 @@ class Cutoffs:
     hourly_s: int | None
     """Start of a UTC day, as the next."""
     daily_s: int | None
+
+    @property
+    def hourly_us(self) -> int | None:
+        """The same as of sums by the hour, for what has its time in microseconds."""
+        return None if self.hourly_s is None else self.hourly_s * _US
 
     @property
     def subjects_s(self) -> int | None:
@@ -126,7 +131,7 @@ def prune(store: Store, cutoffs: Cutoffs) -> Iterator[Deleted]:
         ranges = _sealed(store, cutoffs.hourly_s)
         for table in (tables.hits, tables.lat_hist):
             yield from _told(store, table, delete_times(store, table, ranges))
-        yield from _told(store, tables.custom_graph_value, forget_values(store, cutoffs.hourly_s * _US))
+    yield from _told(store, tables.custom_graph_value, forget_values(store, cutoffs.hourly_us))
     yield from _told(store, tables.subject_day, (0 for _ in sum_up_subjects(store)))
     if cutoffs.raw_us is not None:
         yield from _prune_raw(store, cutoffs.raw_us, cutoffs.now_us)
@@ -161,9 +166,7 @@ def count_old(store: Store, cutoffs: Cutoffs) -> dict[str, int]:
         *orphans(tables, cutoffs),
         *_expiring(tables, cutoffs.now_us),
     ]
-    if cutoffs.hourly_s is not None:
-        values = tables.custom_graph_value
-        conditions.append((values, values.c.ts < cutoffs.hourly_s * _US))
+    conditions.append((tables.custom_graph_value, forgettable(store, cutoffs.hourly_us)))
     if cutoffs.seen_day is not None:
         conditions.append((tables.subject, tables.subject.c.seen_day < cutoffs.seen_day))
     with store.read() as connection:

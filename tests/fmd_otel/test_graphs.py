@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from sqlalchemy import select
 import fmd_otel
 from fmd_otel import SettingsError, add_graph, graphs
 from fmd_otel.graphs import LEASE_S, Graphs, Rounds, make_graph
+from fmd_otel_exporter.graphs import delete_graph
 from fmd_otel_exporter.settings import ExporterSettings
 from fmd_otel_exporter.store import open_store
 
@@ -161,6 +163,86 @@ def test_of_two_processes_one_runs_it_and_the_other_takes_over(rounds, store, at
     assert values(store)[-1][1] == 2
     as_(one, 50 + LEASE_S + 30)  # and comes back
     assert values(store)[-1][1] == 2
+
+
+def lease_until(store):
+    lease = store.tables.lease.c
+    with store.read() as connection:
+        return connection.scalar(select(lease.expires)) / 1e6
+
+
+def test_a_function_that_takes_longer_than_the_lease_runs_in_one_process(settings, store, monkeypatch):
+    monkeypatch.setattr(graphs, "LEASE_S", 2)
+    ran, acting = [], ["host:1"]
+
+    def name():  # on the thread that renews, always the one
+        return acting[-1] if threading.current_thread() is threading.main_thread() else "host:1"
+
+    def slow():
+        ran.append("one")
+        began, deadline = lease_until(store), time.monotonic() + 30
+        acting.append("host:2")
+        while lease_until(store) < began + 1 and time.monotonic() < deadline:  # until it is renewed
+            other.round()
+            time.sleep(0.05)
+        acting.pop()
+        assert lease_until(store) >= began + 1
+        return 1
+
+    monkeypatch.setattr("fmd_otel_exporter.lease.this_process", name)
+    one, other = (Rounds(Flask("shop"), "shop", settings) for _ in range(2))
+    one.graphs = {"Open orders": every(slow, hours=1)}
+    other.graphs = {"Open orders": every(lambda: ran.append("other") or 2, hours=1)}
+    one.round()
+    one.close()
+    other.round()  # whoever comes next knows that it has run
+    other.close()
+    assert ran == ["one"]
+    assert [value for _, value in values(store)] == [1]
+
+
+def test_a_run_that_nobody_finished_is_not_begun_again_before_its_time(rounds, store, at, monkeypatch):
+    def killed():
+        raise SystemExit
+
+    one, other = rounds(every(killed, minutes=5)), rounds(every(lambda: 2, minutes=5))
+    monkeypatch.setattr("fmd_otel_exporter.lease.this_process", lambda: "host:1")
+    with pytest.raises(SystemExit):
+        at(one, 0)
+    monkeypatch.setattr("fmd_otel_exporter.lease.this_process", lambda: "host:2")
+    at(other, LEASE_S + 1)
+    assert values(store) == []
+    at(other, 301)
+    assert [value for _, value in values(store)] == [2]
+
+
+def test_a_graph_that_is_deleted_comes_back_with_its_next_run(rounds, store, at):
+    thread = rounds(every(lambda: 7, minutes=5))
+    at(thread, 0)
+    before = told(store)
+    delete_graph(store, before.id)
+    at(thread, 200)
+    assert values(store) == []
+    at(thread, 300)
+    after = told(store)
+    assert after.id > before.id
+    assert (after.title, after.runs, since(after.created_ts)) == ("Open orders", 1, 300)
+    assert [(since(ts), value) for ts, value in values(store)] == [(300, 7)]
+
+
+def test_one_that_is_deleted_while_it_runs_leaves_nothing_behind(rounds, store, at):
+    def delete_itself():
+        delete_graph(store, told(store).id)
+        return 7
+
+    thread = rounds(every(delete_itself, minutes=5))
+    at(thread, 0)
+    assert values(store) == []
+    at(thread, 300)
+    assert values(store) == []
+    thread.graphs = {"Open orders": every(lambda: 8, minutes=5)}
+    at(thread, 600)
+    assert [value for _, value in values(store)] == [8]
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,13 @@ from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.state import nothing_in_range
 from fmd_otel_dash.figures.custom import values
 from fmd_otel_dash.pages.common import deploys, export
-from fmd_otel_dash.queries.graphs import CustomGraph, Values, custom_graphs, delete_graph, graph_values
+from fmd_otel_dash.queries.graphs import CustomGraph, Values, custom_graphs, graph_values
 from fmd_otel_dash.queries.scope import local_time
 from fmd_otel_dash.roles import ADMIN
 from fmd_otel_dash.router import Page
 from fmd_otel_dash.tables import Table
 from fmd_otel_exporter.errors import FmdOtelError
+from fmd_otel_exporter.graphs import delete_graph
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,7 +99,8 @@ def register(registry: Registry) -> None:
             delete_graph(view.store, found.id)
         except FmdOtelError as error:
             return wanted, f"Not deleted: {error}"
-        return wanted, f"{found.title} is deleted; if it is still drawn, it comes back with its next value."
+        view.services.cache.clear()
+        return wanted, f"{found.title} is deleted; if it is still drawn, it comes back when it next runs."
 
 
 def chosen(view: View) -> CustomGraph | None:

@@ -97,14 +97,3 @@ def graph_values(store: Store, graph_id: int, scope: Scope, max_points: int = MA
         Step(scope.start_us + int(row[0]), row[1], *(float(value) for value in row[2:])) for row in summed
     )
     return Values(steps, step_s, n, None)
-
-
-def delete_graph(store: Store, graph_id: int) -> None:
-    """Forget a graph and its values; one that is still drawn comes back with its next value."""
-    graph, values = store.tables.custom_graph, store.tables.custom_graph_value
-    store.run(
-        lambda connection: (
-            connection.execute(values.delete().where(values.c.graph_id == graph_id)),
-            connection.execute(graph.delete().where(graph.c.id == graph_id)),
-        )
-    )

@@ -272,7 +272,8 @@ class Transaction:
                     columns,
                 )
             return columns
-        return list(table.primary_key) or identity_of(table)
+        # Also where the id is given: a row that is gone has left its version under the same identity.
+        return identity_of(table) if not is_laid_over(table) else list(table.primary_key)
 
     def _fresh(
         self,

@@ -68,6 +68,33 @@ def test_only_an_admin_deletes_one(now, store, write_values, admin, guest, delet
     assert graph_values(store, number, Scope(0, now)).n == 0
 
 
+def test_after_a_deletion_the_card_says_so_at_once(now, write_values, admin, delete):
+    number = write_values("Open orders", [(now - HOUR, 3)])
+    values = {
+        "view.data": {"path": f"/dashboard/custom_graph/{number}", "search": "", "tz": "UTC", "serial": 1}
+    }
+
+    def shown():
+        return admin.call("custom-graph-body.children", values).text
+
+    assert "Open orders" in shown()
+    admin.call(
+        delete, values | {"custom-graph-wanted.data": {"id": number}}, triggered="custom-graph-wanted.data"
+    )
+    assert "There is no such graph" in shown()
+
+
+def test_a_graph_can_be_zoomed_into_and_each_on_its_own(now, write_values, card):
+    number = write_values("Open orders", [(now - 5 * HOUR, 3), (now - HOUR, 5)])
+    (figure,) = card("custom-graph", f"/custom_graph/{number}").figures
+    assert figure["layout"]["dragmode"] == "zoom"
+    assert figure["layout"]["yaxis"]["fixedrange"]
+    search = "?from=2026-11-22T10:30&to=2026-11-22T11:30&tz=UTC"  # as dragging over it makes it
+    near = card("custom-graph", f"/custom_graph/{number}", search)
+    assert [trace["y"] for trace in near.figures[0]["data"]] == [[5]]
+    assert "1 value · " in near.text
+
+
 def test_a_hostile_title_stays_text(now, write_values, card):
     write_values("<script>alert(1)</script>", [(now - HOUR, 1)])
     assert "<script>" not in json.dumps(card("custom-graphs", "/custom_graphs").figures)
