@@ -105,10 +105,10 @@
     var columns = [{ title: titled(meta.x || x.title, x.unit) }], keyed = {}, order = [];
     if (cloud.kind === "name") { return places(data, layout, x, cloud); }
     data.forEach(function (trace, curve) {
-      if (!trace.x || !trace.y) { return; }
+      if (!trace.x || !trace.y || trace.fill === "toself") { return; }
       var hidden = unseen(trace), column = 0, met = {};
       var y = scaleOf(axisOf(layout, "y", trace), trace.y);
-      if (!hidden) { column = columns.push({ title: titled(plain(trace.name) || meta.y || (y.unit ? "" : "Value"), y.unit), number: true }) - 1; }
+      if (!hidden) { column = columns.push({ title: titled(plain((trace.meta && trace.meta.column) || trace.name) || meta.y || (y.unit ? "" : "Value"), y.unit), number: true }) - 1; }
       trace.x.forEach(function (value, i) {
         // The same place twice in a trace is two rows.
         var key = String(value) + "#" + (met[value] = (met[value] || 0) + 1);

@@ -8,7 +8,6 @@ from fmd_otel_dash import formatting
 from fmd_otel_dash.colors import endpoint_color
 from fmd_otel_dash.figures.base import (
     ACCENT,
-    GHOST_LINE,
     GREY,
     MARGIN,
     MARGIN_LEGEND,
@@ -17,6 +16,7 @@ from fmd_otel_dash.figures.base import (
     Figure,
     axis,
     day_ticks,
+    ghost,
     label,
     legend,
     lines,
@@ -107,12 +107,11 @@ def by_hour_of_day(found: Hourly, before: Hourly | None) -> Figure:
         traces.append(
             {
                 "type": "scatter",
-                "mode": "lines",
                 "x": list(range(24)),
                 "y": _hourly_means(before),
-                "line": GHOST_LINE | {"shape": "hvh"},
                 "name": "Before",
                 "hovertemplate": "Before: %{y:,.4~g} requests an hour<extra></extra>",
+                **ghost(shape="hvh"),
             }
         )
     return {
@@ -177,13 +176,12 @@ def _ghost(found: Daily, before: Daily, days: Sequence[str]) -> dict[str, Any]:
     shown = totals[: len(found.days)]
     return {
         "type": "scatter",
-        "mode": "lines",
         "x": list(days[: len(shown)]),
         "y": shown,
         "text": [f"{day:%a} {day.day} {day:%b}" for day in before.days[: len(shown)]],
-        "line": GHOST_LINE,
         "name": "Before",
         "hovertemplate": "%{y:,} on %{text}",
+        **ghost(),
     }
 
 

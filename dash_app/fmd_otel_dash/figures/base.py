@@ -28,8 +28,8 @@ TEAL = "#0c8599"
 ORANGE = "#e8590c"
 RED = "#e03131"
 GREY = "#868e96"
-GHOST = "rgba(134,142,150,.4)"
-GHOST_LINE = {"color": "rgba(134,142,150,.75)", "width": 1.5, "dash": "dash"}
+FAINT = 0.4
+"""How strong a comparison is drawn, in the colour of what it is compared with."""
 OTHERS = "rgba(134,142,150,.55)"
 
 FADE = [[0, "rgba(66,99,235,.06)"], [1, "rgba(66,99,235,1)"]]
@@ -103,6 +103,15 @@ def lines(*parts: str) -> str:
 def axis(**options: Any) -> dict[str, Any]:
     """Return an axis without the lines that only weigh a figure down."""
     return {"zeroline": False, "automargin": True, "ticks": "", **options}
+
+
+def ghost(color: str = ACCENT, **line: Any) -> dict[str, Any]:
+    """Return what a trace needs to be the comparison of one in this colour: dashed, and faint."""
+    return {
+        "mode": "lines",
+        "opacity": FAINT,
+        "line": {"color": color, "width": 1.8, "dash": "dash", **line},
+    }
 
 
 def time_axis(scope: Scope, **options: Any) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from fmd_otel_dash import formatting
 from fmd_otel_dash.figures.base import (
     ACCENT,
     ACCENT_SOFT,
-    GHOST,
     MARGIN,
     ORANGE,
     Figure,
     axis,
     duration_unit,
+    ghost,
     label,
     lines,
     log_ticks,
@@ -31,19 +31,16 @@ if TYPE_CHECKING:
 
 ROW_HEIGHT = 34
 _NARROW = 0.5
+_GHOST_WIDTH = 0.8
 
 
 def endpoints(rows: Sequence[EndpointPerformance], *, log: bool) -> Figure:
-    """Draw one lying box per endpoint, the first on top; the comparison's as a grey one behind."""
+    """Draw one lying box per endpoint, the first on top; the comparison's dashed around it."""
     names = [label(row.endpoint.name, 24) for row in rows]
     compared = [(i, row.before) for i, row in enumerate(rows) if row.before is not None]
     traces: list[dict[str, Any]] = []
     if compared:
-        ghost = lying_boxes([box for _, box in compared], [i for i, _ in compared], "Comparison")
-        traces.append(
-            ghost
-            | {"line": {"color": GHOST, "width": 1}, "fillcolor": "rgba(134,142,150,.16)", "width": 0.82}
-        )
+        traces += ghost_boxes([box for _, box in compared], [i for i, _ in compared], lying=True)
     traces += [
         lying_boxes([row.box for row in rows], list(range(len(rows))), "This range")
         | {"line": {"color": ACCENT, "width": 1.2}, "fillcolor": ACCENT_SOFT, "width": _NARROW},
@@ -91,19 +88,8 @@ def versions(rows: Sequence[Deployment], *, log: bool = False) -> Figure:
     ends = min((box.p5_us for box in boxes), default=1), longest(box.p99_us for box in boxes)
     return {
         "data": [
-            {
-                "type": "box",
-                "x": x,
-                "q1": [significant(box.q1_us) for box in boxes],
-                "median": [significant(box.median_us) for box in boxes],
-                "q3": [significant(box.q3_us) for box in boxes],
-                "lowerfence": [significant(box.p5_us) for box in boxes],
-                "upperfence": [significant(box.p95_us) for box in boxes],
-                "line": {"color": ACCENT, "width": 1.3},
-                "fillcolor": ACCENT_SOFT,
-                "width": _NARROW,
-                "hoverinfo": "skip",
-            },
+            standing_boxes(boxes, x, "This range")
+            | {"line": {"color": ACCENT, "width": 1.3}, "fillcolor": ACCENT_SOFT, "width": _NARROW},
             strokes("p99", [box.p99_us for box in boxes], x, lying=False),
             hover_points(
                 [box.median_us for box in boxes],
@@ -154,13 +140,20 @@ def change_text(change: Change | None, against: str) -> str:
     )
 
 
-def lying_boxes(boxes: Sequence[BoxStats], y: Sequence[int], name: str) -> dict[str, Any]:
+def lying_boxes(boxes: Sequence[BoxStats], y: Sequence[float], name: str) -> dict[str, Any]:
     """Return a trace of boxes that lie in rows."""
+    return {"orientation": "h", "y": list(y), **_box_numbers(boxes, name)}
+
+
+def standing_boxes(boxes: Sequence[BoxStats], x: Sequence[float], name: str) -> dict[str, Any]:
+    """Return a trace of boxes that stand beside each other."""
+    return {"x": list(x), **_box_numbers(boxes, name)}
+
+
+def _box_numbers(boxes: Sequence[BoxStats], name: str) -> dict[str, Any]:
     return {
         "type": "box",
-        "orientation": "h",
         "name": name,
-        "y": list(y),
         "q1": [significant(box.q1_us) for box in boxes],
         "median": [significant(box.median_us) for box in boxes],
         "q3": [significant(box.q3_us) for box in boxes],
@@ -168,6 +161,35 @@ def lying_boxes(boxes: Sequence[BoxStats], y: Sequence[int], name: str) -> dict[
         "upperfence": [significant(box.p95_us) for box in boxes],
         "hoverinfo": "skip",
     }
+
+
+def ghost_boxes(boxes: Sequence[BoxStats], places: Sequence[float], *, lying: bool) -> list[dict[str, Any]]:
+    """Return the boxes of a comparison, a little larger than those they stand around.
+
+    As one dashed line, since plotly's own boxes know no dashes; those are there unseen, for the table.
+    """
+    along: list[float | None] = []
+    across: list[float | None] = []
+    for box, place in zip(boxes, places, strict=True):
+        p5, q1, median, q3, p95 = (
+            significant(us) for us in (box.p5_us, box.q1_us, box.median_us, box.q3_us, box.p95_us)
+        )
+        low, high = place - _GHOST_WIDTH / 2, place + _GHOST_WIDTH / 2
+        along += [p5, q1, q1, q3, q3, q1, q1, None, q3, p95, None, median, median, None]
+        across += [place, place, low, low, high, high, place, None, place, place, None, low, high, None]
+    plain = lying_boxes(boxes, places, "Comparison") if lying else standing_boxes(boxes, places, "Comparison")
+    return [
+        {
+            "type": "scatter",
+            "name": "Comparison",
+            "showlegend": False,
+            "x": along if lying else across,
+            "y": across if lying else along,
+            "hoverinfo": "skip",
+            **ghost(width=1.3),
+        },
+        plain | {"opacity": 0},
+    ]
 
 
 def strokes(name: str, values: Sequence[float], places: Sequence[int], *, lying: bool) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from fmd_otel_dash import formatting
@@ -21,9 +20,9 @@ from fmd_otel_dash.figures.base import (
     time_axis,
     wall,
 )
+from fmd_otel_dash.figures.latencybands import bands_over
 from fmd_otel_dash.figures.timeaxis import axis_zone
 from fmd_otel_dash.queries.scope import US_PER_S
-from fmd_otel_exporter.buckets import bucket_of, lower_bound_us
 
 if TYPE_CHECKING:
     from fmd_otel_dash.queries.hourly import Hourly
@@ -34,8 +33,6 @@ MAX_VERSIONS = 30
 _HOUR_MINUTES = 60
 _TEXT_COLUMNS = 12
 _COLOR_BAR = {"thickness": 10, "outlinewidth": 0, "len": 1, "ticks": "", "x": 1.01, "xpad": 4}
-_COARSE = 8
-"""Latency buckets to a band of a duration heat map: a quarter of an octave, 19 % wide."""
 
 
 def hourly(found: Hourly) -> Figure:
@@ -141,23 +138,25 @@ def utilization(found: Utilization, *, max_endpoints: int = 25) -> Figure:
 def durations(found: Timeline) -> Figure:
     """Draw how many requests took how long, over time."""
     zone = axis_zone(found.scope)
+    bands = bands_over(bkt for point in found.points for bkt, _ in point.latency)
+    if not bands.numbers:
+        return {"data": [], "layout": {}}
     counted: dict[int, dict[int, int]] = {}
     for column, point in enumerate(found.points):
         for bkt, n in point.latency:
-            band = counted.setdefault(bkt // _COARSE, {})
+            band = counted.setdefault(bands.of(bkt), {})
             band[column] = band.get(column, 0) + n
-    if not counted:
-        return {"data": [], "layout": {}}
-    bands = range(min(counted), max(counted) + 1)
-    edges = [lower_bound_us(band * _COARSE) for band in (*bands, bands.stop)]
-    spans = [f"{formatting.duration(low)} – {formatting.duration(high)}" for low, high in pairwise(edges)]
+    edges = bands.edges_us
     end_us = found.points[-1].start_us + found.step_s * US_PER_S
     trace: dict[str, Any] = {
         "type": "heatmap",
         "x": [wall(us, zone) for us in (*(point.start_us for point in found.points), end_us)],
         "y": [round(edge) for edge in edges],
-        "z": [[counted.get(band, {}).get(column) for column in range(len(found.points))] for band in bands],
-        "text": [[span] * len(found.points) for span in spans],
+        "z": [
+            [counted.get(place, {}).get(column) for column in range(len(found.points))]
+            for place in range(len(bands.numbers))
+        ],
+        "text": [[bands.text(place)] * len(found.points) for place in range(len(bands.numbers))],
         "hoverongaps": False,
         "hovertemplate": "%{x|%a %-d %b, %H:%M}<br>%{text}<br><b>%{z:,}</b> requests<extra></extra>",
         "colorscale": FADE,
@@ -181,12 +180,6 @@ def durations(found: Timeline) -> Figure:
 def _short(share: float) -> str:
     """Return a share as a percentage without its sign: four characters are what fits on a telephone."""
     return "" if share == 0 else "< .1" if share < 0.001 else f"{share * 100:.1f}"  # noqa: PLR2004 - what is printed
-
-
-def band_us(middle_us: float) -> tuple[float, float]:
-    """Return the edges of the band that a duration lies in."""
-    band = bucket_of(max(1, round(middle_us))) // _COARSE
-    return lower_bound_us(band * _COARSE), lower_bound_us((band + 1) * _COARSE)
 
 
 def _edges(found: Hourly) -> list[str]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from fmd_otel_dash import formatting
 from fmd_otel_dash.figures.base import (
     ACCENT,
-    GHOST_LINE,
     MARGIN_LEGEND,
     ORANGE,
     RED,
@@ -16,6 +15,7 @@ from fmd_otel_dash.figures.base import (
     Figure,
     axis,
     duration_unit,
+    ghost,
     legend,
     longest,
     significant,
@@ -136,12 +136,11 @@ def _ghost(
     return [
         {
             "type": "scatter",
-            "mode": "lines",
             "name": name,
             "x": [wall(point.start_us + shift_us, zone) for point in before.points],
             "y": [value(point) for point in before.points],
-            "line": GHOST_LINE,
             "hovertemplate": shown,
+            **ghost(),
         }
     ]
 

@@ -8,10 +8,10 @@ from fmd_otel_dash import formatting
 from fmd_otel_dash.figures.base import (
     ACCENT,
     ACCENT_SOFT,
-    GHOST_LINE,
     MARGIN_LEGEND,
     Figure,
     axis,
+    ghost,
     legend,
     log_ticks,
     significant,
@@ -53,7 +53,7 @@ def overlay(before: Buckets, after: Buckets, names: tuple[str, str] = ("Before",
             | {
                 "name": names[0],
                 "y": [significant(share, 3) for share in steps(before, low, high)] if ends else [],
-                "line": GHOST_LINE | {"shape": "hvh"},
+                **ghost(shape="hvh"),
             },
         ],
         "layout": {

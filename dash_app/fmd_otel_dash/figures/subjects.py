@@ -135,7 +135,7 @@ def boxes_by_version(found: BySubjectAndVersion, *, log_scale: bool) -> Figure:
         at = [place + (column - (count - 1) / 2) * width for place, _ in mine]
         stats = [cell for _, cell in mine]
         traces += [
-            lying_boxes(stats, at, label(version.name, 16))  # type: ignore[arg-type] # places between rows
+            lying_boxes(stats, at, label(version.name, 16))
             | {"line": {"color": color, "width": 1.1}, "fillcolor": color + "44", "width": width * 0.8},
             hover_points(
                 [cell.median_us for cell in stats],

@@ -130,9 +130,17 @@ def export(view: View) -> Any:
     )
 
 
-def requests_href(view: View, start_us: int, end_us: int, **filters: str) -> str:
-    """Return the list of requests of some moments: of the endpoint at hand, or of all."""
-    path = "/requests" if view.endpoint_id is None else f"/endpoint/{view.endpoint_id}/requests"
+def requests_path(view: View, endpoint_id: int | None = None) -> str:
+    """Return the page that lists requests: of an endpoint, of the one at hand, or of all."""
+    endpoint_id = view.endpoint_id if endpoint_id is None else endpoint_id
+    return "/requests" if endpoint_id is None else f"/endpoint/{endpoint_id}/requests"
+
+
+def requests_href(
+    view: View, start_us: int, end_us: int, endpoint_id: int | None = None, /, **filters: str
+) -> str:
+    """Return the list of requests of some moments: of an endpoint, of the one at hand, or of all."""
+    path = requests_path(view, endpoint_id)
     # Whole seconds outwards: better a request too many than the one that was clicked missing.
     end_us = -(-end_us // US_PER_S) * US_PER_S
     return view.href(path, start=utc_moment(start_us), end=utc_moment(end_us), **filters)

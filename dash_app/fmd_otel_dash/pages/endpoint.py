@@ -11,6 +11,7 @@ from fmd_otel_dash import formatting, reports
 from fmd_otel_dash.components import card, graph, kpi, kpi_row, with_deploys
 from fmd_otel_dash.figures import heatmap, lines
 from fmd_otel_dash.figures.base import wall
+from fmd_otel_dash.figures.latencybands import band_us, bands_over
 from fmd_otel_dash.figures.timeaxis import axis_zone
 from fmd_otel_dash.pages import endpoint_head
 from fmd_otel_dash.pages.common import (
@@ -24,6 +25,7 @@ from fmd_otel_dash.pages.common import (
     step_text,
     versus,
 )
+from fmd_otel_dash.pages.drill import duration_filters
 from fmd_otel_dash.pages.endpoint_head import endpoint_page, read
 from fmd_otel_dash.queries.overview import Kpis, Overview
 from fmd_otel_dash.queries.report import report
@@ -136,9 +138,9 @@ def clicked_cell(view: View, point: dict[str, Any]) -> str | None:
     column = bisect_right(starts, x) - 1
     if column < 0 or not isinstance(middle_us, int | float):
         return None
-    low_ms, high_ms = (us / 1000 for us in heatmap.band_us(middle_us))
+    bands = bands_over(bkt for each in found.points for bkt, _ in each.latency)
     within = _within(found, found.points[column].start_us)
-    return requests_href(view, *within, min_ms=f"{low_ms:.4g}", max_ms=f"{high_ms:.4g}")
+    return requests_href(view, *within, **duration_filters(*band_us(middle_us, bands.coarse)))
 
 
 def _clicked(view: View, found: Timeline, point: dict[str, Any]) -> str | None:

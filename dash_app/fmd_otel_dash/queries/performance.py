@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import select
@@ -31,6 +31,8 @@ class EndpointPerformance(Counts):
     """Of p95 against the comparison."""
     time_share: float
     """Share of the time that all endpoints together spent."""
+    latency: dict[int, int] = field(default_factory=dict, hash=False)
+    """Bucket and requests."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def performance(store: Store, scope: Scope, compare: Scope | None) -> Performanc
                 before=box(before.get(endpoint.id, {})),
                 change=change(before.get(endpoint.id, {}), sample, 0.95),
                 time_share=counts.sum_us / all_us,
+                latency=sample,
             )
         )
     found.sort(key=lambda one: (-one.box.p95_us, one.endpoint.name))

@@ -15,6 +15,8 @@ from fmd_otel_dash.stats.percentiles import merge, percentiles
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S, LATENCY_BUCKET_S
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fmd_otel_dash.queries.scope import Scope
     from fmd_otel_dash.queries.slots import Slots
     from fmd_otel_exporter.store import Store
@@ -82,6 +84,11 @@ def timeline(store: Store, scope: Scope, max_points: int = MAX_POINTS, *, durati
         steps = view.steps(scope, max_points, 1 if fine else width_s)
         counted = _counts(view, scope, steps, raw=fine)
         latency = _latency(view, scope, steps, raw=fine) if durations else {}
+    return Timeline(scope, steps.width_s, points_of(steps, counted, latency))
+
+
+def points_of(steps: Slots, counted: Mapping[int, Counts], latency: Grouped) -> tuple[Point, ...]:
+    """Return every step with what was counted in it and how long that took, both by the steps' starts."""
     points = []
     for start_s in steps.starts_s:
         sample = latency.get(start_s, {})
@@ -97,7 +104,7 @@ def timeline(store: Store, scope: Scope, max_points: int = MAX_POINTS, *, durati
                 p99_us=p99,
             )
         )
-    return Timeline(scope, steps.width_s, tuple(points))
+    return tuple(points)
 
 
 def _few_and_there(view: Look, scope: Scope) -> bool:
@@ -110,7 +117,7 @@ def _few_and_there(view: Look, scope: Scope) -> bool:
 
 def _counts(view: Look, scope: Scope, steps: Slots, *, raw: bool) -> dict[int, Counts]:
     source, unit = (view.raw(scope), US_PER_S) if raw else (view.hits(scope, days=steps.of_days), 1)
-    step = _offset(source.c.ts if raw else source.c.bucket, steps, unit)
+    step = offset_in(source.c.ts if raw else source.c.bucket, steps, unit)
     found: dict[int, Counts] = {}
     for offset, *counts in view.conn.execute(select(step, *summed(source.c)).group_by(step)).all():
         home = steps.home(steps.base_s + int(offset) // unit)
@@ -121,10 +128,10 @@ def _counts(view: Look, scope: Scope, steps: Slots, *, raw: bool) -> dict[int, C
 def _latency(view: Look, scope: Scope, steps: Slots, *, raw: bool) -> Grouped:
     if raw:
         source, unit = view.raw(scope), US_PER_S
-        by_step = grouped(view, source, _offset(source.c.ts, steps, unit))
+        by_step = grouped(view, source, offset_in(source.c.ts, steps, unit))
     else:
         unit = 1
-        by_step = latency_by(view, scope, lambda c: _offset(c.bucket, steps, 1), days=steps.of_days)
+        by_step = latency_by(view, scope, lambda c: offset_in(c.bucket, steps, 1), days=steps.of_days)
     found: Grouped = {}
     for offset, sample in by_step.items():
         home = steps.home(steps.base_s + offset // unit)
@@ -132,7 +139,7 @@ def _latency(view: Look, scope: Scope, steps: Slots, *, raw: bool) -> Grouped:
     return found
 
 
-def _offset(time: ColumnElement[int], steps: Slots, unit: int) -> ColumnElement[int]:
+def offset_in(time: ColumnElement[int], steps: Slots, unit: int) -> ColumnElement[int]:
     """Return where a step begins, counted from the first: since 1970, microseconds are too large a group."""
     since = time - steps.base_s * unit
     # By remainder rather than by quotient: "/" on integers differs between databases, "%" does not.

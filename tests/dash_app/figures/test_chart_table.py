@@ -14,6 +14,8 @@ import fmd_otel_dash
 from fmd_otel_dash import formatting
 from fmd_otel_dash.components.graph import with_deploys
 from fmd_otel_dash.figures import bars, boxes, heatmap, lines
+from fmd_otel_dash.figures.bands import strips
+from fmd_otel_dash.figures.latencybands import band_us
 from fmd_otel_dash.queries.scope import Scope
 from fmd_otel_dash.queries.status import StatusCodes
 from tests.dash_app.figures.conftest import DAY_US, START_US
@@ -157,7 +159,7 @@ def test_bands_of_durations_say_from_where_to_where(table, timeline_of):
     assert made["headings"][0] == "Time"
     assert all(" – " in heading for heading in made["headings"][1:])
     shown = next(each for each in made["rows"][0]["cells"] if each.get("point"))
-    low, high = heatmap.band_us(shown["point"]["y"])
+    low, high = band_us(shown["point"]["y"])
     edges = figure["data"][0]["y"]
     assert round(low) in edges
     assert edges.index(round(low)) == shown["point"]["pointNumber"][0]
@@ -223,3 +225,14 @@ def test_a_gap_stays_and_the_empty_ends_of_a_range_go(table):
 
 def test_nothing_is_no_rows(table):
     assert table({"data": [], "layout": {}})["rows"] == []
+
+
+def test_strips_over_time_have_a_column_for_each_line_of_each_strip(table, timeline_of):
+    found = timeline_of(3)
+    made = table(strips(found.scope, [("All endpoints", found, None), ("shop.cart", found, None)]))
+
+    assert made["headings"][0] == "Time"
+    assert [heading.rpartition(" (")[0] for heading in made["headings"][1:] if "before" not in heading] == [
+        f"{name} {line}" for name in ("All endpoints", "shop.cart") for line in ("p99", "p95", "p50")
+    ]
+    assert len(made["rows"]) == 3

@@ -125,7 +125,7 @@ def test_a_heat_map_says_which_offset_its_times_have():
     scope = night("Europe/Amsterdam")
     shown = graph(heatmap.durations(line_of(scope)), name="spread", zoom=True)
 
-    (trace,) = shown.figure["data"]
+    (trace,) = shown.children[0].figure["data"]
     assert "%H:%M} UTC+02:00" in trace["hovertemplate"]
     assert all(before < after for before, after in pairwise(trace["x"]))
 

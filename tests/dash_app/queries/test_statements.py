@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event
 
+from fmd_otel_dash.queries.bands import bands
 from fmd_otel_dash.queries.daily import daily
 from fmd_otel_dash.queries.hourly import hourly
 from fmd_otel_dash.queries.overview import overview
@@ -33,6 +34,7 @@ QUERIES = {
     "utilization": utilization,
     "deployments": deployments,
     "performance": lambda store, scope: performance(store, scope, scope.previous()),
+    "bands": lambda store, scope: bands(store, scope, (1, 2, 3)),
     "timeline": timeline,
     "status": status_codes,
     "busiest": lambda store, scope: busiest(store, scope, SUBJECT_USER, search="ad"),
