@@ -12,7 +12,7 @@ from fmd_otel.outliers.values import describe_values, take_values
 from fmd_otel.profiler.bases import BASES
 from fmd_otel.profiler.clocks import real_thread_id
 from fmd_otel.profiler.frames import frame_dicts
-from fmd_otel.profiler.greenlets import GreenletPlace, current_greenlet
+from fmd_otel.profiler.greenlets import current_greenlet, frame_of
 from fmd_otel.profiler.sampler import shared_sampler
 from fmd_otel.profiler.threshold import Watched
 from fmd_otel.profiler.walker import walk
@@ -103,19 +103,20 @@ class RunningRequest(Watched):
         self.has_passed = False
         self.is_outlier = False
         self.thread_id = real_thread_id()
-        greenlet = current_greenlet()
         # All greenlets share one thread: what runs on it then may be another request.
-        self.greenlet = None if greenlet is None else GreenletPlace(BASES, greenlet)
+        self.greenlet = current_greenlet()
 
     def take(self, frames: Callable[[], Mapping[int, FrameType]]) -> None:
         """Take the stack, unless the request has ended in the meantime; on the sampler's thread."""
         if self.is_over:
             return
-        if self.greenlet is not None:
-            stack = self.greenlet.stack(frames())
+        greenlet = self.greenlet
+        if greenlet is not None:
+            frame = frame_of(greenlet, frames(), self.thread_id)
         else:
-            stack = walk(frames().get(self.thread_id), BASES)
-        if stack is None or not stack.codes or self.is_over:
+            frame = frames().get(self.thread_id)
+        stack = walk(frame, BASES)
+        if not stack.codes or self.is_over:
             return
         self.stack_ns = perf_counter_ns()
         self.stack = stack
@@ -168,6 +169,7 @@ class OutlierWatcher:
             return
         self._sampler.forget(running)
         request, running.request = running.request, None
+        running.greenlet = None
         if running.has_passed:
             self._machine.outliers_running -= 1
         if now_ns - state.start_ns <= running.threshold_ns or (

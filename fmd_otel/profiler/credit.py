@@ -116,6 +116,14 @@ def credit(  # noqa: PLR0913, PLR0917 # all that it depends on
         trie.add(later.node, computed_ns, cpu_ns)
 
 
+def credit_unmeasured(trie: Trie, looks: tuple[Look, Look], wall_ns: int) -> None:
+    """Give the time between two looks to both by halves, where nobody knows how much of it was computing."""
+    earlier, later = looks
+    half_ns = wall_ns // 2
+    trie.add(later.node if earlier.node == ROOT else earlier.node, half_ns)
+    trie.add(later.node, wall_ns - half_ns)
+
+
 def leave_unplaced(unplaced: Between, between: Unplaced, wall_ns: int, cpu_ns: int) -> None:
     """Keep computing that no look has seen."""
     sums = unplaced.setdefault(between, [0, 0])

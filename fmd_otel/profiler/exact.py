@@ -14,8 +14,10 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from fmd_otel.profiler.bases import BASES
-from fmd_otel.profiler.greenlets import current_greenlet
+from fmd_otel.profiler.clocks import real_thread_id
+from fmd_otel.profiler.greenlets import GreenletPlace, current_greenlet
 from fmd_otel.profiler.place import AWAY, Place
+from fmd_otel.profiler.request_profile import NEVER_NS
 from fmd_otel.profiler.streamed import ProfiledBody
 from fmd_otel.profiler.trie import ELSEWHERE, ROOT, Trie
 from fmd_otel.profiler.walker import walk
@@ -33,7 +35,6 @@ logger = logging.getLogger("fmd_otel")
 INTERVAL_NS = 200_000
 _EVENTS_A_LIFE = 5000
 """The interval grows with the request: one of ten minutes must not cost much more than one of a second."""
-_NEVER_NS = 1 << 62
 
 
 class ExactProfile:
@@ -54,7 +55,7 @@ class ExactProfile:
         self.pid = 0
         self.period_ns = INTERVAL_NS
         self.start_ns = self._seen_ns = start_ns
-        self.due_ns = _NEVER_NS
+        self.due_ns = NEVER_NS
         self.end_ns = 0
         self.samples = 0
         self.trie = Trie()
@@ -64,6 +65,8 @@ class ExactProfile:
         self._set_profile = set_profile
         self._greenlet = current_greenlet()
         self._last_node = ROOT
+        if isinstance(main, GreenletPlace):
+            main.tell_switches(self._switched)
         self._start()
 
     def _start(self) -> None:
@@ -81,6 +84,21 @@ class ExactProfile:
         stack = walk(frame.f_back if event == "call" else frame, BASES)
         if stack.is_whole or stack.is_cut:
             self._add(self.trie.leaf(stack), now_ns)
+
+    def _switched(self, suspended: Any) -> None:
+        """Give the time so far to where the greenlet stops, or the time it stood still to where it stopped.
+
+        Others run meanwhile in the same thread; their events say nothing of this request.
+        """
+        if self.end_ns:
+            return
+        now_ns = perf_counter_ns()
+        if suspended is not None:
+            stack = walk(suspended.gr_frame, BASES)
+            if stack.is_whole or stack.is_cut:
+                self._add(self.trie.leaf(stack), now_ns)
+                return
+        self._add(self._last_node, now_ns)
 
     def _add(self, node: int, now_ns: int) -> None:
         wall_ns = now_ns - self._seen_ns
@@ -114,7 +132,7 @@ class ExactProfile:
 
     def end(self, end_ns: int) -> None:
         """Note when the last byte had gone."""
-        if self.main.thread_id != AWAY and self.main.is_here():
+        if self.main.thread_id == real_thread_id():  # or a greenlet of the same thread: it has one profiler
             self._set_profile(None)
         self.main.end()
         late_ns = self._seen_ns - end_ns

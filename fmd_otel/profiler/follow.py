@@ -184,9 +184,12 @@ class ContextFollower:
             del self.homes[profile.home]
         if otel_context.get_value(PROFILE_KEY) is profile:
             otel_context.attach(otel_context.set_value(PROFILE_KEY, None))
+        helpers = list(profile.followed)
+        for helper in helpers:  # what goes on without its request is no part of it any more
+            helper.end()
         if self._helpers:
             for key, (_token, helper) in list(self._helpers.items()):
-                if helper in profile.followed:
+                if helper in helpers:
                     self._helpers.pop(key, None)
 
     def _attached(self, context: Context, token: Any) -> None:

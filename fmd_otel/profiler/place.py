@@ -7,7 +7,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from fmd_otel.profiler.bytecode import was_computing
-from fmd_otel.profiler.clocks import cpu_ns, own_clock, own_cpu_ns, real_thread_id
+from fmd_otel.profiler.clocks import NO_CLOCK, cpu_ns, own_clock, own_cpu_ns, real_thread_id
 from fmd_otel.profiler.credit import Look
 from fmd_otel.profiler.trie import ROOT
 from fmd_otel.profiler.walker import walk, without_outer
@@ -106,6 +106,15 @@ class Place:
                 used_ns += max(now_ns - self._cpu_ns, 0)
                 self._cpu_ns = now_ns
         return used_ns
+
+    @property
+    def measures(self) -> bool:
+        """Whether its thread's CPU clock can be read from another one."""
+        return self._clock != NO_CLOCK
+
+    def knows(self) -> bool:
+        """Tell whether the CPU time it used so far is known."""
+        return self._clock != NO_CLOCK
 
     def stack(self, frames: Mapping[int, FrameType]) -> Stack | None:
         """Return the request's own part of the stack; None where nothing of it is running."""

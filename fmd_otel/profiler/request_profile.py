@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fmd_otel.body import Body
-from fmd_otel.profiler.credit import Look, Pace, Unplaced, credit, leave_unplaced
+from fmd_otel.profiler.credit import Look, Pace, Unplaced, credit, credit_unmeasured, leave_unplaced
 from fmd_otel.profiler.streamed import ProfiledBody
 from fmd_otel.profiler.trie import ELSEWHERE, ROOT, Trie
 
@@ -24,6 +24,8 @@ older: an hour costs nine times what a second does."""
 
 DUTY = 0.02
 """The largest share of one core that looking may take; beyond it, looks become rarer."""
+NEVER_NS = 1 << 62
+"""When a request is due that tells by itself where it is."""
 STILL_NS = 12_000_000
 """A clock that stands still for longer than twice the interpreter's switch interval is that of a thread that
 waits for something, and not for its turn to go on."""
@@ -174,7 +176,8 @@ class RequestProfile:
         self, trie: Trie, place: Place, wall_ns: int, used_ns: int, start: int, moment: Moment
     ) -> None:
         earlier = place.look
-        if used_ns == 0 and earlier.node != ROOT and earlier.is_of(place.thread_id):
+        knows = place.knows()
+        if used_ns == 0 and knows and earlier.node != ROOT and earlier.is_of(place.thread_id):
             # The thread has not run since: it is where it was.
             node = earlier.node
             trie.add(node, wall_ns)
@@ -187,7 +190,10 @@ class RequestProfile:
             node = trie.child(start, None, ELSEWHERE) if stack is None else trie.leaf(stack, start)
             waits = place.waits(stack, moment.sites, is_prompt=moment.is_prompt)
             later = place.look = Look(node, waits=waits, thread_id=place.thread_id)
-            credit(trie, self.unplaced, (earlier, later), wall_ns, used_ns, moment.pace)
+            if knows:
+                credit(trie, self.unplaced, (earlier, later), wall_ns, used_ns, moment.pace)
+            else:
+                credit_unmeasured(trie, (earlier, later), wall_ns)
         if wall_ns:
             trie.hits[node] += 1
 
@@ -197,7 +203,9 @@ class RequestProfile:
         """Give the time since the last look to what was seen then."""
         last = place.look
         node = last.node if last.node != ROOT else start
-        if last.waits:
+        if not place.measures:
+            trie.add(node, wall_ns)  # what it used is of its whole life, not of this time
+        elif last.waits:
             computed_ns = pace.time_for(used_ns, wall_ns)
             trie.add(node, wall_ns - computed_ns)
             leave_unplaced(self.unplaced, Unplaced(node, start), computed_ns, used_ns)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fmd_otel.guard import Guard
 from fmd_otel.profiler.credit import Pace
-from fmd_otel.profiler.request_profile import DUTY, Moment
+from fmd_otel.profiler.request_profile import DUTY, NEVER_NS, Moment
 from fmd_otel.profiler.sites import WaitingSites
 from fmd_otel.profiler.walker import current_frames
 from fmd_otel_exporter.native import Signal, start_thread
@@ -73,7 +73,7 @@ class Sampler:
         self._starting: list[None] = [None]
         self._start_after = 0.0
         self._parked = False
-        self._period_ns = _USUAL_PERIOD_NS
+        self._period_ns = self._sampled_period_ns = _USUAL_PERIOD_NS
         self._wake_ns = 0
         self._last_begin_ns = 0
         self._account_ns = SAVINGS_NS
@@ -92,6 +92,8 @@ class Sampler:
         self._profiles[id(profile)] = profile
         self._last_begin_ns = profile.start_ns
         period_ns = profile.period_ns
+        if not profile.exact:
+            self._sampled_period_ns = period_ns
         if self._parked or not self._running or self._wake_ns - profile.start_ns > 2 * period_ns:
             self._wake()
 
@@ -203,8 +205,9 @@ class Sampler:
         profiles = list(self._profiles.values())
         due_ns = [each.due_ns for each in profiles]
         due_ns += [each.wake_at_ns for each in list(self._watched.values())]
-        if profiles:
-            self._period_ns = min(each.period_ns for each in profiles)
+        # Those that tell by themselves need no looks.
+        periods_ns = [each.period_ns for each in profiles if each.due_ns < NEVER_NS]
+        self._period_ns = min(periods_ns, default=self._sampled_period_ns)
         # Never in step with what the application does in periods of its own.
         wait_ns = int(self._period_ns * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 # no secret
         if due_ns:

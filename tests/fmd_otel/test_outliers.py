@@ -161,6 +161,64 @@ def test_the_stack_of_a_blueprints_view(app, outliers, serve, sink):
     assert "until_seen" in [frame["function"] for frame in document["stack"]]
 
 
+@pytest.fixture
+def greenlets():
+    pytest.importorskip("greenlet")
+    from fmd_otel.profiler import greenlets as module  # noqa: PLC0415 # only where there is greenlet
+
+    return module
+
+
+def in_greenlet(function):
+    """Run a function in a greenlet of its own, until it gives way for the first time."""
+    import greenlet  # noqa: PLC0415 # the same
+
+    other = greenlet.greenlet(function)
+    other.switch()
+    return other
+
+
+def test_a_greenlet_is_watched_without_a_clock_and_without_tracing_its_switches(
+    view, outliers, serve, greenlets
+):
+    import greenlet  # noqa: PLC0415 # the same
+
+    traced = []
+
+    def x():
+        traced.append(greenlet.gettrace())
+        return "x"
+
+    watched = outliers(view(x), NEVER)
+    for _ in range(20):
+        in_greenlet(lambda: serve(watched.app, "/x"))
+    assert traced == [None] * 20
+    assert greenlet.gettrace() is None
+    assert all(not each._clocks for each in greenlets._switches.values())
+
+
+def test_the_stack_of_a_greenlet_that_waits_is_its_own(view, outliers, serve, greenlets):
+    import greenlet  # noqa: PLC0415 # the same
+
+    states = []
+
+    def waits():
+        states.append(request.environ[STATE_KEY])
+        greenlet.getcurrent().parent.switch()
+        return "x"
+
+    watched = outliers(view(waits))
+    other = in_greenlet(lambda: serve(watched.app, "/x"))
+    deadline = time.monotonic() + WAIT_S
+    while states[0].outlier.stack is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    other.switch()
+    _, document = only(watched)
+    functions = [frame["function"] for frame in document["stack"]]
+    assert any("waits" in name for name in functions)
+    assert not any("test_the_stack_of_a_greenlet" in name for name in functions if "<locals>" not in name)
+
+
 def test_machine_and_process_are_told(view, outliers, serve, monkeypatch):
     monkeypatch.setattr(machine_module, "_LEAST_NS", 1)
     watched = outliers(view(until_seen))

@@ -6,9 +6,16 @@ import json
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import pytest
+from flask import copy_current_request_context
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from fmd_otel.profiler import greenlets
+from fmd_otel.profiler.greenlets import GreenletPlace
 
 pytest.importorskip("gevent", reason="needs gevent. The remedy: make setup")
 
@@ -125,3 +132,116 @@ def test_a_greenlet_that_a_library_runs_inside_of_a_request_is_the_requests(app,
     serve(app, "/slow")
     assert tree(profiled.only).share("inside") > 0.1
     assert tree(profiled.only).paths("[sending]") == []
+
+
+@pytest.fixture
+def greenlet():
+    return pytest.importorskip("greenlet")
+
+
+def clocks():
+    return sum(len(each._clocks) for each in greenlets._switches.values())
+
+
+def test_a_helper_that_outlives_its_request_is_traced_no_more(app, profile, serve, greenlet):
+    helpers = []
+
+    @app.route("/slow")
+    def slow():
+        @copy_current_request_context
+        def helps():
+            with tracer.start_as_current_span("helps"):
+                greenlet.getcurrent().parent.switch()
+
+        tracer = trace.get_tracer("x")
+        helpers.append(greenlet.greenlet(helps))
+        helpers[0].switch()
+        context = otel_context.get_current()
+
+        def carries():
+            token = otel_context.attach(context)
+            greenlet.getcurrent().parent.switch()
+            otel_context.detach(token)
+
+        helpers.append(greenlet.greenlet(carries))
+        helpers[1].switch()
+        time.sleep(0.02)
+        return "x"
+
+    profiled = profile(app)
+    other = greenlet.greenlet(lambda: serve(app, "/slow"))
+    other.switch()
+    assert clocks() == 0
+    assert greenlet.gettrace() is None
+    for helper in helpers:
+        helper.switch()
+    assert clocks() == 0
+    assert profiled.all
+
+
+def test_a_clock_that_another_thread_gives_up_goes_with_the_next_switch(greenlet):
+    place = GreenletPlace(frozenset(), greenlet.getcurrent())
+    other = threading.Thread(target=place.end)
+    other.start()
+    other.join()
+    assert place.ended
+    greenlet.greenlet(lambda: None).switch()
+    assert clocks() == 0
+    assert greenlet.gettrace() is None
+
+
+def test_somebody_elses_tracer_in_between_is_called_and_calls_us_once(greenlet):
+    events = []
+    place = GreenletPlace(frozenset(), greenlet.getcurrent())
+    ours = greenlet.gettrace()
+    greenlet.settrace(lambda *event: (events.append(event), ours(*event)))
+    try:
+        place.end()
+        again = GreenletPlace(frozenset(), greenlet.getcurrent())
+        greenlet.greenlet(lambda: None).switch()
+        again.end()
+        assert len(events) == 2
+    finally:
+        greenlet.settrace(None)
+        greenlets._switches.clear()
+
+
+def test_an_ordered_request_is_right_beside_greenlets_that_compute(app, profile, serve, tree, busy, greenlet):
+    """The others' events come from the same thread, and use up the profiler's interval."""
+    pytest.importorskip("pyinstrument")
+
+    def rest():
+        end = time.perf_counter() + 0.02
+        while time.perf_counter() < end:
+            greenlet.getcurrent().parent.switch()
+
+    def work():
+        busy(0.004)
+
+    @app.route("/slow")
+    def slow():
+        for _ in range(10):
+            work()
+            rest()
+        return "x"
+
+    profiled = profile(app, ordered=True)
+    request = greenlet.greenlet(lambda: serve(app, "/slow"))
+    request.switch()
+    while not request.dead:
+        busy(0.003)
+        request.switch()
+    record = profiled.only
+    found = tree(record)
+    computed = sum(
+        node.self_cpu_us
+        for index, node in enumerate(record.nodes)
+        if any(name.endswith("work") for name in found.path(index))
+    )
+    rested_us = found.share("rest") * record.duration_us
+    assert rested_us > 0.95 * 200_000
+    assert 30_000 < computed < 60_000
+    assert found.share("work", "busy") * record.duration_us < record.duration_us - rested_us + 1000
+    assert record.cpu_us < 80_000
+    assert greenlet.gettrace() is None
+    assert sys.getprofile() is None

@@ -263,6 +263,66 @@ def test_without_clocks_of_other_threads_time_is_known_and_computing_is_not(app,
     assert abs(sum(node.self_us for node in record.nodes) - record.duration_us) <= len(record.nodes) + 1
 
 
+def test_without_clocks_of_other_threads_each_line_still_has_its_share(
+    app, profile, serve, tree, busy, monkeypatch
+):
+    monkeypatch.setattr("fmd_otel.profiler.place.own_clock", lambda: clocks.NO_CLOCK)
+
+    @app.route("/slow")
+    def slow():
+        first()
+        second()
+        busy(0.1)
+        return "x"
+
+    def first():
+        time.sleep(0.2)
+
+    def second():
+        time.sleep(0.1)
+
+    profiled = profile(app)
+    serve(app, "/slow")
+    found = tree(profiled.only)
+    total_s = profiled.only.duration_us / 1e6
+    assert found.share("first") == pytest.approx(0.2 / total_s, abs=0.1)
+    assert found.share("second") == pytest.approx(0.1 / total_s, abs=0.1)
+    assert found.share("compute") > 0.15
+
+
+def test_a_look_is_taken_at_the_usual_period_again_once_an_ordered_request_is_over(sampler, monkeypatch):
+    monkeypatch.setattr(sampler, "_wake", lambda: None)
+    sampled = a_profile(period_ns=20 * MS)
+    sampler.begin(sampled)
+    sampler.end(sampled, time.perf_counter_ns(), lambda _: None)
+    ordered = a_profile()
+    ordered.exact = True
+    sampler._profiles[0] = ordered
+    sampler._next_turn_ns(time.perf_counter_ns(), 0)
+    assert sampler._period_ns == MS
+    sampler._profiles.clear()
+    sampler._next_turn_ns(time.perf_counter_ns(), 0)
+    assert sampler._period_ns == 20 * MS
+
+
+def test_a_recursion_of_2000_calls_costs_no_more_than_the_deepest_stack(app, profile, serve):
+    def down(depth):
+        return down(depth - 1) if depth else time.sleep(0.1)
+
+    app.add_url_rule("/slow", "slow", lambda: down(2000) or "x")
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(4000)
+    try:
+        profiled = profile(app)
+        serve(app, "/slow")
+    finally:
+        sys.setrecursionlimit(limit)
+    record = profiled.only
+    assert record.truncated
+    assert len(record.nodes) <= 2 * (walker.MOST_FRAMES + 1)
+    assert abs(sum(node.self_us for node in record.nodes) - record.duration_us) <= len(record.nodes) + 1
+
+
 def test_a_request_is_helped_by_a_bounded_number_of_threads():
     profile = a_profile()
     for _ in range(request_profile.MOST_HELPERS):
