@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections import deque
 from itertools import count
@@ -116,6 +117,10 @@ class Exceptions:
         self._of_one = Allowance(KEPT_AT_ONCE, KEPT_EVERY_S)
         self._of_all = Allowance(ALL_KEPT_AT_ONCE, ALL_KEPT_EVERY_S)
         self._one_by_one = Allowance(AT_ONCE, 1 / AT_ONCE)
+        self._hold_nothing()
+
+    def _hold_nothing(self) -> None:
+        self._pid = os.getpid()
         self._held: deque[ExceptionRecord] = deque()
         self._is_adding_up = False
 
@@ -211,6 +216,8 @@ class Exceptions:
 
     def _count(self, record: ExceptionRecord) -> None:
         """Hand over what is only counted: at once, or in a storm together with others of its kind."""
+        if self._pid != os.getpid():  # what was held when the process was forked, the parent hands over
+            self._hold_nothing()
         held = self._held
         if self._one_by_one.take(0) or len(held) >= MOST_HELD:
             self._monitor.pipeline.offer_detail(record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import gc
 import json
+import os
 import pickle
 import sys
 import textwrap
@@ -665,6 +666,29 @@ def test_a_storm_in_many_threads_loses_no_count(app, watch, monkeypatch):
     for thread in threads:
         thread.join()
     assert sum(record.n for record in met(watched)) == 2000
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_in_the_middle_of_a_storm_loses_no_count_and_doubles_none(app, watch):
+    watched = watch(app)
+
+    def storm():
+        for _ in range(200):
+            fmd_otel.capture(OutOfStockError())
+
+    storm()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover # another process
+        try:
+            watched.sink.details.clear()
+            storm()
+            os.write(writer, str(sum(record.n for record in met(watched))).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reader, 100) == b"200"
+    assert sum(record.n for record in met(watched)) == 200
 
 
 def test_a_storm_of_many_kinds_is_bounded_too(app, watch):

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 MOST = 200
 
 
-def frames(stack: Sequence[Any]) -> Any:
+def frames(stack: Sequence[Any], *, with_values: bool = False) -> Any:
     """Return a stack, innermost call first.
 
     Args:
         stack: Frames of a document, outermost first, any of whose keys may be missing.
+        with_values: Show what local variables held, where that is known: not everybody may see it.
     """
-    whole = [each for each in stack if isinstance(each, dict)]
+    whole = [_without_values(each, keep=with_values) for each in stack if isinstance(each, dict)]
     shown = whole[-MOST:]
     parts: list[Any] = []
     is_first = True
@@ -35,6 +36,10 @@ def frames(stack: Sequence[Any]) -> Any:
     if len(whole) > len(shown):
         parts.append(html.Div(f"{len(whole) - len(shown)} calls further out", className="fmd-frame-more"))
     return html.Div(parts, className="fmd-frames")
+
+
+def _without_values(frame: dict[str, Any], *, keep: bool) -> dict[str, Any]:
+    return frame if keep else {name: value for name, value in frame.items() if name != "locals"}
 
 
 def _library(calls: Sequence[dict[str, Any]]) -> Any:

@@ -42,10 +42,14 @@ def test_an_occurrence_can_be_chosen(now, write_exception, card):
     assert "fmd-current" in json.dumps(card("exception-stack", PAGE, other.partition("?")[2]).children)
 
 
-def test_guests_do_not_see_the_address(now, write_exception, guest):
+def test_guests_see_neither_the_address_nor_what_variables_held(now, write_exception, guest, admin):
     write_exception(now - HOUR)
     data = {"path": f"/dashboard{PAGE}", "search": "", "tz": "UTC", "serial": 1}
-    assert "item=7" not in guest.call("exception-stack-body.children", {"view.data": data}).text
+    shown = guest.call("exception-stack-body.children", {"view.data": data}).text
+    assert "return sum(prices)" in shown
+    for value in ("item=7", "[1, None]", "fmd-locals"):
+        assert value not in shown
+    assert "[1, None]" in admin.call("exception-stack-body.children", {"view.data": data}).text
     assert "Resolve" not in guest.call("exception-head-body.children", {"view.data": data}).text
 
 
