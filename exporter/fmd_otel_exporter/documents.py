@@ -127,6 +127,7 @@ class RequestShape(TypedDict):
 
 class _TraceExtras(TypedDict, total=False):
     request: RequestShape
+    """Only of requests that were taken without regard to what became of them."""
 
 
 class TraceDocument(_TraceExtras):

@@ -65,7 +65,8 @@ class TraceWatcher:
         state.steps = None
         self._flying.close(steps)
         spans = steps.ended
-        if not self._is_kept(state, has_steps=bool(spans)):
+        is_sample = self._is_sample(state)
+        if not is_sample and not (spans and self._is_special(state)):
             return
         monitor, left_out, start_ns = self._monitor, steps.left_out, state.ts_ns
         of_request = (
@@ -80,7 +81,8 @@ class TraceWatcher:
         def finish() -> None:
             try:
                 found = trace_document(spans, start_ns, left_out, monitor.scrubber)
-                found["request"] = shape(steps.query, steps.payload)
+                if is_sample:
+                    found["request"] = shape(steps.query, steps.payload)
                 document = encode_document(found)
                 monitor.pipeline.offer_detail(TraceRecord(*of_request, document))
             except Exception as error:  # noqa: BLE001 # the request is over, and its record is written
@@ -89,11 +91,15 @@ class TraceWatcher:
         if not backstage().submit(finish):
             monitor.guard.count("traces that were too many at once")
 
-    def _is_kept(self, state: RequestState, *, has_steps: bool) -> bool:
-        is_outlier = state.outlier is not None and state.outlier.is_outlier
+    def _is_sample(self, state: RequestState) -> bool:
+        """Tell whether outliers are held against this one: taken whatever became of it."""
+        return not _is_outlier(state) and self._ordinary.take(state.endpoint or "")
+
+    def _is_special(self, state: RequestState) -> bool:
         failed = bool(state.sightings) or state.status >= _SERVER_ERROR or not state.status
-        endpoint = state.endpoint or ""
-        if is_outlier or failed or state.level >= PROFILE_LEVEL or state.profile is not None:
-            return has_steps and self._special.take(endpoint)
-        # Also without steps: outliers are held against what ordinary requests looked like.
-        return self._ordinary.take(endpoint)
+        is_profiled = state.level >= PROFILE_LEVEL or state.profile is not None
+        return (failed or is_profiled or _is_outlier(state)) and self._special.take(state.endpoint or "")
+
+
+def _is_outlier(state: RequestState) -> bool:
+    return state.outlier is not None and bool(state.outlier.is_outlier)

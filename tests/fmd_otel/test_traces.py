@@ -155,7 +155,7 @@ def test_an_incident_is_kept_in_part(traced, serve, monkeypatch):
     watched = traced(answering_500)
     for _ in range(10):
         serve(watched.app, "/x")
-    assert len(kept(watched)) == 3
+    assert len(kept(watched)) == 3 + watcher_module.ORDINARY_AT_ONCE
 
 
 def test_an_ordinary_request_leaves_of_what_sort_it_was_without_any_value(traced):
@@ -170,10 +170,26 @@ def test_an_ordinary_request_leaves_of_what_sort_it_was_without_any_value(traced
     assert "secret" not in str(document)
 
 
+@pytest.mark.parametrize("level", [2, 3])
+def test_what_stands_for_the_rest_was_not_chosen_for_what_became_of_it(traced, serve, level):
+    watched = traced(answering_500, level=level)
+    for _ in range(5):
+        serve(watched.app, "/x")
+    assert ["request" in document for document in kept(watched)] == [True, False, False, False, False]
+
+
+def test_an_outlier_does_not_stand_for_the_rest(traced, serve):
+    watched = traced(one_step, before=[Outlier()])
+    serve(watched.app, "/x")
+    [document] = kept(watched)
+    assert "request" not in document
+
+
 def test_a_failure_without_steps_leaves_none(traced, serve):
     watched = traced(lambda _tracer: ("x", 500))
-    serve(watched.app, "/x")
-    assert kept(watched) == []
+    for _ in range(5):
+        serve(watched.app, "/x")
+    assert ["request" in document for document in kept(watched)] == [True]
 
 
 def test_level_1_gathers_nothing(traced, serve):

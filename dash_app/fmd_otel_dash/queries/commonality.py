@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 
 from fmd_otel_dash.queries.look import Look, look
 from fmd_otel_dash.queries.named import subject_names, version_names
@@ -24,6 +25,8 @@ MOST_DOCUMENTS = 200
 MOST_OTHERS = 20_000
 """Requests that the outliers are held against: the newest of the range, or all if there are fewer."""
 _MOST_KEYS = 20
+_MOST_TRACES = 2000
+"""That are looked through for those which stand for the rest."""
 _SIZES = ((0, "none"), (1_000, "under 1 kB"), (10_000, "1 to 10 kB"), (100_000, "10 to 100 kB"),
           (1_000_000, "100 kB to 1 MB"))  # fmt: skip
 
@@ -105,28 +108,38 @@ def _columns(view: Look, scope: Scope, rows: Sequence[Any]) -> dict[str, dict[st
 
 
 def _documents(view: Look, where: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return what is kept of the newest outliers, without those of which only the times are."""
     c = view.tables.outlier.c
-    newest = select(c.data).where(*where).order_by(c.ts.desc()).limit(MOST_DOCUMENTS)
-    return [found for data in view.conn.scalars(newest) if (found := _decoded(data)) is not None]
+    newest = select(c.data).where(*where).order_by(c.ts.desc()).limit(MOST_OUTLIERS)
+    decoded = (_decoded(data) for data in view.conn.scalars(newest))
+    return list(islice((each for each in decoded if each is not None and "args" in each), MOST_DOCUMENTS))
 
 
 def _ordinary(
     view: Look, scope: Scope, endpoint_ids: Sequence[int], slow: set[bytes]
 ) -> list[dict[str, Any]]:
-    """Return what is kept of ordinary requests: a few of each endpoint and hour, with their steps."""
+    """Return of what sort other requests were.
+
+    A few of each endpoint and hour say so, whatever became of them. Traces of requests that failed, were
+    profiled, or were kept for some other reason do not: many of one sort would stand for all.
+    """
     c = view.tables.request_trace.c
-    newest = (
-        select(c.span_id, c.data)
-        .where(c.endpoint_id.in_(endpoint_ids), c.ts >= scope.start_us, c.ts < scope.end_us)
-        .order_by(c.ts.desc())
-        .limit(2 * MOST_DOCUMENTS)
+    newest = select(c.span_id, c.data).where(
+        c.endpoint_id.in_(endpoint_ids), c.ts >= scope.start_us, c.ts < scope.end_us
     )
-    found = [
-        decoded.get("request")
-        for span_id, data in view.conn.execute(newest)
-        if bytes(span_id) not in slow and (decoded := _decoded(data)) is not None
-    ]
-    return [each for each in found if isinstance(each, dict)]
+    ids = view.version_ids(scope)
+    if ids is not None:
+        r = view.tables.request.c
+        same = and_(r.endpoint_id == c.endpoint_id, r.ts == c.ts, r.span_id == c.span_id)
+        newest = newest.join(view.tables.request, same).where(r.version_id.in_(ids))
+    found = (
+        decoded["request"]
+        for span_id, data in view.conn.execute(newest.order_by(c.ts.desc()).limit(_MOST_TRACES))
+        if bytes(span_id) not in slow
+        and (decoded := _decoded(data)) is not None
+        and isinstance(decoded.get("request"), dict)
+    )
+    return list(islice(found, 2 * MOST_DOCUMENTS))
 
 
 def _decoded(data: Any) -> dict[str, Any] | None:

@@ -82,7 +82,7 @@ def now(clock):
 def write(store):
     """Write requests: ``write(ts_us, "shop.cart", status=500)``, or several moments at once."""
 
-    def into(moments: int | list[int], endpoint: str = "shop.cart", **fields: Any) -> None:
+    def into(moments: int | list[int], endpoint: str = "shop.cart", **fields: Any) -> list[RequestRecord]:
         records = []
         for ts_us in [moments] if isinstance(moments, int) else moments:
             number = next(_numbers)
@@ -93,6 +93,7 @@ def write(store):
             }  # fmt: skip
             records.append(RequestRecord(**(given | fields)))
         Writer(store).write(records)
+        return records
 
     return into
 
