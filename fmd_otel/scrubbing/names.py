@@ -15,20 +15,29 @@ LONGEST_NAME = 256
 DECODINGS = 3
 """How often a name or a text is percent-decoded: proxies and clients encode what is encoded already."""
 _MOST_REMEMBERED = 4096
+_LONGEST_WEAK = 24
+"""Of a weak name, percent-encoded."""
 
 # Anywhere in a name, its punctuation and case taken out.
 _STEMS = (
-    "accesskey", "accountkey", "apikey", "appkey", "authentication", "authorization", "bearer", "cardno",
-    "cardnum", "ccnum", "clientkey", "connectionstring", "cookie", "creditcard", "credential", "csrf",
-    "encryptionkey", "functionskey", "jwt", "masterkey", "passcode", "passphrase", "passwd", "password",
-    "passwort", "privatekey", "secret", "securitycode", "sessid", "session", "sharedkey", "signature",
-    "signingkey", "sshkey", "subscriptionkey", "token", "xsrf",
+    "accesskey", "accountkey", "adminkey", "aeskey", "apikey", "appkey", "authcode", "authentication",
+    "authkey", "authorization", "bearer", "cardno", "cardnum", "ccnum", "clientassertion", "clientkey",
+    "codeverifier", "connectionstring", "consumerkey", "cookie", "creditcard", "credential", "csrf",
+    "deploykey", "devicecode", "encryptionkey", "functionskey", "hmackey", "jwt", "licencekey", "licensekey",
+    "masterkey", "passcode", "passphrase", "passwd", "password", "passwort", "privatekey", "rootkey",
+    "samlrequest", "samlresponse", "secret", "securitycode", "serverkey", "servicekey", "sessid", "session",
+    "sharedkey", "signature", "signingkey", "sshkey", "subscriptionkey", "symmetrickey", "token",
+    "webhookkey", "writekey", "xsrf",
 )  # fmt: skip
 # Only as a word of its own: "pin" is no part of "shipping".
 _WORDS = frozenset(
     {"auth", "cvc", "cvv", "cvv2", "iban", "mfa", "otp", "pan", "pass", "passw", "pin", "pw", "pwd",
      "sas", "sid", "sig", "ssn", "totp"}
 )  # fmt: skip
+_WEAK = frozenset({"code", "key"})
+"""Names that mean anything, and a secret only where the value looks like one or OAuth is at work."""
+_OAUTH = frozenset({"clientid", "codechallenge", "granttype", "redirecturi", "sessionstate", "state"})
+_RANDOM = re.compile(r"(?=[^0-9]{0,200}[0-9])(?=[^A-Za-z]{0,200}[A-Za-z])[A-Za-z0-9._~+/=-]{20,}")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NO_WORD = re.compile(r"[\W_]+")
 
@@ -51,6 +60,22 @@ class SensitiveNames:
                 self._remembered.clear()
             self._remembered[name] = found
         return found
+
+    def promise(self, name: str, value: object, beside: Iterable[str] = ()) -> bool:
+        """Look a name up whose value may have to decide.
+
+        Args:
+            name: As for ``in``.
+            value: What stands under it.
+            beside: The names that stand beside it: OAuth's codes are short, and are told by these.
+        """
+        if name in self:
+            return True
+        if len(name) > _LONGEST_WEAK or _squeezed(unquote_plus(name)) not in _WEAK or type(value) is not str:
+            return False
+        return bool(_RANDOM.fullmatch(unquote_plus(value))) or (
+            _squeezed(name) == "code" and any(_squeezed(each[:LONGEST_NAME]) in _OAUTH for each in beside)
+        )
 
     def _look(self, name: str) -> bool:
         if len(name) > LONGEST_NAME:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_plus
 
@@ -119,6 +120,7 @@ class Scrubbed:
     def _mapping(self, values: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
         kept: dict[str, Any] = {}
         secret_field = self._names_a_secret(values)
+        beside = [name for name in islice(values, MOST_ITEMS) if type(name) is str]
         for number, (raw_name, value) in enumerate(values.items()):
             if number >= MOST_ITEMS or self._values_left <= 0:
                 self._note(self.truncated, path)
@@ -126,7 +128,7 @@ class Scrubbed:
             name = raw_name if type(raw_name) is str else str(raw_name)[: LONGEST_NAME + 1]
             shown = without_secrets(name[:LONGEST_NAME], self._names)
             here = f"{path}.{shown}"
-            if name in self._names or (secret_field and name.lower() in _NAMED):
+            if self._names.promise(name, value, beside) or (secret_field and name.lower() in _NAMED):
                 kept[shown] = self._masked(value, here)
             else:
                 kept[shown] = self._value(value, here, depth + 1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from fmd_otel.scrubbing.names import SensitiveNames
 
@@ -39,14 +39,22 @@ _CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
 _TOKENS = re.compile(
     r"\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?"  # JSON web token
     r"|\bA[KS]IA[0-9A-Z]{16}\b"  # Amazon
-    r"|\bgh[a-z]_\w{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}"  # GitHub, GitLab
-    r"|\bxox[a-z]-[\w-]{10,}"  # Slack
-    r"|\b[rsp]k_(?:live|test)_\w{10,}"  # Stripe
+    r"|\bgh[a-z]_\w{20,}|\bgithub_pat_\w{20,}|\bgl[a-z]{2,6}-[\w-]{16,}"  # GitHub, GitLab
+    r"|\bxox[a-z]-[\w-]{10,}|\bxapp-\d-[\w-]{10,}|(?<=hooks\.slack\.com/)\w+/T\w+/[\w/]+"  # Slack
+    r"|\b[rsp]k_(?:live|test)_\w{10,}|\bwhsec_[\w+/=]{16,}"  # Stripe
+    r"|\bAIza[\w-]{30,}|\bya29\.[\w.-]{20,}|\bGOCSPX-[\w-]{20,}"  # Google
+    r"|\bsk-(?=[a-zA-Z_-]{0,200}[0-9])[\w-]{20,}"  # OpenAI, Anthropic and those who follow them
+    r"|\bSG\.[\w-]{16,}\.[\w-]{16,}|\bkey-[0-9a-f]{32}\b|\b[0-9a-f]{32}-us\d{1,2}\b"  # senders of mail
+    r"|\bnpm_\w{30,}|\bpypi-\w[\w-]{30,}|\brubygems_[0-9a-f]{40,}"  # registries
+    r"|\bhf_[A-Za-z0-9]{30,}|\bdop_v1_[0-9a-f]{40,}|\bdapi[0-9a-f]{32}"  # hosts of models, machines, data
+    r"|\bshp[a-z]{2}_[0-9a-fA-F]{32}|\bsq0[a-z]{3}-[\w-]{20,}|\bSK[0-9a-f]{32}\b"  # Shopify, Square, Twilio
+    r"|\bhv[sbr]\.[\w-]{20,}|\bglsa_\w{20,}|\b\d{8,10}:[\w-]{35}\b"  # Vault, Grafana, Telegram
     r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)"
 )
 _CARD_BEGINNINGS = re.compile(r"3[04-9]|4|5[0-8]|2[2-7]|6")
 _CARD_DIGITS = range(13, 20)
 _NINE = 9
+_MOST_BESIDE = 32
 _SHORTEST_LOOK = 13
 """What is shorter, and only letters and digits, looks like no secret."""
 
@@ -90,17 +98,19 @@ def without_secret_parameters(
         names: Which names are sensitive.
         scrub_value: Takes name and value of any other parameter, and returns what is fit to be kept.
     """
-    return "".join(
-        part if part in "&;" else _parameter(part, names, scrub_value) for part in re.split("([&;])", query)
-    )
+    parts = re.split("([&;])", query)
+    beside = [part.partition("=")[0] for part in parts if part not in "&;"][:_MOST_BESIDE]
+    return "".join(part if part in "&;" else _parameter(part, names, scrub_value, beside) for part in parts)
 
 
-def _parameter(part: str, names: SensitiveNames, scrub_value: Callable[[str, str], str]) -> str:
+def _parameter(
+    part: str, names: SensitiveNames, scrub_value: Callable[[str, str], str], beside: Sequence[str]
+) -> str:
     name, equals, value = part.partition("=")
     if not equals:
         kept = scrub_value("", name)
         return part if kept == name else quote(kept, safe="[]")
-    if name in names:
+    if names.promise(name, value, beside):
         return f"{name}={SCRUBBED}"
     kept = scrub_value(name, value)
     return part if kept == value else f"{name}={quote(kept, safe='[]')}"

@@ -21,7 +21,8 @@ def scrubbed(value, path="json", **options):
     "name",
     ["Authorization", "X-Api-Key", "HTTP_COOKIE", "refreshToken", "user[password]", "pass", "sid",
      "cardNumber", "X-Amz-Signature", "DB_PASSWORD",
-     "client_secret", "p%61ssword", "%2570assword", "x" * 300],
+     "client_secret", "authkey", "licenseKey", "code_verifier", "SAMLResponse", "X-Consumer-Key",
+     "p%61ssword", "%2570assword", "x" * 300],
 )  # fmt: skip
 def test_names_that_promise_a_secret(name):
     assert name in SensitiveNames()
@@ -33,6 +34,54 @@ def test_names_that_promise_a_secret(name):
 )
 def test_names_that_only_resemble_one(name):
     assert name not in SensitiveNames()
+
+
+LOOKS = [
+    "AIza" + "SyD-9tSrke72PouQMnMX-a7eZSW0jkFMBW", "ya29." + "a0AfH6SMBx1y2z3-abcdefghij",
+    "sk-proj" + "-abcDEF123456ghiJKL789012mno", "sk-ant" + "-api03-abcDEF123456ghiJKL7890",
+    "SG." + "ngeVfQFYQlKU0ufo8x5d1A.TwL2iGABf9DHoTf-09kqeF8tAmbihYzrnopKc-1s5cr",
+    "npm_" + "abcdefghijklmnopqrstuvwxyz0123456789", "pypi-" + "AgEIcHlwaS5vcmcCJDQ1abcdefghijklmn",
+    "AKIA" + "IOSFODNN7EXAMPLE", "xoxb-" + "123456789012-abcdefghij", "xapp-" + "1-A01B2C3D4E5-678",
+    "ghp_" + "abcdefghijklmnopqrstuvwxyz0123456789", "glpat-" + "abcdefghij0123456789",
+    "sk_live_" + "abcdefghij0123456789", "whsec_" + "abcdefghij0123456789", "hf_" + "a1" * 17,
+    "eyJhbGciOi.eyJzdWIiOi.abc_def",
+]  # fmt: skip
+"""Put together only here: tools that look for secrets in files would find them."""
+
+
+@pytest.mark.parametrize("secret", LOOKS)
+@pytest.mark.parametrize("form", ["{}", "the key {} is refused", "/x?a=1&q={}", '{{"a": "{}"}}'])
+def test_secrets_by_their_looks(secret, form):
+    found, record = scrubbed(form.format(secret))
+    assert secret not in str(found)
+    assert secret[8:] not in str(found)
+    assert SCRUBBED in str(found)
+    assert record.scrubbed == ["json"]
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ("key=AIzaSyD-9tSrke72PouQMnMX-a7eZSW0jkFMBW", f"key={SCRUBBED}"),
+        ("key=4f9dc2aa0b1e77c3d5e8&a=1", f"key={SCRUBBED}&a=1"),
+        ("code=4/0AX4XfWh&state=xyz", f"code={SCRUBBED}&state=xyz"),
+        ("a=1&code=SplxlOBeZQQYbYS6WxSbIA", f"a=1&code={SCRUBBED}"),
+        ("grant_type=authorization_code&code=abc", f"grant_type=authorization_code&code={SCRUBBED}"),
+        ("code=DE&key=name", "code=DE&key=name"),
+        ("code=404&state=", f"code={SCRUBBED}&state="),
+        ("key=shop.cart.total-of-all", "key=shop.cart.total-of-all"),
+    ],
+)
+def test_names_that_mean_anything_are_told_by_their_value_or_by_what_stands_beside_them(query, kept):
+    record = Scrubber().record()
+    assert record.query(query, "args") == kept
+
+
+def test_a_code_of_oauth_in_a_form_or_in_json():
+    kept, _ = scrubbed({"grant_type": "authorization_code", "code": "abc", "key": "name"})
+    assert kept == {"grant_type": "authorization_code", "code": SCRUBBED, "key": "name"}
+    assert scrubbed({"code": "abc"})[0] == {"code": "abc"}
+    assert scrubbed({"code": 7, "state": "x"})[0] == {"code": 7, "state": "x"}
 
 
 def test_more_names_are_found_inside_names_in_any_spelling():
@@ -84,7 +133,8 @@ def test_secrets_inside_texts(text, kept):
     "text",
     ["basic understanding of things", "1763799999123456", "order 1234567890123", "a=b&c=d", "50% off? yes",
      "SELECT name FROM item WHERE id = 5", "http://localhost:5000/x?a=%20b", "[1, 2", "12:30:45",
-     "ratio 3:4"],
+     "ratio 3:4", "sk-learn-is-a-library-for-learning", "SG.1.2", "npm_config_cache",
+     "desk-top-computer-number-1"],
 )  # fmt: skip
 def test_texts_without_secrets_stay(text):
     found, record = scrubbed(text)
