@@ -19,7 +19,8 @@ def write_parts(
     """Write a batch as a whole, or else in halves of halves, until only what no row can hold is left over.
 
     Halves are the same ones whenever the same batch comes again, so that a database which knows batches by
-    their content knows these, too.
+    their content knows these, too. A database that takes none of several records is at fault itself, whatever
+    it says of them: then nothing is lost, and the batch has to come again.
 
     Args:
         write: Writes some records, or none of them.
@@ -32,14 +33,31 @@ def write_parts(
     Raises:
         StorageError: The database cannot be used now.
     """
+    unwritable: list[tuple[R, Exception]] = []
+    yield from _write(write, batch, unwritable)
+    if 1 < len(unwritable) == len(batch) and any(_is_of_database(exc) for _, exc in unwritable):
+        reason = unwritable[0][1]
+        raise StorageError(f"the database takes none of {len(batch)} records ({reason})") from reason
+    for record, exc in unwritable:
+        lose(record, exc)
+
+
+def _write(
+    write: Callable[[Sequence[R]], T], batch: Sequence[R], unwritable: list[tuple[R, Exception]]
+) -> Iterator[T]:
     try:
         yield write(batch)
     except StorageError:
         raise
     except Exception as exc:  # noqa: BLE001 # whatever a driver raises for a value of the wrong kind
         if len(batch) == 1:
-            lose(batch[0], exc)
+            unwritable.append((batch[0], exc))
             return
         middle = len(batch) // 2
-        yield from write_parts(write, batch[:middle], lose)
-        yield from write_parts(write, batch[middle:], lose)
+        yield from _write(write, batch[:middle], unwritable)
+        yield from _write(write, batch[middle:], unwritable)
+
+
+def _is_of_database(exc: Exception) -> bool:
+    """Tell whether the database or its driver has said so, rather than our own code on the way there."""
+    return getattr(exc, "orig", None) is not None

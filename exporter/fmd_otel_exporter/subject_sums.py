@@ -23,6 +23,7 @@ from sqlalchemy.exc import IntegrityError
 
 from fmd_otel_exporter.buckets import bucket_of
 from fmd_otel_exporter.deleting import delete_times
+from fmd_otel_exporter.dialects.base import ONCE
 from fmd_otel_exporter.schema import DAY_S, SUBJECT_IP, SUBJECT_USER
 
 if TYPE_CHECKING:
@@ -170,10 +171,11 @@ def _sum_up(store: Store, statements: Sequence[Insert], day: int) -> Iterator[in
     store.run(lambda connection: _mark(connection, store, day, mark))
     for _ in delete_times(store, store.tables.subject_day, [(day, day + DAY_S)]):
         yield 0
-    for share in _shares(store, day):
+    for number, share in enumerate(_shares(store, day)):
         values = {**share._asdict(), "of_day": day, "start_us": day * _US, "end_us": (day + DAY_S) * _US}
-        for statement in statements:
-            store.run(partial(_run, store.tables, mark, statement, values))
+        for kind, statement in enumerate(statements):
+            once = statement.execution_options(**{ONCE: f"{mark}:{number}:{kind}"})
+            store.run(partial(_run, store.tables, mark, once, values))
             yield 0
     store.run(lambda connection: _complete(connection, store.tables, day, mark))
     yield 1

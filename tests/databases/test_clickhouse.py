@@ -6,10 +6,12 @@ import builtins
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import clickhouse_connect
 import pytest
+from clickhouse_connect import dbapi
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from sqlalchemy import func, insert, inspect, select, text
 
@@ -19,7 +21,9 @@ from fmd_otel_exporter.dialects.clickhouse_mutex import TABLE
 from fmd_otel_exporter.dialects.clickhouse_tables import OWN_COLUMNS, kind_of
 from fmd_otel_exporter.dialects.clickhouse_transaction import Transaction
 from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.store import Store, open_store
+from fmd_otel_exporter.subject_sums import sum_up_subjects
 from fmd_otel_exporter.writer import Writer, WriteResult
 
 if TYPE_CHECKING:
@@ -116,6 +120,26 @@ def test_a_batch_sent_by_several_at_the_same_moment_counts_once(store: Store, re
         thread.join()
     assert set(see.sums().values()) == {21}
     assert len(see.rows("batch")) == 2
+
+
+def test_users_are_added_up_once_though_each_answer_is_lost(store: Store, record, see, monkeypatch):
+    users = [f"user{number % 3}" for number in range(12)]
+    Writer(store).write([record(group_by=user, ip="10.0.0.1") for user in users])
+    compact_days(store, now_ts_us=time.time_ns() // 1000)
+    insert_from, answered = Transaction.insert_from, set()
+
+    def insert_and_lose_the_answer(self: Transaction, *arguments: Any) -> int:
+        rows = insert_from(self, *arguments)
+        if str(arguments) not in answered:
+            answered.add(str(arguments))
+            raise dbapi.OperationalError("Connection aborted")
+        return rows
+
+    monkeypatch.setattr(Transaction, "insert_from", insert_and_lose_the_answer)
+    assert sum(sum_up_subjects(store)) == 1
+    assert answered
+    found = [(row["kind"], row["n"]) for row in see.rows("subject_day")]
+    assert sorted(found) == [(1, 4)] * 3 + [(2, 12)]
 
 
 def test_a_batch_put_together_anew_counts_only_what_is_new(store: Store, record, see):

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.schema import Tables
     from fmd_otel_exporter.sizes import Sizes
 
+ONCE = "fmd_otel_once"
+"""Execution option of an ``INSERT .. SELECT``: a name for what it does, which is to be done once. A database
+whose transactions leave nothing when they end early needs none."""
+
 
 class RowStatement(Protocol):
     """A statement for many rows; each is a tuple of all columns of a table, if not said otherwise."""
@@ -63,7 +67,7 @@ class Dialect(Protocol):
         """Return a value that changes when somebody puts another database in this one's place."""
 
     def problem(self, exc: SQLAlchemyError) -> StorageError | None:
-        """Translate trouble with the database; ``None`` when the statement or its data were at fault."""
+        """Translate trouble with the database; ``None`` when a value was at fault."""
 
     def insert_new(self, table: Table) -> Insert:
         """Return an insert that leaves rows alone whose unique key is there already."""

@@ -42,14 +42,24 @@ _BY_NUMBER = {
     497: _NO_RIGHTS,
     516: say.WRONG_PASSWORD,
 }
+_OF_DATA = {
+    70,  # CANNOT_CONVERT_TYPE
+    131,  # TOO_LARGE_STRING_SIZE
+    321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+    349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
+    407,  # DECIMAL_OVERFLOW
+    469,  # VIOLATED_CONSTRAINT
+}
+"""What a server says of a value. Whatever is not here may be a disk, a quota or a view, and passes: of its
+hundreds of numbers no list is complete."""
 
 
 def trouble_of(exc: DBAPIError, orig: BaseException) -> Trouble | None:
-    """Return what an error means, or ``None`` when the statement or its data were at fault."""
+    """Return what an error means, or ``None`` when a value was at fault."""
     number = getattr(orig, "code", None)
-    if number in _BY_NUMBER:
-        return _BY_NUMBER[number]
-    if number is not None or isinstance(orig, dbapi.IntegrityError | dbapi.DataError):
+    if number is not None and number not in _OF_DATA:
+        return _BY_NUMBER.get(number, say.OTHER)
+    if number in _OF_DATA or isinstance(orig, dbapi.IntegrityError | dbapi.DataError):
         return None
     text = str(orig).lower()
     if "timed out" in text and "connect" not in text:
@@ -58,4 +68,5 @@ def trouble_of(exc: DBAPIError, orig: BaseException) -> Trouble | None:
         return say.UNREACHABLE if isinstance(orig, dbapi.OperationalError | dbapi.DatabaseError) else _OPTION
     if isinstance(orig, dbapi.OperationalError):
         return say.UNREACHABLE if "refused" in text or "resolve" in text else say.LOST
-    return say.OTHER if isinstance(orig, dbapi.InterfaceError) else None
+    # Without a number, the driver says by this that it cannot write a value.
+    return None if isinstance(orig, dbapi.ProgrammingError) else say.OTHER

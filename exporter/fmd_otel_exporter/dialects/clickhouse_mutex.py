@@ -18,7 +18,7 @@ TABLE = "fmd_otel_mutex"
 LASTS_S = 20
 """After this long without a sign of life a turn ends by itself."""
 _POLL_S = 0.01
-_MAKE = (
+MAKE = (
     f"CREATE TABLE IF NOT EXISTS {TABLE} (name String, turn UInt64, owner String, lasts_s UInt32, "
     "over UInt8, at DateTime64(6) DEFAULT now64(6)) ENGINE = MergeTree ORDER BY (name, turn) "
     "TTL toDateTime(at) + INTERVAL 30 DAY SETTINGS non_replicated_deduplication_window = 1000"
@@ -93,7 +93,7 @@ class Mutex:
         except Exception as exc:
             if getattr(exc, "code", None) != _NO_TABLE:
                 raise
-            self._client.command(_MAKE)
+            self._client.command(MAKE)
             return 0, True
         if not rows:
             return 0, True

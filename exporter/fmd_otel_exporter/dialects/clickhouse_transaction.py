@@ -6,7 +6,8 @@ Each statement is kept as soon as it is run. What makes good for that:
   transaction finds in them stays so, keys are unique, and ids are counted. If it fails, the rows that it
   changed get their old values back.
 * In a transaction with a row of the ledger, every insert carries the batch's id as its token: sent again, it
-  does nothing. The row of the ledger itself is sent last, so a batch in the ledger is there as a whole.
+  does nothing but add what is missing (:mod:`.clickhouse_cut`). The row of the ledger itself is sent last, so
+  a batch in the ledger is there as a whole.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from clickhouse_connect.driver.binding import format_str
 from sqlalchemy import BigInteger, Column, Integer, SmallInteger, String, Table
 from urllib3.exceptions import HTTPError
 
+from fmd_otel_exporter.dialects import clickhouse_cut as cut
 from fmd_otel_exporter.dialects.clickhouse_block import Block
 from fmd_otel_exporter.dialects.clickhouse_cleaning import clean, is_cleaned
 from fmd_otel_exporter.dialects.clickhouse_mutex import Mutex
@@ -28,7 +30,7 @@ from fmd_otel_exporter.dialects.clickhouse_tables import GONE, VERSION, identity
 from fmd_otel_exporter.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 PATIENCE_S = 30
 """Longest wait for a turn."""
@@ -133,7 +135,7 @@ class Transaction:
                 raise dbapi.IntegrityError("the batch is in the ledger")
 
     def send_raw(self, table: Table, block: Block, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert rows of a ``raw`` table, none of which is there yet.
+        """Insert rows of a ``raw`` table, none of which is there yet, or all by this insert cut short.
 
         Raises:
             IntegrityError: One is, or its batch is in the ledger.
@@ -141,21 +143,38 @@ class Transaction:
         keys = {row[: len(table.primary_key)] for row in rows}
         if len(keys) < len(rows):
             raise dbapi.IntegrityError("two rows have the same key")
-        numbers = [column for column in table.primary_key if isinstance(column.type, Integer)]
-        columns = ", ".join(f"`{column.name}`" for column in table.primary_key)
-        by = ", ".join(f"`{column.name}`" for column in numbers)
-        pattern = f"({', '.join(['%d'] * len(numbers))})"
-        wanted = sorted({row[: len(numbers)] for row in rows})
-        for start in range(0, len(wanted), _CHUNK):
-            chosen = ", ".join([pattern % each for each in wanted[start : start + _CHUNK]])
-            query = f"SELECT {columns} FROM `{table.name}` WHERE ({by}) IN ({chosen})"  # noqa: S608 # names of the schema, and numbers
-            if self._unproved is not None:
-                (ledger, batch), self._unproved = self._unproved, None
-                empty = ", ".join("0" if column in numbers else "''" for column in table.primary_key)
-                query += f" UNION ALL SELECT {empty} FROM `{ledger.name}` WHERE id = unhex('{batch.hex()}')"  # noqa: S608
-            if self._finds(query) and self._meet(query, keys, len(numbers)):
-                raise dbapi.IntegrityError("a row of that key is there already")
-        self.send(table, block.write(rows), block.names)
+        name = f"{table.name} {self.batch}"
+        ledger, self._unproved = self._unproved, None
+        for number, query in enumerate(_queries_for(table, rows)):
+            if ledger is not None and not number:
+                empty = ", ".join("0" if isinstance(c.type, Integer) else "''" for c in table.primary_key)
+                query += f" UNION ALL SELECT {empty} FROM `{ledger[0].name}` WHERE id = {literal(ledger[1])}"  # noqa: S608, PLW2901 # names of the schema
+            if self._finds(query) and self._meet(query, keys, len(_numbers(table))):
+                self._unproved = ledger
+                self._prove()
+                if self.batch is None or not (cut.is_noted(self.client, name) and self._has(table, rows)):
+                    raise dbapi.IntegrityError("a row of that key is there already")
+                break
+        data = block.write(rows)
+        try:
+            self.send(table, data, block.names)
+        except dbapi.Error:
+            if self.batch is not None:
+                self._note_what_is_there(table, rows, name)
+            raise
+        cut.forget(self.client, name)
+
+    def _note_what_is_there(self, table: Table, rows: Sequence[tuple[Any, ...]], name: str) -> None:
+        try:
+            if self._has(table, rows):
+                cut.note(self.client, name)
+        except dbapi.Error:
+            cut.remember(self.client, name)
+
+    def _has(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> bool:
+        """Tell whether all of these rows are there."""
+        keys = {row[: len(table.primary_key)] for row in rows}
+        return keys <= {key for query in _queries_for(table, rows) for key in self._keys(query)}
 
     def _finds(self, query: str) -> bool:
         """Tell whether a query finds anything; the driver would first look at every character of it."""
@@ -188,8 +207,11 @@ class Transaction:
 
     def _meet(self, query: str, keys: set[tuple[Any, ...]], numbers: int) -> bool:
         """Tell whether any of these rows, or a ledger's, is among the keys."""
+        return any(not any(key[:numbers]) or key in keys for key in self._keys(query))
+
+    def _keys(self, query: str) -> list[tuple[Any, ...]]:
         found = self.client.query(query, settings=_AS_STORED, query_formats={"String": "bytes"}).result_rows
-        return any(not any(row[:numbers]) or tuple(row) in keys for row in found)
+        return [tuple(row) for row in found]
 
     # Inserts
 
@@ -252,10 +274,23 @@ class Transaction:
             self.send(table, Block(list(table.columns)).write(rows), table.columns.keys())
         return last or None
 
-    def insert_from(self, table: Table, statement: str, parameters: Any) -> int:
-        """Insert what a query finds; return how many rows that are, as far as the server says."""
+    def insert_from(self, table: Table, statement: str, parameters: Any, once: str | None = None) -> int:
+        """Insert what a query finds; return how many rows that are, as far as the server says.
+
+        Args:
+            table: Where to.
+            statement: An insert of what a query finds.
+            parameters: Its values.
+            once: What makes the statement do nothing when it comes again, since nobody can tell whether a
+                statement whose answer was lost has been run.
+        """
         self._prove()
-        done = self.client.command(statement, parameters or None, settings=self.token_settings(table.name))
+        settings = self.token_settings(table.name)
+        if once is not None:
+            # One thread, so that the same rows come in the same blocks.
+            token = {"insert_deduplicate": 1, "insert_deduplication_token": f"{table.name}:{once}"}
+            settings = {**token, "max_threads": 1}
+        done = self.client.command(statement, parameters or None, settings=settings)
         return int(getattr(done, "written_rows", 0))
 
     @staticmethod
@@ -361,6 +396,23 @@ class Transaction:
             [[*row, version, gone] for row, version in zip(rows, versions, strict=True)]
         )
         self.send(table, block, [*table.columns.keys(), VERSION, GONE])
+
+
+def _queries_for(table: Table, rows: Sequence[tuple[Any, ...]]) -> Iterator[str]:
+    """Yield queries for the keys that are there, and for others that begin with the same numbers: few."""
+    numbers = _numbers(table)
+    columns = ", ".join(f"`{column.name}`" for column in table.primary_key)
+    by = ", ".join(f"`{column.name}`" for column in numbers)
+    pattern = f"({', '.join(['%d'] * len(numbers))})"
+    wanted = sorted({row[: len(numbers)] for row in rows})
+    for start in range(0, len(wanted), _CHUNK):
+        chosen = ", ".join([pattern % each for each in wanted[start : start + _CHUNK]])
+        yield f"SELECT {columns} FROM `{table.name}` WHERE ({by}) IN ({chosen})"  # noqa: S608 # names of the schema, and numbers
+
+
+def _numbers(table: Table) -> list[Column[Any]]:
+    """Return the columns that a key begins with."""
+    return [column for column in table.primary_key if isinstance(column.type, Integer)]
 
 
 def literal(value: Any) -> str:

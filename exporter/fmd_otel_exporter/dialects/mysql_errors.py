@@ -55,7 +55,7 @@ _BY_NUMBER = {
 
 
 def trouble_of(exc: DBAPIError, orig: BaseException) -> Trouble | None:
-    """Return what an error means, or ``None`` when the statement or its data were at fault."""
+    """Return what an error means, or ``None`` when a value was at fault."""
     number = orig.args[0] if orig.args else None
     if number in _BY_NUMBER:
         return _BY_NUMBER[number]
@@ -65,4 +65,6 @@ def trouble_of(exc: DBAPIError, orig: BaseException) -> Trouble | None:
         return say.OTHER
     if exc.statement is None:  # it was about connecting
         return say.UNREACHABLE
-    return say.OTHER if isinstance(orig, pymysql.OperationalError) else None
+    if isinstance(orig, pymysql.DataError | pymysql.IntegrityError) or not isinstance(number, int):
+        return None  # not a number: the driver cannot write a value
+    return say.OTHER

@@ -37,6 +37,8 @@ _BY_STATE = {
     "57P03": say.UNREACHABLE,  # starting up or shutting down
     "57P05": say.LOST,
 }
+_OF_DATA = {"22", "23"}
+"""Classes of what a server says of a value, or of a key that is there."""
 # A refusal to connect comes as a text only.
 _BY_TEXT = (
     ("too many", say.FULL),
@@ -56,7 +58,7 @@ class NoAnswerError(psycopg.OperationalError):
 
 
 def trouble_of(exc: DBAPIError, orig: BaseException) -> Trouble | None:
-    """Return what an error means, or ``None`` when the statement or its data were at fault."""
+    """Return what an error means, or ``None`` when a value was at fault."""
     state = getattr(orig, "sqlstate", None)
     if state in _BY_STATE:
         return _BY_STATE[state]
@@ -66,4 +68,6 @@ def trouble_of(exc: DBAPIError, orig: BaseException) -> Trouble | None:
         return next((trouble for words, trouble in _BY_TEXT if words in str(orig)), say.UNREACHABLE)
     if exc.connection_invalidated or isinstance(orig, psycopg.InterfaceError):
         return say.LOST
-    return say.OTHER if isinstance(orig, psycopg.OperationalError) else None
+    if state is None:  # the driver cannot write a value
+        return say.OTHER if isinstance(orig, psycopg.OperationalError | psycopg.InternalError) else None
+    return None if state[:2] in _OF_DATA else say.OTHER

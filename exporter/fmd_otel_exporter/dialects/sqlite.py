@@ -13,7 +13,13 @@ from urllib.parse import quote, unquote
 
 from sqlalchemy import case, create_engine, event
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DatabaseError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool, StaticPool
 
@@ -192,7 +198,7 @@ class SqliteDialect(Transactional):
         try:
             stat = self.path.stat()
         except OSError:
-            return "missing"
+            return "missing" if self.path.parent.is_dir() else "nowhere"
         return stat.st_dev, stat.st_ino
 
     # Trouble
@@ -201,7 +207,7 @@ class SqliteDialect(Transactional):
         """Tell trouble with the file from a fault in a statement or in its data."""
         if isinstance(exc, PoolTimeoutError):
             return StorageError(f"no connection to {self.path} became free", busy=True)
-        if isinstance(exc, OperationalError | InterfaceError) or type(exc) is DatabaseError:
+        if isinstance(exc, OperationalError | InterfaceError | InternalError) or type(exc) is DatabaseError:
             return self._explain(exc.orig or exc)
         return None
 
