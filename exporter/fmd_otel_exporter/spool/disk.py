@@ -62,11 +62,11 @@ class Disk:
 
     def open_segment(self) -> SegmentFile | None:
         """Return an empty segment, or None if records have to stay in memory for now."""
+        if not self.usable:
+            return None
         spare, self._spare = self._spare, None
         if spare is not None:
             return spare
-        if not self.usable:
-            return None
         try:
             return self._new_segment()
         except FileNotFoundError:
@@ -155,6 +155,8 @@ class Disk:
 
     def recovered(self, segment: SegmentFile) -> None:
         """Use the directory again, beginning with this segment."""
+        if self._spare is not None:  # opened ahead before it failed
+            self._spare.discard()
         self._spare = segment
         self._failed_at = None
         self.error = None

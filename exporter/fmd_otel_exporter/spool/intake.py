@@ -161,7 +161,7 @@ class Intake:
             except OSError as error:
                 self.disk.fail(error)
                 self.seal()
-                active = self._open()
+                active = self._active = _Active(None)
                 file = None
         active.records.append(record)
         self.counts.accepted += 1

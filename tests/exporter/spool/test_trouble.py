@@ -18,7 +18,7 @@ from fmd_otel_exporter.spool import Spool, SpoolLimits
 from fmd_otel_exporter.spool.codec import encode
 from fmd_otel_exporter.spool.intake import MOST_PARKED
 from fmd_otel_exporter.spool.owner import entries
-from fmd_otel_exporter.spool.segment import frame
+from fmd_otel_exporter.spool.segment import frame, read_segment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -234,6 +234,28 @@ def test_a_write_that_fails_moves_on_to_memory_and_leaves_no_half_frame(director
     os.close(real)
     spool.append(record(6))
     assert spool.counters().in_memory
+    assert drain(spool) == list(range(7))
+    spool.close()
+
+
+def test_the_record_that_meets_a_full_disk_is_written_down_when_there_is_room_again(
+    directory, record, drain
+) -> None:
+    spool = Spool(directory, SpoolLimits(batch_size=10, memory_records=50, retry_interval_s=0))
+    spool.append(record(0))
+    spool.tend()
+    assert spool._life.disk._spare is not None
+    file = spool._life.intake._active.file
+    real, file.fd = file.fd, os.open("/dev/full", os.O_WRONLY)
+    for n in range(1, 7):
+        spool.append(record(n))
+    os.close(real)
+    assert spool.counters().in_memory
+    spool.tend()
+    on_disk = [
+        frame for entry in entries(directory) if entry.kind for frame in read_segment(entry.path).frames
+    ]
+    assert len(on_disk) == 7
     assert drain(spool) == list(range(7))
     spool.close()
 
