@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fmd_otel import parsers
-from fmd_otel_exporter.errors import safe_url
+from fmd_otel_exporter.errors import safe_text, safe_url
 from fmd_otel_exporter.settings import DEFAULT_DATABASE, MAX_LEVEL, MOST_DAYS, RETENTION_DAYS
 
 if TYPE_CHECKING:
@@ -292,7 +292,8 @@ def safe_value(name: str, value: Any) -> str:
     near = nearest_key(name)
     if _SECRET_NAME.search(name) or (near is not None and BY_NAME[near].secret):
         return MASK
-    return repr(safe_url(value) if isinstance(value, str) else value)
+    masked = safe_url if near == "DATABASE" else safe_text
+    return repr(masked(value) if isinstance(value, str) else value)
 
 
 def nearest_key(name: str, among: list[str] | None = None) -> str | None:

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import re
 
-_USER_AND_PASSWORD = re.compile(r"^([^:/]+://[^:/@]*):.*@", re.DOTALL)
+_USER_AND_PASSWORD = re.compile(r"^([^:/]+://+[^:/@]*):.*@", re.DOTALL)
 _SECRET_OPTION = re.compile(r"(?i)\b(passw(?:or)?d|pwd|token|secret|sslpassword|access_token)=[^&\s]*")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?=:)|")
 
 
 def safe_url(url: str) -> str:
-    """Return a database URL with its secrets masked, fit for a message or a log."""
-    return _SECRET_OPTION.sub(r"\1=***", _USER_AND_PASSWORD.sub(r"\1:***@", url))
+    """Return a database URL with its secrets masked, fit for a message or a log.
+
+    Of what is no URL but looks like one gone wrong, nothing is shown but how it begins: a password may be
+    anywhere in it.
+    """
+    if "://" not in url and (":" in url or "@" in url):
+        scheme = _SCHEME.match(url)
+        return f"{scheme[0] if scheme else ''}:***"
+    return safe_text(url)
+
+
+def safe_text(text: str) -> str:
+    """Return a text that may be a database URL, or anything else, with what looks like its secrets masked."""
+    return _SECRET_OPTION.sub(r"\1=***", _USER_AND_PASSWORD.sub(r"\1:***@", text))
 
 
 class FmdOtelError(Exception):

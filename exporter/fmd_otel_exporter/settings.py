@@ -73,8 +73,8 @@ class ExporterSettings:
         """Refuse what cannot work, here rather than in a background thread later."""
         if "://" not in self.database:
             raise SettingsError(
-                f"database {self.database!r} is no database URL; write it like {DEFAULT_DATABASE!r} "
-                "or 'postgresql://user:password@host/name'"
+                f"database {safe_url(self.database)!r} is no database URL; write it like "
+                f"{DEFAULT_DATABASE!r} or 'postgresql://user:password@host/name'"
             )
         if not _PREFIX.fullmatch(self.table_prefix):
             raise SettingsError(

@@ -16,12 +16,12 @@ from fmd_otel.cli.spool import spool
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="fmd-otel", prog_name="fmd-otel")
 def main() -> None:
-    r"""Monitoring for Flask applications, on OpenTelemetry.
+    """Monitoring for Flask applications, on OpenTelemetry.
 
     \b
     In the application:   fmd_otel.instrument(app)
     Without touching it:  opentelemetry-instrument flask run
-    """
+    """  # noqa: D301 # click's sign not to fold what follows
 
 
 main.add_command(show_config)

@@ -15,6 +15,27 @@ def test_the_environment_overrides_the_defaults_and_empty_variables_do_not():
     assert settings == ExporterSettings(database="sqlite:///a b.db", default_level=0)
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql:/u:sekret@h/x", "postgresql:***"),
+        ("mysql:/u:sekret@h/x", "mysql:***"),
+        ("postgresql//u:sekret@h/x", ":***"),
+        ("u:sekret@h/x", "u:***"),
+        ("sekret@h/x", ":***"),
+        ("/u:sekret@h", ":***"),
+        ("postgresql:///u:sekret@h/x", "postgresql:///u:***@h/x"),
+        ("fmd.db", "fmd.db"),
+    ],
+)
+def test_of_a_url_gone_wrong_nothing_is_shown_but_how_it_begins(url: str, shown: str):
+    assert safe_url(url) == shown
+    if "://" not in url:
+        with pytest.raises(SettingsError, match="is no database URL") as caught:
+            ExporterSettings(database=url)
+        assert "sekret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["two", "-1", "4", "1.5"])
 def test_a_wrong_number_in_the_environment_is_named_with_its_variable_and_range(text: str):
     with pytest.raises(SettingsError, match=rf"FMD_OTEL_MONITOR_LEVEL='{text}'.*from 0 to 3"):

@@ -35,6 +35,7 @@ def test_help_says_how(run, arguments):
     done = run(*arguments)
     assert done.exit_code == 0
     assert "Usage: " in done.output
+    assert "\\b" not in done.output
 
 
 def test_the_help_names_both_doors(run):
@@ -46,6 +47,20 @@ def test_the_help_names_both_doors(run):
 )
 def test_wrong_usage_exits_with_2(run, arguments):
     assert run(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("url", ["postgresql:/u:sekret@h/x", "mysql:/u:sekret@h/x"])
+@pytest.mark.parametrize("arguments", [("db", "check"), ("config",)])
+def test_a_malformed_url_gives_no_password_away(run, monkeypatch, url, arguments):
+    monkeypatch.setenv("FMD_OTEL_DATABASE", url)
+    found = [run(*arguments)]
+    monkeypatch.delenv("FMD_OTEL_DATABASE")
+    if arguments != ("config",):
+        found.append(run(*arguments, "--database", url))
+    for done in found:
+        assert done.exit_code == 2
+        assert url.partition(":")[0] in done.output
+        assert "sekret" not in done.output
 
 
 def test_config_prints_every_setting_with_its_origin(run, monkeypatch):
