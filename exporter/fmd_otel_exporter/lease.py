@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,20 @@ _LONGEST_US = 86_400 * 1_000_000
 """Whoever claims more than a day has a clock at fault, and might keep everybody else away for years."""
 
 
+_names: dict[int, str] = {}
+"""By process id, since a forked process is another one."""
+
+
 def this_process() -> str:
-    """Return a name that no other process has just now."""
-    return f"{socket.gethostname()[:100]}:{os.getpid()}"
+    """Return a name that no other process has.
+
+    Host and process id tell people which one it is; containers may have both in common.
+    """
+    pid = os.getpid()
+    if pid not in _names:
+        _names.clear()
+        _names[pid] = f"{socket.gethostname()[:100]}:{pid}:{secrets.token_hex(4)}"
+    return _names[pid]
 
 
 def acquire(store: Store, name: str, owner: str, *, now_ts_us: int, for_us: int) -> bool:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _HOUR_US = 3600 * 1_000_000
 _UNITS_US = {"h": _HOUR_US, "d": 24 * _HOUR_US, "w": 7 * 24 * _HOUR_US, "y": 365 * 24 * _HOUR_US}
+_MOST_YEARS = 100
 _AGE = re.compile(r"(\d{1,6})\s*([hdwy])", re.IGNORECASE)
 _MULTIPLES = {"": 1, "k": 1000, "m": 1_000_000, "g": 1_000_000_000}
 _COUNT = re.compile(r"(\d+(?:[_,]\d{3})*|\d*\.\d+)\s*([kmg]?)", re.IGNORECASE)
@@ -65,7 +66,10 @@ class Age(click.ParamType[int]):
         match = _AGE.fullmatch(value.strip())
         if match is None:
             self.fail(f"{value!r} is no age; write it like 12h, 14d, 8w or 1y", param, ctx)
-        return int(match[1]) * _UNITS_US[match[2].lower()]
+        age = int(match[1]) * _UNITS_US[match[2].lower()]
+        if age > _MOST_YEARS * _UNITS_US["y"]:
+            self.fail(f"{value!r} is more than {_MOST_YEARS} years", param, ctx)
+        return age
 
 
 class Count(click.ParamType[int]):

@@ -144,3 +144,28 @@ def test_a_lease_is_renewed_by_its_owner_and_given_back(store: Store):
     assert not take("a", 151)
     lease.release(store, "job", "b")
     assert take("a", 152)
+
+
+def test_processes_that_share_host_and_number_tell_each_other_apart(run):
+    code = (
+        "import os, socket\n"
+        "from fmd_otel_exporter.lease import this_process\n"
+        "os.getpid, socket.gethostname = lambda: 1, lambda: 'web'\n"
+        "assert this_process() == this_process()\n"
+        "print(this_process())\n"
+    )
+    names = {run(code), run(code)}
+    assert len(names) == 2
+    assert all(name.startswith("web:1:") for name in names)
+
+
+def test_a_forked_process_is_another_one(run):
+    code = (
+        "import os\n"
+        "from fmd_otel_exporter.lease import this_process\n"
+        "name = this_process()\n"
+        "if os.fork() == 0:\n"
+        "    os._exit(this_process() == name)\n"
+        "print(os.waitstatus_to_exitcode(os.wait()[1]))\n"
+    )
+    assert run(code) == "0"

@@ -94,6 +94,14 @@ def test_the_state_of_the_tables_is_told_and_looking_changes_nothing(run, path, 
     assert (path.read_bytes() if path.exists() else None) == before
 
 
+@pytest.mark.parametrize(("name", "code"), [("current", 1), ("check", 2)])
+def test_a_directory_that_is_not_there_is_named(tmp_path, name, code):
+    done = CliRunner().invoke(main, ["db", name, "--database", f"sqlite:///{tmp_path}/nowhere/fmd.db"])
+    assert done.exit_code == code
+    assert f"there is no directory {tmp_path}/nowhere" in done.stderr
+    assert "db upgrade" not in done.output
+
+
 @pytest.mark.parametrize(
     ("state", "said"),
     [

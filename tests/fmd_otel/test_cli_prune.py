@@ -138,6 +138,7 @@ def test_ctrl_c_leaves_what_is_deleted_deleted_and_the_sums_right(run, left, mon
         (["--older-than", "14"], "'14' is no age; write it like 12h, 14d, 8w or 1y"),
         (["--older-than", "-1d"], "no age"),
         (["--older-than", "3m"], "no age"),
+        (["--older-than", "999999y"], "'999999y' is more than 100 years"),
         (["--daily"], "--daily needs --older-than"),
         (["--table-prefix", "1"], "option --table-prefix='1'"),
     ],
