@@ -3,8 +3,8 @@
 An insert fails when one of the views on its table does, or the server dies in the middle of it; its rows
 stay. Sent again, exactly as it was and with the same token, it adds only what is missing. But rows that are
 there may as well have come in other batches, and then it would add them twice. So whoever sees an insert fail
-whose rows are there says so, in the table of turns, for whoever sends the batch again; and in memory, if the server
-cannot be told just now.
+whose rows are there says so, in the table of turns, for whoever sends the batch again; and in memory, if the
+server cannot be told just now.
 """
 
 from __future__ import annotations
