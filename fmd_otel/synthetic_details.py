@@ -194,7 +194,17 @@ def _trace(request: RequestRecord, code: Code, dice: random.Random) -> TraceReco
             }
         )
         at += us
-    return TraceRecord(*_names(request), document=encode_document({"spans": spans, "truncated": 0}))
+    said = {
+        "http.request.method": request.method,
+        "http.response.status_code": request.status,
+        "http.route": request.route or "",
+        "url.scheme": "https",
+        "user_agent.original": "Mozilla/5.0 (X11; Linux x86_64)",
+        "fmd.version": request.version,
+        "fmd.endpoint": request.endpoint,
+    }
+    document = encode_document({"spans": spans, "truncated": 0, "attributes": said, "scrubbed": []})
+    return TraceRecord(*_names(request), document=document)
 
 
 def _exception(request: RequestRecord, code: Code, told: dict[int, int]) -> ExceptionRecord:

@@ -105,6 +105,13 @@ def trace(
         },
     ]
     document: Any = {"spans": steps if spans is None else spans, "truncated": 3}
+    document |= {
+        "attributes": {
+            "http.route": "/cart", "http.target": "/cart?item=7&token=[scrubbed]", "http.status_code": 200,
+            "tags": ["a", "b"], "cart.token": "[scrubbed]",
+        },
+        "scrubbed": ["attributes.http.target", "attributes.cart.token"],
+    }  # fmt: skip
     if shape is not None:
         document["request"] = shape
     return TraceRecord("shop", endpoint, "1.0", ts_us, span_id, trace_id, encode_document(document))

@@ -128,6 +128,10 @@ class RequestShape(TypedDict):
 class _TraceExtras(TypedDict, total=False):
     request: RequestShape
     """Only of requests that were taken without regard to what became of them."""
+    attributes: dict[str, Any]
+    """Of the request's own span."""
+    scrubbed: list[str]
+    """Paths of what was replaced in them, such as ``attributes.url.query``."""
 
 
 class TraceDocument(_TraceExtras):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from opentelemetry.context import Context
 
 MOST_STEPS = 500
@@ -18,7 +20,7 @@ MOST_IN_FLIGHT = 50_000
 class Steps:
     """The steps of one request."""
 
-    __slots__ = ("ended", "left_out", "payload", "query", "root_id", "seen")
+    __slots__ = ("ended", "entry", "left_out", "path_values", "payload", "query", "root_id", "seen")
 
     def __init__(self, root_id: int) -> None:
         """Gather what belongs to a root span."""
@@ -29,6 +31,10 @@ class Steps:
         self.left_out = 0
         self.query = self.payload = ""
         """Query string and content length, as they came: of what sort the request was."""
+        self.entry: Any = None
+        """The request's own span."""
+        self.path_values: Mapping[str, Any] = {}
+        """The variable parts of its path."""
 
 
 class InFlight:

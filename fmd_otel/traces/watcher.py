@@ -9,6 +9,7 @@ from fmd_otel.backstage import backstage
 from fmd_otel.otel_internals import SPAN_KEY
 from fmd_otel.provider import see_steps
 from fmd_otel.traces.document import shape, trace_document
+from fmd_otel.traces.entry import entry_attributes
 from fmd_otel.traces.steps import in_flight
 from fmd_otel_exporter.documents import encode_document
 from fmd_otel_exporter.records import TraceRecord
@@ -53,6 +54,7 @@ class TraceWatcher:
             state.steps = steps = self._flying.open(span.get_span_context().span_id)
             environ = request.environ
             steps.query, steps.payload = environ.get("QUERY_STRING", ""), environ.get("CONTENT_LENGTH", "")
+            steps.entry, steps.path_values = span, request.view_args or {}
 
     def describe(self, state: RequestState, request: Any, span: Any) -> None:
         """Nothing: whether they are kept is not known yet."""
@@ -65,8 +67,8 @@ class TraceWatcher:
         state.steps = None
         self._flying.close(steps)
         spans = steps.ended
-        is_sample = self._is_sample(state)
-        if not is_sample and not (spans and self._is_special(state)):
+        is_sample, is_trouble = self._is_sample(state), _is_outlier(state) or _has_failed(state)
+        if not is_sample and not self._is_special(state, is_trouble=is_trouble, has_steps=bool(spans)):
             return
         monitor, left_out, start_ns = self._monitor, steps.left_out, state.ts_ns
         of_request = (
@@ -83,6 +85,14 @@ class TraceWatcher:
                 found = trace_document(spans, start_ns, left_out, monitor.scrubber)
                 if is_sample:
                     found["request"] = shape(steps.query, steps.payload)
+                found["attributes"], found["scrubbed"] = entry_attributes(
+                    getattr(steps.entry, "attributes", None) or {},
+                    monitor.scrubber,
+                    path_values=steps.path_values,
+                    is_trouble=is_trouble,
+                    address=state.ip,
+                    is_address_chosen=monitor.get_ip is not None,
+                )
                 document = encode_document(found)
                 monitor.pipeline.offer_detail(TraceRecord(*of_request, document))
             except Exception as error:  # noqa: BLE001 # the request is over, and its record is written
@@ -95,11 +105,16 @@ class TraceWatcher:
         """Tell whether outliers are held against this one: taken whatever became of it."""
         return not _is_outlier(state) and self._ordinary.take(state.endpoint or "")
 
-    def _is_special(self, state: RequestState) -> bool:
-        failed = bool(state.sightings) or state.status >= _SERVER_ERROR or not state.status
+    def _is_special(self, state: RequestState, *, is_trouble: bool, has_steps: bool) -> bool:
+        """Tell whether it is kept for its own sake: outliers and failures also without steps."""
         is_profiled = state.level >= PROFILE_LEVEL or state.profile is not None
-        return (failed or is_profiled or _is_outlier(state)) and self._special.take(state.endpoint or "")
+        wanted = is_trouble or (is_profiled and has_steps)
+        return wanted and self._special.take(state.endpoint or "")
 
 
 def _is_outlier(state: RequestState) -> bool:
     return state.outlier is not None and bool(state.outlier.is_outlier)
+
+
+def _has_failed(state: RequestState) -> bool:
+    return bool(state.sightings) or state.status >= _SERVER_ERROR or not state.status

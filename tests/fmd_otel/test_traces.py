@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 
 import pytest
 from flask import Response, stream_with_context
 from opentelemetry import context as otel_context
+from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
 from opentelemetry.trace import SpanKind, Status, StatusCode
@@ -185,11 +187,88 @@ def test_an_outlier_does_not_stand_for_the_rest(traced, serve):
     assert "request" not in document
 
 
-def test_a_failure_without_steps_leaves_none(traced, serve):
+def test_a_failure_without_steps_leaves_what_is_said_of_it(traced, serve):
     watched = traced(lambda _tracer: ("x", 500))
     for _ in range(5):
         serve(watched.app, "/x")
-    assert ["request" in document for document in kept(watched)] == [True]
+    documents = kept(watched)
+    assert ["request" in document for document in documents] == [True, False, False, False, False]
+    assert all(document["attributes"]["http.route"] == "/x" for document in documents)
+
+
+def test_profiled_requests_without_steps_are_kept_now_and_again(traced, serve):
+    watched = traced(lambda _tracer: "x", level=3)
+    for _ in range(5):
+        serve(watched.app, "/x")
+    assert len(kept(watched)) == 1
+
+
+# What the request's own span says
+
+
+def noted(tracer):
+    trace.get_current_span().set_attributes(
+        {"cart.size": 3, "cart.token": "abc", "tags": ("a", "b"), "note": "password=hunter2"}
+    )
+    return answering_500(tracer)
+
+
+def test_the_attributes_of_the_requests_own_span_are_kept_scrubbed(traced):
+    watched = traced(noted)
+    watched.app.test_client().get("/x?item=7&token=abcdef&next=http://u:p@host/?api_key=k")
+    [document] = kept(watched)
+    found = document["attributes"]
+    assert (found["cart.size"], found["tags"], found["http.route"]) == (3, ["a", "b"], "/x")
+    assert found["cart.token"] == "[scrubbed]"
+    assert found["note"] == "password=[scrubbed]"
+    assert found["fmd.endpoint"] == "x"
+    assert "fmd.recorded" not in found
+    [target] = [found[name] for name in ("http.target", "url.full", "http.url") if name in found][:1]
+    assert target.startswith("/x?item=7&token=[scrubbed]")
+    for secret in ("abcdef", "hunter2", "u:p@", "api_key=k"):
+        assert secret not in json.dumps(document)
+    assert {"attributes.cart.token", "attributes.note"} <= set(document["scrubbed"])
+
+
+def test_secret_parts_of_a_path_are_not_kept(app, watch, sink):
+    provider = TracerProvider()
+    app.add_url_rule("/reset/<token>", "reset", lambda token: (token, 500))
+    sink.levels["shop", "reset"] = 2
+    watched = watch(app, provider=provider)
+    watched.monitor.watch.add(TraceWatcher(watched.monitor, provider))
+    app.test_client().get("/reset/s3cr3t-part")
+    [document] = kept(watched)
+    assert "s3cr3t-part" not in json.dumps(document)
+    assert document["attributes"]["http.route"] == "/reset/<token>"
+
+
+def test_of_ordinary_requests_no_value_of_the_query_is_kept(traced):
+    watched = traced(lambda _tracer: "x")
+    watched.app.test_client().get("/x?item=17&q=value")
+    [document] = kept(watched)
+    assert "value" not in json.dumps(document)
+    assert "item=17" not in json.dumps(document)
+    assert document["attributes"]["http.route"] == "/x"
+
+
+def test_an_address_that_the_application_has_shortened_is_kept_nowhere_else(traced, monkeypatch):
+    watched = traced(answering_500)
+    monkeypatch.setattr(watched.monitor, "get_ip", lambda: "192.0.2.0")
+    watched.app.test_client().get("/x", environ_base={"REMOTE_ADDR": "192.0.2.77"})
+    [document] = kept(watched)
+    assert "192.0.2.77" not in json.dumps(document)
+    assert document["attributes"]["client.address"] == "192.0.2.0"
+
+
+def test_the_attributes_are_bounded(traced, serve):
+    def steps(tracer):
+        trace.get_current_span().set_attributes({f"n{i}": "v" * 10_000 for i in range(100)})
+        return answering_500(tracer)
+
+    watched = traced(steps)
+    serve(watched.app, "/x")
+    [document] = kept(watched)
+    assert len(json.dumps(document["attributes"])) < 45_000
 
 
 def test_level_1_gathers_nothing(traced, serve):

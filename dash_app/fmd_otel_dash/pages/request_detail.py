@@ -8,9 +8,11 @@ from dash import html
 
 from fmd_otel_dash import formatting
 from fmd_otel_dash.components import card, empty, icon, page, plain_table
-from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.components.copyable import copyable
 from fmd_otel_dash.components.waterfall import waterfall
+from fmd_otel_dash.pages import request_attributes
 from fmd_otel_dash.pages.endpoint_status import meaning
+from fmd_otel_dash.pages.request_attributes import KEPT_OF
 from fmd_otel_dash.queries.extras import extras
 from fmd_otel_dash.queries.requests import RequestDetail, request_detail
 from fmd_otel_dash.queries.scope import local_time
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 DETAIL = "request-detail"
 STEPS = "request-steps"
+ATTRIBUTES = "request-attributes"
 _WORTH_SAYING = 0.5
 
 
@@ -34,6 +37,7 @@ def layout(_view: View) -> Any:
         card(
             STEPS, "Steps", hint="Database queries, calls to others, and whatever else was traced", height=160
         ),
+        card(ATTRIBUTES, "Attributes", hint="What its own span says, secrets taken out", height=160),
     )
 
 
@@ -59,13 +63,14 @@ def register(registry: Registry) -> None:
         if found is None:
             return None
         if not isinstance(spans, list) or not spans:
-            return empty(
-                "No steps were kept",
-                "They are kept of outliers, failures and profiled requests, and of a few others each hour, "
-                "from monitor level 2 on.",
-            )
+            return empty("No steps were kept", KEPT_OF if trace is None else "None was traced.")
         name = f"{found.row.method} {found.row.endpoint.route or found.row.endpoint.name}"
         return waterfall(spans, found.row.duration_us, root=name)
+
+    @registry.card(ATTRIBUTES)
+    def own_attributes(view: View) -> Any:
+        found = view.query(request_detail, view.params.get("key", ""))
+        return request_attributes.shown(view, view.query(trace_of, found.row.key)) if found else None
 
 
 def _headline(found: RequestDetail) -> Any:
@@ -142,26 +147,13 @@ def _facts(view: View, found: RequestDetail) -> list[tuple[Any, Any]]:
         (
             "Trace",
             [
-                _copyable(row.trace_id),
+                copyable(row.trace_id),
                 " ",
                 html.A("in all endpoints", href=view.href("/requests", trace=row.trace_id)),
             ],
         ),
-        ("Span", _copyable(row.span_id)),
+        ("Span", copyable(row.span_id)),
     ]
-
-
-def _copyable(text: str) -> Any:
-    # One element, not a list: lists within lists of children are more than React takes.
-    return html.Span(
-        [
-            html.Code(text),
-            html.Button(
-                icon("copy", size=14), className="fmd-link-button fmd-copy", type="button", title="Copy",
-                **attributes(data_copy=text, aria_label="Copy"),
-            ),
-        ]
-    )  # fmt: skip
 
 
 PAGE = Page(path="/request/<key>", title="Request", layout=layout, register=register)

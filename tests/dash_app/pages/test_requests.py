@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from fmd_otel_dash import urlstate
@@ -100,3 +102,40 @@ def test_a_request_is_shown_with_ways_to_its_like(now, write, card):
 @pytest.mark.parametrize("key", ["none", "1-1-0000000000000001", "..%2f..", "9" * 300])
 def test_a_request_that_is_not_there_says_so(key, card):
     assert "There is no such request" in card("request-detail", f"/request/{key}").text
+
+
+def _request_of(card):
+    return card("requests-list", "/requests").grid_rows[0]["href"].removeprefix("/dashboard")
+
+
+def test_a_request_that_was_kept_shows_what_its_own_span_says(now, write, write_outlier, card):
+    [outlier, _] = write_outlier(now - HOUR)
+    write(now - HOUR, span_id=outlier.span_id)
+
+    shown = card("request-attributes", _request_of(card))
+
+    for expected in ("http.target", "/cart?item=7&token=[scrubbed]", "http.status_code", '["a", "b"]'):
+        assert expected in shown.text
+    assert "Of 2 values, secrets were taken out" in shown.text
+    copied = [part["props"]["data-copy"] for part in shown.parts if "data-copy" in part["props"]]
+    assert "/cart?item=7&token=[scrubbed]" in copied
+    assert json.loads(copied[0])["tags"] == ["a", "b"]
+
+
+def test_of_a_request_that_was_not_kept_it_says_of_which_requests_are(now, write, card):
+    write(now - HOUR)
+    path = _request_of(card)
+
+    for name in ("request-attributes", "request-steps"):
+        assert "kept of outliers, failures and profiled requests" in card(name, path).text
+
+
+def test_what_a_request_carried_is_for_admins(now, write, write_outlier, card, guest):
+    [outlier, _] = write_outlier(now - HOUR)
+    write(now - HOUR, span_id=outlier.span_id)
+    data = {"path": f"/dashboard{_request_of(card)}", "search": "", "tz": "UTC", "serial": 0}
+
+    answer = guest.call("request-attributes-body.children", {"view.data": data})
+
+    assert "For admins only" in answer.text
+    assert "item=7" not in answer.text
