@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dash import Input
+
+from fmd_otel_dash import ids
 from fmd_otel_dash.components import card
 from fmd_otel_dash.pages import profile_grouped
 from fmd_otel_dash.pages.common import export
-from fmd_otel_dash.pages.endpoint_head import endpoint_page
+from fmd_otel_dash.pages.endpoint_head import HEAD, endpoint_page
 from fmd_otel_dash.pages.endpoint_profiler import endpoint_of
 from fmd_otel_dash.pages.profile_parts import no_profiles
 from fmd_otel_dash.queries.profilerange import profiles_of_range
@@ -42,8 +45,8 @@ def layout(view: View) -> Any:
 def register(registry: Registry) -> None:
     """Register what fills the page."""
 
-    @registry.card(GROUPED)
-    def grouped(view: View) -> Any:
+    @registry.card(GROUPED, Input(ids.retry(HEAD), "data"))
+    def grouped(view: View, _level_changed: Any) -> Any:
         endpoint = endpoint_of(view)
         if endpoint is None:
             return None

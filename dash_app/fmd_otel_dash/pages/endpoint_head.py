@@ -10,13 +10,18 @@ from fmd_otel_dash import formatting
 from fmd_otel_dash.colors import endpoint_color
 from fmd_otel_dash.components import card, empty, grid
 from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.pages import endpoint_level
+from fmd_otel_dash.pages.endpoint_level import LEVEL, control
 from fmd_otel_dash.queries.overview import EndpointRow, Overview, overview
 
 if TYPE_CHECKING:
+    from fmd_otel_dash.queries.look import Endpoint
     from fmd_otel_dash.registry import Registry
     from fmd_otel_dash.view import View
 
 HEAD = "endpoint-head"
+MOST_RULES = 3
+"""Shown without being asked for."""
 TABS = (
     ("", "Summary"),
     ("/hourly_load", "Hourly"),
@@ -35,7 +40,9 @@ TABS = (
 
 def endpoint_page(*cards: Any) -> Any:
     """Return a page of one endpoint: its head, then cards."""
-    return html.Div([grid(card(HEAD, kind="text", height=84, plain=True), *cards)], className="fmd-page")
+    return html.Div(
+        [grid(card(HEAD, kind="text", height=150, plain=True, stores=[LEVEL]), *cards)], className="fmd-page"
+    )
 
 
 def read(view: View) -> Overview:
@@ -45,6 +52,7 @@ def read(view: View) -> Overview:
 
 def register(registry: Registry) -> None:
     """Register what fills the head."""
+    endpoint_level.register(registry, HEAD)
 
     @registry.card(HEAD)
     def head(view: View) -> Any:
@@ -60,20 +68,6 @@ def register(registry: Registry) -> None:
 
 def _head(view: View, row: EndpointRow) -> Any:
     endpoint = row.endpoint
-    chips = [
-        html.Code(method, className="fmd-tag") for method in (endpoint.methods or "").split(",") if method
-    ]
-    if endpoint.route:
-        chips.append(html.Code(endpoint.route, className="fmd-route"))
-    facts = [
-        f"Last requested {formatting.ago(endpoint.last_us, view.now_us)}",
-        f"{row.n_today:,} today",
-        f"{row.n_week:,} in 7 days",
-        f"monitor level {endpoint.level}",
-        f"service {endpoint.service}",
-    ]
-    if endpoint.level0_n:
-        facts.append(f"{endpoint.level0_n:,} served at level 0, counted only")
     return [
         html.Div(
             [
@@ -83,13 +77,62 @@ def _head(view: View, row: EndpointRow) -> Any:
                     **attributes(aria_hidden="true"),
                 ),
                 html.H1(html.Bdi(endpoint.name), title=endpoint.name),
-                *chips,
+                *_rules(endpoint),
             ],
             className="fmd-endpoint-head",
         ),
-        html.Div(" · ".join(facts), className="fmd-subtitle"),
+        html.Div(_facts(view, row), className="fmd-subtitle"),
+        control(view, endpoint),
         _tabs(view),
     ]
+
+
+def _rules(endpoint: Endpoint) -> list[Any]:
+    """Return all rules with their methods; those beyond the first few behind a line that opens."""
+    known = [html.Span(_rule(methods, rule), className="fmd-rule") for methods, rule in endpoint.rules.known]
+    if not known:  # it was seen in requests only, so far
+        return _rule(endpoint.methods or "", endpoint.route or "")
+    shown, others, more = known[:MOST_RULES], known[MOST_RULES:], endpoint.rules.more
+    if not (others or more):
+        return shown
+    n = len(others) + more
+    untold = [html.Span(f"and {more:,} more, not kept", className="fmd-faint")] if more else []
+    return [
+        *shown,
+        html.Details(
+            [
+                html.Summary(f"{n:,} more {'rule' if n == 1 else 'rules'}"),
+                html.Div([*others, *untold], className="fmd-more-rules"),
+            ],
+            className="fmd-rules",
+        ),
+    ]
+
+
+def _rule(methods: str, rule: str) -> list[Any]:
+    chips = [html.Code(method, className="fmd-tag") for method in methods.split(",") if method]
+    return [*chips, html.Code(rule, className="fmd-route")] if rule else chips
+
+
+def _facts(view: View, row: EndpointRow) -> list[Any]:
+    endpoint = row.endpoint
+    facts: list[Any] = [
+        f"Last requested {formatting.ago(endpoint.last_us, view.now_us)}",
+        f"{row.n_today:,} today",
+        f"{row.n_week:,} in 7 days",
+    ]
+    if endpoint.level0_n:
+        facts.append(f"{endpoint.level0_n:,} served at level 0, counted only")
+    if endpoint.blueprint:
+        href = view.href("/overview", q=f"{endpoint.blueprint}.")
+        facts.append(
+            html.Span(["blueprint ", html.A(html.Bdi(endpoint.blueprint), href=href, title="Its endpoints")])
+        )
+    facts.append(html.Span(["service ", html.Bdi(endpoint.service)]))
+    parts: list[Any] = []
+    for fact in facts:
+        parts += [" · ", fact] if parts else [fact]
+    return parts
 
 
 def _tabs(view: View) -> Any:

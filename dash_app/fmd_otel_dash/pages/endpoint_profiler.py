@@ -13,7 +13,7 @@ from fmd_otel_dash.components import card, column, data_grid, link, number
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.profile import send_button
 from fmd_otel_dash.pages import profile_price
-from fmd_otel_dash.pages.endpoint_head import endpoint_page, read
+from fmd_otel_dash.pages.endpoint_head import HEAD, endpoint_page, read
 from fmd_otel_dash.pages.profile_parts import kept, no_profiles
 from fmd_otel_dash.queries.profilerange import newest_exact, ordered, profiles_listed
 from fmd_otel_dash.queries.profiles import ProfileRow, profiles
@@ -49,7 +49,7 @@ def layout(_view: View) -> Any:
             hint="Requests at monitor level 3 that took longer than a sample, and those asked for",
             kind="table",
             height=420,
-            stores=[ORDER, profile_price.LEVEL],
+            stores=[ORDER],
         )
     )
 
@@ -57,8 +57,8 @@ def layout(_view: View) -> Any:
 def register(registry: Registry) -> None:
     """Register what fills the page."""
 
-    @registry.card(LIST)
-    def listed(view: View) -> Any:
+    @registry.card(LIST, Input(ids.retry(HEAD), "data"))
+    def listed(view: View, _level_changed: Any) -> Any:
         endpoint = endpoint_of(view)
         if endpoint is None:
             return None  # the page's head says so
@@ -67,8 +67,6 @@ def register(registry: Registry) -> None:
             # What was waited for is there: on to it.
             set_props(ids.URL, {"href": profile_href(view, arrived)})
         return [_order(view), profile_price.note(view, endpoint), *_profiles(view, endpoint)]
-
-    profile_price.register(registry, LIST)
 
     @registry.callback(
         Output(ids.URL, "search", allow_duplicate=True),

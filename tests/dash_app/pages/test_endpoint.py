@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from fmd_otel_dash.pages import (
@@ -12,6 +14,8 @@ from fmd_otel_dash.pages import (
     versions,
 )
 from fmd_otel_dash.pages.endpoint import duration_points
+from fmd_otel_exporter.catalog import register_endpoints
+from fmd_otel_exporter.records import EndpointInfo
 
 HOUR = 3600 * 1_000_000
 DAY = 24 * HOUR
@@ -27,10 +31,63 @@ def test_the_head_says_what_is_known(now, write, card):
         "/cart/<int:id>",
         "POST",
         "Last requested 1 h ago",
-        "monitor level 1",
-        "service shop",
+        "Monitor level",
+        "records duration, time, version, user and IP of every request",
+        "blueprint  shop",
+        "service  shop",
     ):
         assert expected in head
+
+
+def test_the_head_lists_all_rules_with_their_methods(now, write, card, store):
+    write(now - HOUR)
+    rules = tuple((f"GET,M{i}", f"/cart/{i}") for i in range(5))
+    register_endpoints(store, [EndpointInfo("shop", "shop.cart", "/cart/0", "GET", "shop", rules)], 1)
+
+    shown = card("endpoint-head", "/endpoint/1")
+
+    for i in range(5):
+        assert f"M{i} /cart/{i}" in shown.text
+    assert "2 more rules" in shown.text
+
+
+def test_an_admin_sets_the_level_in_the_head_of_any_page(
+    now, write, card, admin, store, dashboard, find_output
+):
+    write(now - HOUR)
+    buttons = [
+        part["props"]
+        for part in card("endpoint-head", "/endpoint/1/versions").parts
+        if part["type"] == "Button"
+    ]
+    sent = next(json.loads(each["data-send"]) for each in buttons if each["children"] == 3)
+    data = {"path": "/dashboard/endpoint/1/versions", "search": "", "tz": "UTC", "serial": 0}
+    output = find_output(dashboard, "endpoint-head-retry.data")
+
+    answer = admin.call(
+        output, {"endpoint-level.data": sent, "view.data": data}, triggered="endpoint-level.data"
+    )
+
+    assert "now at monitor level 3" in answer.text
+    shown = card("endpoint-head", "/endpoint/1/versions")
+    pressed = [part["props"] for part in shown.parts if part["props"].get("aria-pressed") == "true"]
+    assert [each["children"] for each in pressed] == [3]
+
+
+def test_a_guest_sees_the_level_and_cannot_set_it(now, write, guest, store, dashboard, find_output):
+    write(now - HOUR)
+    data = {"path": "/dashboard/endpoint/1", "search": "", "tz": "UTC", "serial": 0}
+
+    head = guest.call("endpoint-head-body.children", {"view.data": data}).text
+    answer = guest.call(
+        find_output(dashboard, "endpoint-head-retry.data"),
+        {"endpoint-level.data": {"level": 3}, "view.data": data},
+        triggered="endpoint-level.data",
+    )
+
+    assert "fmd-level-fixed" in head
+    assert "data-send" not in head
+    assert answer.status_code == 403
 
 
 def test_the_head_of_an_endpoint_at_level_0_says_how_often_it_served(now, write, card):
