@@ -152,7 +152,11 @@ class Rounds:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Prepare; nothing is opened. The clock tells the time, in seconds since the epoch."""
+        """Prepare; nothing is opened.
+
+        The clock tells the time, in seconds since the epoch; who runs graphs is decided by the database's,
+        unless another one is given.
+        """
         self.graphs: dict[str, Graph] = {}
         self._app = app
         self._service = service
@@ -238,7 +242,11 @@ class Rounds:
         from fmd_otel_exporter import lease  # noqa: PLC0415 # as above
 
         return lease.acquire(
-            store, self._lease, lease.this_process(), now_ts_us=int(now_s * _US), for_us=int(LEASE_S * _US)
+            store,
+            self._lease,
+            lease.this_process(),
+            now_ts_us=None if self._clock is time.time else int(now_s * _US),
+            for_us=int(LEASE_S * _US),
         )
 
     def _first_due(self, store: Store, graph: Graph, now_s: float) -> float | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from fmd_otel_exporter import jobs
+from fmd_otel_exporter.clock import database_now_us
 from fmd_otel_exporter.errors import FmdOtelError
 from fmd_otel_exporter.maintainer import at_leisure
 from fmd_otel_exporter.native import start_thread
@@ -59,7 +60,7 @@ def preview(store: Store, days: object) -> dict[str, int]:
         UpkeepError: That is no number of days.
         StorageError: The database cannot be used now.
     """
-    counted = count_old(store, older_than(days, time.time_ns() // 1000))
+    counted = count_old(store, older_than(days, database_now_us(store)))
     return {table: rows for table, rows in counted.items() if rows}
 
 
@@ -71,7 +72,7 @@ def start_prune(store: Store, days: object, by: str) -> None:
         JobRunsError: A job is running already.
         StorageError: The database cannot be used now.
     """
-    cutoffs = older_than(days, time.time_ns() // 1000)
+    cutoffs = older_than(days, database_now_us(store))
     job = jobs.begin(store, PRUNE, {"days": days, "by": by})
     _start(job, lambda: _prune(job, cutoffs))
 

@@ -1,7 +1,7 @@
 """Latency buckets: OpenTelemetry's base-2 exponential histogram at scale 5.
 
 A bucket of index ``i`` holds durations in ``(2**(i/32), 2**((i+1)/32)]`` seconds, so that any duration is
-known to within 1.09 % of its bucket's middle, histograms of different workers merge by adding counts, and
+known to within 1.083 % of its bucket's middle, histograms of different workers merge by adding counts, and
 they align with ``ExponentialHistogram`` data points of ``http.server.request.duration``.
 Source: opentelemetry.io/docs/specs/otel/metrics/data-model, "Exponential Scale".
 Stored is ``i + 1024``, which is positive from microseconds to years and halves exactly to the next coarser

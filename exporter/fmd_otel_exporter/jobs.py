@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
 from fmd_otel_exporter import lease
+from fmd_otel_exporter.clock import database_now_us
 from fmd_otel_exporter.errors import FmdOtelError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class RunningJob:
     lease_s: int
     total: int = 0
     done: int = 0
-    clock: Callable[[], float] = field(default=time.time, repr=False)
+    clock: Callable[[], float] | None = field(default=None, repr=False)
 
     def progress(self, done: int) -> None:
         """Say how far it is, and keep the lease.
@@ -73,7 +73,7 @@ class RunningJob:
             StorageError: It cannot be said now.
         """
         self.done = done
-        now_us = _now_us(self.clock)
+        now_us = _now_us(self.store, self.clock)
         if not lease.acquire(self.store, LEASE, self.owner, now_ts_us=now_us, for_us=self.lease_s * _US):
             raise JobRunsError("another process has taken over")
         _change(self.store, self.name, self.owner, updated_ts=now_us, done=done)
@@ -97,7 +97,7 @@ class RunningJob:
             self.store,
             self.name,
             self.owner,
-            updated_ts=_now_us(self.clock),
+            updated_ts=_now_us(self.store, self.clock),
             done=self.done,
             state=FAILED if failed else DONE,
             said=said[:_LONGEST_TEXT],
@@ -112,7 +112,7 @@ def begin(  # noqa: PLR0913 # each keyword says another thing about the job
     *,
     total: int = 0,
     lease_s: int = LEASE_S,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] | None = None,
 ) -> RunningJob:
     """Become the one who does a job.
 
@@ -122,14 +122,14 @@ def begin(  # noqa: PLR0913 # each keyword says another thing about the job
         asked: What exactly, and by whom; plain values.
         total: How much there is to do.
         lease_s: How long after its last word it counts as interrupted.
-        clock: Tells the time, in seconds since the epoch.
+        clock: Tells the time, in seconds since the epoch; by default the database does.
 
     Raises:
         JobRunsError: Somebody else is doing one.
         StorageError: The database cannot be used now.
     """
     owner = f"{lease.this_process()}:{secrets.token_hex(4)}"[:128]
-    now_us = _now_us(clock)
+    now_us = _now_us(store, clock)
     if not lease.acquire(store, LEASE, owner, now_ts_us=now_us, for_us=lease_s * _US):
         raise JobRunsError("a job is running already; wait for its end")
     job = store.tables.job
@@ -158,7 +158,7 @@ def latest(store: Store, *, now_us: int | None = None) -> dict[str, Job]:
     Raises:
         StorageError: The database cannot be used now.
     """
-    now_us = _now_us(time.time) if now_us is None else now_us
+    now_us = database_now_us(store) if now_us is None else now_us
     job, held = store.tables.job, store.tables.lease
     with store.read() as connection:
         owner = connection.scalar(select(held.c.owner).where(held.c.name == LEASE, held.c.expires > now_us))
@@ -195,5 +195,5 @@ def _read(text: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _now_us(clock: Callable[[], float]) -> int:
-    return round(clock() * _US)
+def _now_us(store: Store, clock: Callable[[], float] | None) -> int:
+    return database_now_us(store) if clock is None else round(clock() * _US)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from fmd_otel_exporter.clock import database_now_us
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
@@ -20,6 +22,7 @@ _LONGEST_US = 86_400 * 1_000_000
 """Whoever claims more than a day has a clock at fault, and might keep everybody else away for years."""
 
 
+_LONGEST_HOST = 100
 _names: dict[int, str] = {}
 """By process id, since a forked process is another one."""
 
@@ -32,16 +35,29 @@ def this_process() -> str:
     pid = os.getpid()
     if pid not in _names:
         _names.clear()
-        _names[pid] = f"{socket.gethostname()[:100]}:{pid}:{secrets.token_hex(4)}"
+        _names[pid] = f"{socket.gethostname()[:_LONGEST_HOST]}:{pid}:{secrets.token_hex(4)}"
     return _names[pid]
 
 
-def acquire(store: Store, name: str, owner: str, *, now_ts_us: int, for_us: int) -> bool:
+def is_of(owner: str | None, host: str, pid: int) -> bool:
+    """Tell whether an owner is called after this process of a host."""
+    return owner is not None and f"{owner}:".startswith(f"{host[:_LONGEST_HOST]}:{pid}:")
+
+
+def acquire(store: Store, name: str, owner: str, *, for_us: int, now_ts_us: int | None = None) -> bool:
     """Take or renew a lease; ``False`` when somebody else holds it.
 
     A holder that dies loses it by the clock, so work under a lease must bear being done twice.
+
+    Args:
+        store: Where.
+        name: Which lease.
+        owner: Who wants it.
+        for_us: For how long.
+        now_ts_us: What time it is; by default what the database says.
     """
     lease = store.tables.lease
+    now_ts_us = database_now_us(store) if now_ts_us is None else now_ts_us
     expires = now_ts_us + for_us
     free = or_(
         lease.c.expires <= now_ts_us, lease.c.expires > now_ts_us + _LONGEST_US, lease.c.owner == owner

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fmd_otel_exporter import lease
+from fmd_otel_exporter.clock import Doubt, database_now_us
 from fmd_otel_exporter.errors import StorageError
 from fmd_otel_exporter.retention import prune
 from fmd_otel_exporter.sizes import note_size
@@ -59,7 +60,7 @@ class Maintainer:
         retention: Retention,
         *,
         owner: str | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         timer: Callable[[], float] = time.monotonic,
         rest: Callable[[float], object] = time.sleep,
     ) -> None:
@@ -68,7 +69,7 @@ class Maintainer:
         Args:
             retention: What is kept for how long.
             owner: Who this is; by default this process.
-            clock: Tells the time, in seconds since the epoch.
+            clock: Tells the time, in seconds since the epoch; by default the database does.
             timer: Counts seconds.
             rest: Lets seconds pass.
         """
@@ -78,6 +79,7 @@ class Maintainer:
         self._owner = owner
         self._clock = clock
         self._timer = timer
+        self._doubt = Doubt(timer)
         self._rest = rest
         self._store: Store | None = None
         self._steps: Iterator[Deleted] | None = None
@@ -107,6 +109,8 @@ class Maintainer:
             if began < self._next_look:
                 return False
             self._next_look = began + LOOK_EVERY_S
+            if self._clock is None and self._doubt.holds(store):
+                return False
             if not self._hold(store, LEASE_S):
                 return False
             self._steps = self._begin(store)
@@ -116,7 +120,7 @@ class Maintainer:
         return self._go_on(store, self._steps, began + budget_s)
 
     def _begin(self, store: Store) -> Iterator[Deleted]:
-        now_us = self._now_us()
+        now_us = self._now_us(store)
         cutoffs = self._retention.cutoffs(now_us)
         if store.dialect.raw_by_day:
             cutoffs = cutoffs.by_day()
@@ -131,7 +135,7 @@ class Maintainer:
             step = next(steps, None)
             if step is None:
                 self._steps = self._incident = None
-                note_size(store, self._now_us())
+                note_size(store, self._now_us(store))
                 self._hold(store, EVERY_S)
                 self._next_look = self._timer() + EVERY_S
                 return False
@@ -145,10 +149,10 @@ class Maintainer:
     def _hold(self, store: Store, for_s: int) -> bool:
         self._renew_at = self._timer() + for_s / 2
         owner = self._owner or lease.this_process()
-        return lease.acquire(store, LEASE, owner, now_ts_us=self._now_us(), for_us=for_s * _US)
+        return lease.acquire(store, LEASE, owner, now_ts_us=self._now_us(store), for_us=for_s * _US)
 
-    def _now_us(self) -> int:
-        return int(self._clock() * _US)
+    def _now_us(self, store: Store) -> int:
+        return database_now_us(store) if self._clock is None else int(self._clock() * _US)
 
     def _complain(self, exc: Exception) -> None:
         text = str(exc) if isinstance(exc, StorageError) else f"{type(exc).__name__}: {exc}"

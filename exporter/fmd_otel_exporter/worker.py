@@ -250,11 +250,12 @@ class Worker:
         self._next_averages = began + max(AVERAGES_EVERY_S, took / AVERAGES_DUTY)
 
     def _compact_a_day(self) -> bool:
+        from fmd_otel_exporter.clock import database_now_us  # noqa: PLC0415
         from fmd_otel_exporter.rollups import compact_days  # noqa: PLC0415
 
         if self._store is None or not self._store.current:
             return False
-        return compact_days(self._store, now_ts_us=time.time_ns() // 1000, most_days=1) > 0
+        return compact_days(self._store, now_ts_us=database_now_us(self._store), most_days=1) > 0
 
     def _maintain(self) -> None:
         from fmd_otel_exporter.maintainer import Maintainer  # noqa: PLC0415

@@ -78,7 +78,8 @@ def prune_database(
     They do the same by themselves once an hour, by the settings RETENTION_*_DAYS. Sums by the day stay,
     unless a setting or --daily says otherwise, so that charts of whole days stay right.
     """
-    from fmd_otel_exporter.retention import count_old  # noqa: PLC0415 # SQLAlchemy: not for --help
+    from fmd_otel_exporter.clock import database_now_us  # noqa: PLC0415 # SQLAlchemy: not for --help
+    from fmd_otel_exporter.retention import count_old  # noqa: PLC0415
     from fmd_otel_exporter.store import open_store  # noqa: PLC0415
 
     if daily and older_than is None:
@@ -90,7 +91,7 @@ def prune_database(
                 f"the tables of {safe_url(settings.database)} are newer than this fmd-otel, which does not "
                 "know what has to be kept for them; prune them with the newer one"
             )
-        cutoffs = _cutoffs(settings, older_than, daily=daily)
+        cutoffs = _cutoffs(settings, database_now_us(store), older_than, daily=daily)
         counts = {table: rows for table, rows in count_old(store, cutoffs).items() if rows}
         _describe(settings, cutoffs, counts)
         if counts and dry_run:
@@ -121,10 +122,9 @@ def vacuum_database(settings: Settings) -> None:
         store.dispose()
 
 
-def _cutoffs(settings: Settings, older_than: int | None, *, daily: bool) -> Cutoffs:
+def _cutoffs(settings: Settings, now_us: int, older_than: int | None, *, daily: bool) -> Cutoffs:
     from fmd_otel_exporter.retention import Cutoffs, Retention  # noqa: PLC0415 # as above
 
-    now_us = time.time_ns() // 1000
     if older_than is None:
         return Retention(
             settings.retention_raw_days, settings.retention_hourly_days, settings.retention_daily_days

@@ -13,6 +13,7 @@ from fmd_otel_dash.components import empty, plain_table
 from fmd_otel_dash.components.storage import facts_list, meter, state_dot
 from fmd_otel_dash.health import why_dropped
 from fmd_otel_dash.queries import spools
+from fmd_otel_exporter import lease
 from fmd_otel_exporter.heartbeat import release
 from fmd_otel_exporter.migrations import HEAD
 
@@ -104,7 +105,7 @@ def _trouble(one: Process, now_us: int) -> Any:
 
 
 def _maintains(one: Process, facts: Facts) -> bool:
-    return one.state == "live" and facts.maintainer == f"{one.host[:100]}:{one.pid}"
+    return one.state == "live" and lease.is_of(facts.maintainer, one.host, one.pid)
 
 
 def spool(view: View, facts: Facts) -> Any:

@@ -9,6 +9,7 @@ from dash import html
 from fmd_otel_dash import formatting
 from fmd_otel_dash.components import plain_table
 from fmd_otel_dash.queries.scope import local_time
+from fmd_otel_exporter import lease
 from fmd_otel_exporter.schema import DAY_S
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def in_force(view: View, facts: Facts) -> tuple[tuple[int, ...], tuple[str, ...]
 
 def _who_deletes(facts: Facts) -> Process | None:
     live = [one for one in facts.processes if one.writes and one.state == "live"]
-    named = [one for one in live if facts.maintainer == f"{one.host[:100]}:{one.pid}"]
+    named = [one for one in live if lease.is_of(facts.maintainer, one.host, one.pid)]
     return next(iter([*named, *live]), None)
 
 

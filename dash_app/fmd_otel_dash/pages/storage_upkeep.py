@@ -77,7 +77,7 @@ def register(registry: Registry, refresh: Sequence[str]) -> None:
 
     @registry.card(JOBS, role=ADMIN)
     def how_far(view: View) -> Any:
-        return _jobs(jobs.latest(view.store, now_us=view.now_us), view.now_us)
+        return _jobs(jobs.latest(view.store), view.now_us)
 
     @registry.callback(
         Output(PREVIEW, "children"),
@@ -113,7 +113,7 @@ def register(registry: Registry, refresh: Sequence[str]) -> None:
         role=ADMIN,
     )
     def poll(view: View, ticks: int, before: Any) -> Any:
-        latest = jobs.latest(view.store, now_us=view.now_us)
+        latest = jobs.latest(view.store)
         states = {job.name: f"{job.state} {job.updated_us}" for job in latest.values()}
         if states == before:
             return [no_update] * (2 + len(refresh))

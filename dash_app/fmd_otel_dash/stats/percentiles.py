@@ -2,7 +2,7 @@
 
 A bucket number says a duration to within a factor of ``2**(1/32)``, which is 2.2 %. Two estimates inside it:
 
-* the *middle* of the bucket is never more than 1.09 % off, whatever the data look like: what a page shows;
+* the *middle* of the bucket is never more than 1.083 % off, whatever the data look like: what a page shows;
 * *log-interpolation* by rank is off by 0.1 % on smooth data but by up to 2.2 % on data that sit on one
   value: what two samples are compared with, where the steps of the first would turn a hair's breadth into
   "2 % slower".
@@ -23,7 +23,8 @@ Buckets = Mapping[int, int]
 """Bucket number -> number of requests."""
 
 MAX_RELATIVE_ERROR = (2 ** (1 / PER_OCTAVE) - 1) / (2 ** (1 / PER_OCTAVE) + 1)
-"""Half a bucket's width over its middle: 1.083 %."""
+"""Half a bucket's width over its middle: 1.083 %. No estimate has a smaller bound: a bucket does not say at
+which of its edges the duration is, and this one is equally far from both."""
 
 _MIDDLE = 2 * 2 ** (1 / PER_OCTAVE) / (1 + 2 ** (1 / PER_OCTAVE))
 """Lower bound -> harmonic mean of both: the estimate that is equally far, relatively, from either edge."""

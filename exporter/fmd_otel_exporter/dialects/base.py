@@ -42,6 +42,8 @@ class Dialect(Protocol):
     in_one_go: bool
     """Many rows are deleted by one statement, which holds up nobody, rather than a few at a time."""
 
+    has_clock: bool
+    """It tells the time by itself, the same for all who use it."""
     raw_by_day: bool
     """Days of raw rows go as a whole, at next to no cost; it is worth waiting until one is old to its end."""
 

@@ -106,6 +106,7 @@ class ClickhouseDialect:
     name = "clickhouse"
     single_connection = False
     undoes = False
+    has_clock = True
     in_one_go = True
     raw_by_day = False
 

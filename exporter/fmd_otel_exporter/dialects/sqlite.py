@@ -58,6 +58,7 @@ class SqliteDialect(Transactional):
     """One SQLite file, or one database in memory."""
 
     name = "sqlite"
+    has_clock = False
 
     def __init__(self, database: str, options: dict[str, str]) -> None:
         """Work out which file is meant; nothing is opened.

@@ -18,6 +18,7 @@ class Transactional:
     """The answers of such a database to what others have to do in their own way."""
 
     undoes = True
+    has_clock = True
     in_one_go = False
     raw_by_day = False
 

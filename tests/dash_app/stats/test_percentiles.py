@@ -7,9 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmd_otel_dash.stats.percentiles import apdex, box, change, interpolated, merge, percentile, share_below
+from fmd_otel_dash.stats.percentiles import (
+    MAX_RELATIVE_ERROR,
+    apdex,
+    box,
+    change,
+    interpolated,
+    merge,
+    percentile,
+    share_below,
+)
 from fmd_otel_exporter.buckets import bucket_of
 
+A_HAIR = 1e-9
+"""Of sums of floating-point numbers."""
 durations = st.lists(st.integers(1, 10**9), min_size=1, max_size=300)
 quantiles = st.floats(0.001, 0.999)
 
@@ -23,15 +34,15 @@ def nearest_rank(values, q):
 
 
 @given(durations, quantiles)
-def test_a_percentile_shown_is_less_than_1_1_percent_off(values, q):
+def test_a_percentile_shown_is_within_the_bound(values, q):
     true = nearest_rank(values, q)
 
-    assert abs(percentile(buckets(values), q) - true) < 0.011 * true
+    assert abs(percentile(buckets(values), q) - true) <= (MAX_RELATIVE_ERROR + A_HAIR) * true
 
 
 @given(st.integers(1, 10**9), st.integers(1, 500), quantiles)
 def test_also_where_all_requests_took_the_same_time(value, n, q):
-    assert abs(percentile({bucket_of(value): n}, q) - value) < 0.011 * value
+    assert abs(percentile({bucket_of(value): n}, q) - value) <= (MAX_RELATIVE_ERROR + A_HAIR) * value
 
 
 @given(durations, quantiles)
@@ -76,7 +87,7 @@ def test_an_empty_sample_has_no_percentile_no_box_no_change_and_no_apdex():
 def test_a_rank_is_not_pushed_up_by_rounding():
     values = list(range(1000, 101_000, 1000))
 
-    assert percentile(buckets(values), 0.07) == pytest.approx(7000, rel=0.011)
+    assert percentile(buckets(values), 0.07) == pytest.approx(7000, rel=MAX_RELATIVE_ERROR)
 
 
 def test_a_clear_slowdown_is_significant_and_has_its_size():
