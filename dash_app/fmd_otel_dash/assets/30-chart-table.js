@@ -168,6 +168,7 @@
         alone = alone && at.length === 1 && at[0] === trace.name;
         return;
       }
+      if (!trace.name && !unseen(trace)) { return; } // what a box is made of
       at.forEach(function (where, i) {
         var row = latest.find(function (each) { return each.where === where; });
         if (!row) { return; }

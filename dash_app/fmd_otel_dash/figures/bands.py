@@ -73,7 +73,7 @@ def strips(scope: Scope, rows: Sequence[tuple[str, Timeline, Timeline | None]]) 
             "xaxis": time_axis(scope, hoverformat="%a %-d %b, %H:%M", anchor=f"y{last}"),
             "annotations": notes,
             "legend": legend(),
-            "margin": MARGIN_LEGEND | {"t": 58},
+            "margin": MARGIN_LEGEND | {"t": 72},
         },
     }
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from fmd_otel_dash import formatting
 from fmd_otel_dash.colors import endpoint_color
 from fmd_otel_dash.figures.base import (
-    ACCENT,
     GREY,
     MARGIN,
     MARGIN_LEGEND,
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
 
 _FULL_DAY_H = 24
 _DAY_MS = 86_400_000
+_BELOW_A_LINE = 0.6
+"""Strength of bars that the dashed line of a comparison lies upon."""
 _PATTERNS = ("", "/", "x", ".")
 """Endpoints whose names happen to get one colour are told apart by these."""
 
@@ -45,27 +46,27 @@ def daily(found: Daily, before: Daily | None, colors: Mapping[str, str], *, most
     days = [day.isoformat() for day in found.days]
     traces: list[dict[str, Any]] = []
     used: dict[str, int] = {}
+    strength = _BELOW_A_LINE if before and before.total else 1
     for series in found.endpoints[:most]:
         color = endpoint_color(series.endpoint.name, colors)
         nth = used[color] = used.get(color, -1) + 1
-        traces.append(
-            _bar(days, series.n, label(series.endpoint.name), color, _PATTERNS[nth % len(_PATTERNS)])
-        )
+        bar = _bar(days, series.n, label(series.endpoint.name), color, _PATTERNS[nth % len(_PATTERNS)])
+        traces.append(bar | {"customdata": [series.endpoint.id] * len(days), "opacity": strength})
     rest = found.endpoints[most:]
     if rest:
         sums = [sum(column) for column in zip(*(series.n for series in rest), strict=True)]
-        traces.append(_bar(days, sums, f"{len(rest)} others", OTHERS, ""))
+        traces.append(_bar(days, sums, f"{len(rest)} others", OTHERS, "") | {"opacity": strength})
     totals = [sum(column) for column in zip(*(series.n for series in found.endpoints), strict=True)]
     traces.append(
         {
             "type": "scatter",
             "mode": "markers",
-            "marker": {"size": 1, "color": "rgba(0,0,0,0)"},
+            "marker": {"size": 14, "color": "rgba(0,0,0,0)"},
             "x": days,
             "y": totals,
             "text": [
-                lines(f"<b>{requests_text(n)}</b>", _length_note(hours))
-                for n, hours in zip(totals, found.hours, strict=False)
+                lines(f"<b>{requests_text(n)} on {day:%A} {day.day} {day:%B %Y}</b>", _length_note(hours))
+                for n, hours, day in zip(totals, found.hours, found.days, strict=False)
             ],
             "hovertemplate": "%{text}<extra></extra>",
             "name": "Total",
@@ -82,8 +83,9 @@ def daily(found: Daily, before: Daily | None, colors: Mapping[str, str], *, most
         "layout": {
             "barmode": "stack",
             "bargap": 0.25,
-            "hovermode": "x unified",
-            "xaxis": axis(type="date", showgrid=False, hoverformat="%A %-d %B %Y", **day_ticks(found.days)),
+            # Not all of a day at once: a click would not say which of its bars it was on.
+            "hovermode": "closest",
+            "xaxis": axis(type="date", showgrid=False, **day_ticks(found.days)),
             "yaxis": axis(rangemode="tozero"),
             "legend": legend(),
             "margin": MARGIN_LEGEND,
@@ -98,7 +100,8 @@ def by_hour_of_day(found: Hourly, before: Hourly | None) -> Figure:
             "type": "bar",
             "x": list(range(24)),
             "y": _hourly_means(found),
-            "marker": {"color": ACCENT},
+            # Not so strong that the dashed line would be lost on it.
+            "marker": {"color": "rgba(66,99,235,.5)"},
             "name": "This range",
             "hovertemplate": "%{x}:00 – %{x}:59<br><b>%{y:,.4~g}</b> requests an hour<extra></extra>",
         }
@@ -142,13 +145,15 @@ def status_codes(found: StatusCodes) -> Figure:
         trace["marker"]["opacity"] = max(0.35, 1 - 0.25 * nth)
         trace["offset"] = 0
         trace["width"] = found.step_s * 1000 * 0.92
+        trace["hovertemplate"] = "%{x|%a %-d %b, %H:%M}<br><b>%{fullData.name}</b>: %{y:,}<extra></extra>"
         traces.append(trace)
     return {
         "data": traces,
         "layout": {
             "barmode": "stack",
-            "hovermode": "x unified",
-            "xaxis": time_axis(found.scope, hoverformat="%a %-d %b, %H:%M"),
+            # As above.
+            "hovermode": "closest",
+            "xaxis": time_axis(found.scope),
             "yaxis": axis(rangemode="tozero"),
             "legend": legend(),
             "margin": MARGIN_LEGEND,
@@ -167,7 +172,7 @@ def _bar(x: Sequence[str], y: Sequence[int], name: str, color: str, pattern: str
         "y": [n or None for n in y],
         "name": name,
         "marker": marker,
-        "hovertemplate": "%{y:,}",
+        "hovertemplate": "%{x|%A %-d %B %Y}<br><b>%{fullData.name}</b>: %{y:,}<extra></extra>",
     }
 
 
@@ -178,10 +183,11 @@ def _ghost(found: Daily, before: Daily, days: Sequence[str]) -> dict[str, Any]:
         "type": "scatter",
         "x": list(days[: len(shown)]),
         "y": shown,
-        "text": [f"{day:%a} {day.day} {day:%b}" for day in before.days[: len(shown)]],
+        "text": [f"{day:%A} {day.day} {day:%B %Y}" for day in before.days[: len(shown)]],
+        "customdata": [day.isoformat() for day in before.days[: len(shown)]],
         "name": "Before",
-        "hovertemplate": "%{y:,} on %{text}",
-        **ghost(),
+        "hovertemplate": "%{text}<br><b>Before</b>: %{y:,}<extra></extra>",
+        **ghost(GREY, shape="hvh", width=2.6),
     }
 
 

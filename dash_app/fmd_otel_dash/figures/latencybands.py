@@ -53,10 +53,10 @@ def bands_over(buckets: Iterable[int], coarse: int = COARSE) -> LatencyBands:
 def band_us(middle_us: float, coarse: int = COARSE) -> tuple[int, int]:
     """Return the shortest duration of the band that a duration lies in, and the shortest that is longer."""
     band = bucket_of(max(1, round(middle_us))) // coarse
-    return _first_us(band * coarse), _first_us((band + 1) * coarse)
+    return first_us(band * coarse), first_us((band + 1) * coarse)
 
 
-def _first_us(bucket: int) -> int:
+def first_us(bucket: int) -> int:
     """Return the shortest duration, in whole microseconds, of a bucket or any later one."""
     us = max(0, floor(lower_bound_us(bucket)))
     while bucket_of(us) < bucket:

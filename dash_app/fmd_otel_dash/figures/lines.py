@@ -52,7 +52,7 @@ def traffic(found: Timeline, before: Timeline | None) -> Figure:
         }
 
     traces = [
-        bars("Successful", "rgba(66,99,235,.75)",
+        bars("Successful", "rgba(66,99,235,.6)",
              lambda point: point.counts.n - point.counts.errors - point.counts.client_errors),
         bars("4xx", STATUS_COLORS[4], lambda point: point.counts.client_errors),
         bars("5xx", RED, lambda point: point.counts.errors),

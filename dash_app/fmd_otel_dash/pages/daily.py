@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from fmd_otel_dash.components import card, graph, page, with_deploys
 from fmd_otel_dash.figures import bars
-from fmd_otel_dash.pages.common import absent, against, caption, deploys, export, longer_ranges, on_click
+from fmd_otel_dash.pages.common import (
+    absent,
+    against,
+    caption,
+    deploys,
+    export,
+    longer_ranges,
+    on_click,
+    requests_path,
+)
 from fmd_otel_dash.queries.daily import Daily, daily
 from fmd_otel_dash.router import Page
 from fmd_otel_dash.tables import Table
@@ -31,7 +40,7 @@ def layout(view: View) -> Any:
         card(
             STACK,
             "Requests per day",
-            hint="Days of the time zone, so that one may have 23 or 25 hours. Click a day for its requests.",
+            hint="Days of the time zone, so that one may have 23 or 25 hours. Click a bar for its requests.",
             actions=[export(view)],
             height=_HEIGHT + 24,
         ),
@@ -67,12 +76,13 @@ def register(registry: Registry) -> None:
 
 
 def clicked_day(view: View, point: dict[str, Any]) -> str | None:
-    """Return the requests of a day."""
+    """Return the requests of a day: of the bar's endpoint, or of all; on the dashed line, of before."""
+    of = point.get("customdata")
     try:
-        day = date.fromisoformat(str(point["x"])[:10]).isoformat()
+        day = date.fromisoformat(str(of if isinstance(of, str) else point["x"])[:10]).isoformat()
     except (KeyError, ValueError):
         return None
-    return view.href("/requests", start=day, end=day)
+    return view.href(requests_path(view, of if isinstance(of, int) else None), start=day, end=day)
 
 
 def rows(view: View) -> Iterable[Sequence[Any]]:

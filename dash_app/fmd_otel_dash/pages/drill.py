@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fmd_otel_dash.figures.latencybands import first_us
+from fmd_otel_dash.figures.report import AFTER, BEFORE
 from fmd_otel_dash.pages.common import requests_href
 from fmd_otel_dash.queries.scope import US_PER_S
+from fmd_otel_dash.reports.drawing import COARSE
 
 if TYPE_CHECKING:
+    from fmd_otel_dash.queries.scope import Scope
     from fmd_otel_dash.queries.timeline import Timeline
     from fmd_otel_dash.view import View
 
@@ -21,6 +25,17 @@ def duration_filters(low_us: int, high_us: int | None = None) -> dict[str, str]:
 def milliseconds(us: float) -> str:
     """Return whole microseconds as milliseconds, all of their digits: 12.345."""
     return f"{us / 1000:.3f}".rstrip("0").rstrip(".")
+
+
+def band_href(view: View, sides: tuple[Scope, Scope], endpoint_id: int, point: dict[str, Any]) -> str | None:
+    """Return the requests of a step of two distributions over one another, of the side that was clicked."""
+    match point.get("customdata"):
+        case [int(side), int(bucket)] if side in {BEFORE, AFTER}:
+            scope = sides[side]
+            filters = duration_filters(first_us(bucket), first_us(bucket + COARSE))
+            version = {"v": scope.versions[0]} if len(scope.versions) == 1 else {}
+            return requests_href(view, scope.start_us, scope.end_us, endpoint_id, **filters, **version)
+    return None
 
 
 def step_href(

@@ -13,7 +13,8 @@ from fmd_otel_dash.components import card, empty, graph, icon, page, plain_table
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.frames import frames
 from fmd_otel_dash.figures.exceptions import over_time
-from fmd_otel_dash.pages.exceptions import KINDS, STATES
+from fmd_otel_dash.pages.common import on_click
+from fmd_otel_dash.pages.exceptions import KINDS, STATES, step_of
 from fmd_otel_dash.queries.exceptions import (
     RESOLVED,
     ExceptionGroup,
@@ -65,7 +66,7 @@ def layout(_view: View) -> Any:
             span=8,
         ),
         card(WHO, "Who met it", kind="table", height=420, span=4),
-        card(TREND, "Over time", height=230),
+        card(TREND, "Over time", hint="Click a bar for who met it then", height=230),
     )
 
 
@@ -104,7 +105,10 @@ def register(registry: Registry) -> None:
             height=210,
             zoom=True,
             label="Occurrences over time",
+            leads=True,
         )
+
+    on_click(registry, TREND, clicked_bar)
 
     @registry.callback(
         Output(ids.retry(HEAD), "data", allow_duplicate=True),
@@ -114,6 +118,12 @@ def register(registry: Registry) -> None:
     )
     def change(view: View, wanted: dict[str, Any]) -> Any:
         return wanted, _change(view, wanted)
+
+
+def clicked_bar(view: View, point: dict[str, Any]) -> str | None:
+    """Return the page of the hours of a bar: who met it then."""
+    found, number = read(view), point.get("pointNumber")
+    return step_of(view, found.group.spark, number, view.path) if found and isinstance(number, int) else None
 
 
 def read(view: View) -> GroupDetail | None:

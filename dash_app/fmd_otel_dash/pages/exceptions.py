@@ -19,17 +19,18 @@ from fmd_otel_dash.components import (
     url_segments,
     with_deploys,
 )
-from fmd_otel_dash.figures.exceptions import over_time
-from fmd_otel_dash.pages.common import deploys, export
+from fmd_otel_dash.figures.exceptions import COLORS, over_time
+from fmd_otel_dash.pages.common import against, deploys, export, on_click, versus
 from fmd_otel_dash.pages.endpoint_head import endpoint_page
-from fmd_otel_dash.queries.exceptions import OPEN, REOPENED, RESOLVED, ExceptionGroup, groups
+from fmd_otel_dash.queries.exceptions import OPEN, REOPENED, RESOLVED, ExceptionGroup, Spark, groups
 from fmd_otel_dash.queries.lastexception import last_exception_us
-from fmd_otel_dash.queries.scope import local_time
+from fmd_otel_dash.queries.scope import US_PER_S, local_time
+from fmd_otel_dash.rangetext import utc_moment
 from fmd_otel_dash.router import Page
 from fmd_otel_dash.tables import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from fmd_otel_dash.registry import Registry
     from fmd_otel_dash.view import View
@@ -59,7 +60,7 @@ def _cards(view: View) -> list[Any]:
         card(
             OVER_TIME,
             "Exceptions over time",
-            hint="The most frequent groups, the others together",
+            hint="The most frequent groups, the others together. Click a bar for its exception.",
             height=250,
         ),
         card(
@@ -81,13 +82,14 @@ def register(registry: Registry) -> None:
         found = view.query(groups, view.scope)
         if not found:
             return _none(view)
-        figure = over_time(found, view.scope)
+        before = before_of(view)
+        figure = over_time(found, view.scope, before, view.compare)
         return [
             graph(
                 with_deploys(figure, deploys(view), view.scope.tz),
-                name=OVER_TIME, height=230, zoom=True, label="Exceptions over time by group",
+                name=OVER_TIME, height=230, zoom=True, label="Exceptions over time by group", leads=True,
             ),
-            _caption(view, found),
+            _caption(view, found, against(view) if before else ""),
         ]  # fmt: skip
 
     @registry.card(LIST)
@@ -100,7 +102,38 @@ def register(registry: Registry) -> None:
         if not found:
             words = {"open": "Nothing is open", "resolved": "Nothing is resolved"}.get(shown, "Nothing")
             return [toolbar, empty(words, "Choose another state above.", symbol="status")]
-        return [toolbar, data_grid(GRID, _columns(), [row(view, each) for each in found])]
+        before = {each.id: each.n for each in before_of(view)} if view.compare else None
+        columns = _columns(compare=before is not None)
+        return [toolbar, data_grid(GRID, columns, [row(view, each, before) for each in found])]
+
+    on_click(registry, OVER_TIME, clicked_bar)
+
+
+def before_of(view: View) -> tuple[ExceptionGroup, ...]:
+    """Return the groups of the comparison, whatever their state is now."""
+    return view.query(groups, view.compare) if view.compare else ()
+
+
+def clicked_bar(view: View, point: dict[str, Any]) -> str | None:
+    """Return the exception of a bar, in the hours of the bar; of those drawn together, the list of them."""
+    found = view.query(groups, view.scope)
+    own, number = point.get("customdata"), point.get("pointNumber")
+    if not found or not isinstance(number, int) or point.get("curveNumber") == _ghost_curve(found):
+        return None
+    return step_of(view, found[0].spark, number, f"/exception/{own}" if isinstance(own, str) else view.path)
+
+
+def step_of(view: View, spark: Spark, number: int, path: str) -> str | None:
+    """Return a page for the hours of a bar: exceptions are counted by whole hours."""
+    if not 0 <= number < len(spark.n):
+        return None
+    start_us = spark.start_us + number * spark.width_s * US_PER_S
+    start, end = (utc_moment(us) for us in (start_us, start_us + spark.width_s * US_PER_S))
+    return view.href(path, start=start, end=end)
+
+
+def _ghost_curve(found: Sequence[ExceptionGroup]) -> int:
+    return min(len(found), len(COLORS) + 1)
 
 
 def shown_of(view: View) -> str:
@@ -121,19 +154,21 @@ def _none(view: View) -> Any:
     )
 
 
-def _caption(view: View, found: Sequence[ExceptionGroup]) -> Any:
+def _caption(view: View, found: Sequence[ExceptionGroup], compared: str) -> Any:
     n = sum(each.n for each in found)
     parts = [
         f"{n:,} exception{'' if n == 1 else 's'} in {len(found):,} group{'' if len(found) == 1 else 's'}",
         "whole hours",
         urlstate.label(view.state, view.window),
         view.scope.tz,
+        compared,
     ]
-    return html.Div(" · ".join(parts), className="fmd-caption")
+    return html.Div(" · ".join(part for part in parts if part), className="fmd-caption")
 
 
-def row(view: View, each: ExceptionGroup) -> dict[str, Any]:
-    """Return one line of the list."""
+def row(view: View, each: ExceptionGroup, before: Mapping[int, int] | None = None) -> dict[str, Any]:
+    """Return one line of the list; ``before`` has how often each group occurred in the comparison."""
+    n_before = (before or {}).get(each.id, 0)
     kinds = ", ".join(f"{n:,} {KINDS.get(kind, 'other')}" for kind, n in each.kinds.items())
     return {
         "id": str(each.id),
@@ -145,6 +180,10 @@ def row(view: View, each: ExceptionGroup) -> dict[str, Any]:
         "message": each.message,
         "n": each.n,
         "kinds": kinds,
+        "more": each.n - n_before,
+        "changeText": f"{each.n - n_before:+,}" if each.n != n_before else "0",
+        "changeTone": "neutral",
+        "changeHint": f"{each.n:,} {versus(view)}: {n_before:,}",
         "users": each.users,
         "state": STATES.get(each.state, ""),
         "introduced": each.introduced_in,
@@ -162,7 +201,7 @@ def row(view: View, each: ExceptionGroup) -> dict[str, Any]:
     }
 
 
-def _columns() -> list[dict[str, Any]]:
+def _columns(*, compare: bool) -> list[dict[str, Any]]:
     narrow = {"narrow": True}
     return [
         column("name", "Exception", cellRenderer="FmdEndpoint", flex=2, minWidth=180, tooltipField="message",
@@ -170,6 +209,9 @@ def _columns() -> list[dict[str, Any]]:
         column("place", "Where", flex=2, minWidth=150, tooltipField="place", cellClass="fmd-mono"),
         column("message", "Message", flex=2, minWidth=140, tooltipField="message"),
         number("n", "Count", width=76, sort="desc", tooltipField="kinds", context=narrow),
+        number("more", "Change", shown="changeText", width=82, cellRenderer="FmdChange", hide=not compare,
+               tooltipField="changeHint", context={} if compare else {"off": True},
+               headerTooltip="How many more, or fewer, than in the comparison"),
         number("users", "Users", width=70),
         column("spark", "Trend", cellRenderer="FmdSpark", width=96, sortable=False),
         column("versions", "Versions", width=126, headerTooltip="Introduced in, and last seen in"),

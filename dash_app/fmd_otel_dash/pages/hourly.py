@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from fmd_otel_dash.components import card, graph, page
 from fmd_otel_dash.figures import bars, heatmap
-from fmd_otel_dash.pages.common import absent, against, caption, export, longer_ranges, on_click
-from fmd_otel_dash.queries.hourly import Hourly, hourly
+from fmd_otel_dash.pages.common import (
+    absent,
+    against,
+    caption,
+    export,
+    longer_ranges,
+    on_click,
+    requests_href,
+    requests_path,
+)
+from fmd_otel_dash.queries.hourly import HOURS, Hourly, hourly
 from fmd_otel_dash.router import Page
 from fmd_otel_dash.tables import Table
 
@@ -40,7 +49,7 @@ def cards(view: View) -> list[Any]:
         card(
             TYPICAL,
             "Typical day",
-            hint="Mean requests per hour, by hour of the day",
+            hint="Mean requests per hour, by hour of the day. Click an hour for its requests, of all days.",
             height=_TYPICAL_HEIGHT + 24,
         ),
     ]
@@ -89,11 +98,12 @@ def register(registry: Registry) -> None:
         compared = against(view) if before and before.total else ""
         return [
             graph(bars.by_hour_of_day(found, before), name=TYPICAL, height=_TYPICAL_HEIGHT,
-                  label="Mean requests per hour by hour of the day"),
+                  label="Mean requests per hour by hour of the day", leads=True),
             caption(view, found.total, compared),
         ]  # fmt: skip
 
     on_click(registry, MAP, clicked_hour)
+    on_click(registry, TYPICAL, clicked_typical)
 
 
 def clicked_hour(view: View, point: dict[str, Any]) -> str | None:
@@ -107,9 +117,19 @@ def clicked_hour(view: View, point: dict[str, Any]) -> str | None:
         return None
     if view.query(hourly, view.scope).by_week:
         return view.href(view.path, start=str(day), end=str(day + timedelta(days=6)))
-    path = "/requests" if view.endpoint_id is None else f"/endpoint/{view.endpoint_id}/requests"
+    path = requests_path(view)
     end = f"{day}T{hour + 1:02d}:00" if hour < 23 else f"{day + timedelta(days=1)}T00:00"  # noqa: PLR2004 - the last hour
     return view.href(path, start=f"{day}T{hour:02d}:00", end=end)
+
+
+def clicked_typical(view: View, point: dict[str, Any]) -> str | None:
+    """Return the requests of an hour, of all days together; on the dashed line, of before."""
+    hour, of = point.get("x"), view.compare
+    if not isinstance(hour, int) or not 0 <= hour < HOURS:
+        return None
+    if point.get("curveNumber") == 1 and of:
+        return requests_href(view, of.start_us, of.end_us, hour=str(hour))
+    return view.href(requests_path(view), hour=str(hour))
 
 
 def rows(view: View) -> Iterable[Sequence[Any]]:

@@ -21,7 +21,7 @@ from fmd_otel_dash.components import (
     with_deploys,
 )
 from fmd_otel_dash.figures import outliers as figures
-from fmd_otel_dash.pages.common import deploys, endpoints, export, on_click
+from fmd_otel_dash.pages.common import compared_with, deploys, endpoints, export, on_click
 from fmd_otel_dash.pages.endpoint_head import endpoint_page
 from fmd_otel_dash.queries.commonality import in_common
 from fmd_otel_dash.queries.outlier_load import outlier_loads
@@ -46,6 +46,7 @@ LIST = "outliers-list"
 GRID = "outliers-grid"
 LEAST_LEVEL = 2
 _MOST_SHOWN = 6
+_MOST_RINGS = 200
 
 
 def layout(view: View) -> Any:
@@ -78,11 +79,18 @@ def _cards(view: View) -> list[Any]:
         card(
             CORES,
             "CPU load",
-            hint="Of each core while outliers ran: the box holds the middle half, the whiskers everything.",
+            hint="Of each core while outliers ran: the box holds the middle half, the whiskers everything. "
+            "Click a dot for its outlier.",
             height=270,
             span=6,
         ),
-        card(MEMORY, "Memory", hint="Of the worker and the host while outliers ran", height=270, span=6),
+        card(
+            MEMORY,
+            "Memory",
+            hint="Of the worker and the host while outliers ran; click a dot for its outlier",
+            height=270,
+            span=6,
+        ),
         card(LIST, "Newest first", actions=[export(view)], kind="table", height=420),
     ]
 
@@ -95,13 +103,15 @@ def register(registry: Registry) -> None:
         found = view.query(outliers, view.scope)
         if not found.n:
             return _none(view, found)
-        figure = figures.over_time(found.rows, view.scope, view.settings.colors)
+        before, shift_us = _before(view)
+        rows = before.rows[:_MOST_RINGS] if before else ()
+        figure = figures.over_time(found.rows, view.scope, view.settings.colors, rows, shift_us)
         return [
             graph(
                 with_deploys(figure, deploys(view), view.scope.tz), name=OVER_TIME, height=300, zoom=True,
                 label="Outliers by time and duration", leads=True,
             ),
-            _caption(view, found),
+            _caption(view, found, before),
         ]  # fmt: skip
 
     @registry.card(COMMON)
@@ -138,12 +148,21 @@ def register(registry: Registry) -> None:
 
 
 def _register_machine(registry: Registry) -> None:
+    on_click(registry, CORES, clicked)
+    on_click(registry, MEMORY, clicked)
+
     @registry.card(CORES)
     def cores(view: View) -> Any:
         loads = view.query(outlier_loads, view.scope)
         if not any(load.cores or load.cpu_percent is not None for load in loads):
             return _not_measured() if loads else None
-        return graph(figures.cores(loads), name=CORES, height=250, label="CPU load of each core at outliers")
+        return graph(
+            figures.cores(loads),
+            name=CORES,
+            height=250,
+            label="CPU load of each core at outliers",
+            leads=True,
+        )
 
     @registry.card(MEMORY)
     def memory(view: View) -> Any:
@@ -151,8 +170,21 @@ def _register_machine(registry: Registry) -> None:
         if not any(load.process_bytes is not None or load.host_share is not None for load in loads):
             return _not_measured() if loads else None
         return graph(
-            figures.memory(loads, view.scope), name=MEMORY, height=250, zoom=True, label="Memory at outliers"
+            figures.memory(loads, view.scope),
+            name=MEMORY,
+            height=250,
+            zoom=True,
+            label="Memory at outliers",
+            leads=True,
         )
+
+
+def _before(view: View) -> tuple[Outliers | None, int]:
+    """Return the outliers of the comparison, and how much earlier it is."""
+    compare = view.compare
+    if compare is None:
+        return None, 0
+    return view.query(outliers, compare), view.scope.start_us - compare.start_us
 
 
 def clicked(view: View, point: dict[str, Any]) -> str | None:
@@ -183,9 +215,10 @@ def _not_measured() -> Any:
     return empty("Not measured", "These requests were over before anybody could look at the machine.")
 
 
-def _caption(view: View, found: Outliers) -> Any:
+def _caption(view: View, found: Outliers, before: Outliers | None = None) -> Any:
     parts = [
         f"{found.n:,} outlier{'' if found.n == 1 else 's'}",
+        f"faint: {before.n:,} in {compared_with(view)}" if before else "",
         f"the newest {len(found.rows):,} shown" if len(found.rows) < found.n else "",
         urlstate.label(view.state, view.window),
         view.scope.tz,

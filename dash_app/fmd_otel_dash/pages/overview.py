@@ -23,7 +23,8 @@ from fmd_otel_dash.components import (
 from fmd_otel_dash.components.endpoints import columns, export_link, filter_field
 from fmd_otel_dash.figures import lines
 from fmd_otel_dash.pages import endpoint_rows
-from fmd_otel_dash.pages.common import deploys, versus
+from fmd_otel_dash.pages.common import deploys, on_click, versus
+from fmd_otel_dash.pages.drill import step_href
 from fmd_otel_dash.queries.overview import Kpis, Overview, overview
 from fmd_otel_dash.queries.timeline import timeline
 from fmd_otel_dash.roles import ADMIN
@@ -65,8 +66,20 @@ def layout(view: View) -> Any:
             height=420,
             stores=[LEVEL_SET, LEVEL_WANTED],
         ),
-        card(TRAFFIC, "Requests over time", height=_CHART_HEIGHT, span=6, hint="Drag to zoom"),
-        card(DURATIONS, "Durations over time", height=_CHART_HEIGHT, span=6, hint="Drag to zoom"),
+        card(
+            TRAFFIC,
+            "Requests over time",
+            height=_CHART_HEIGHT,
+            span=6,
+            hint="Drag to zoom, click a step for its requests",
+        ),
+        card(
+            DURATIONS,
+            "Durations over time",
+            height=_CHART_HEIGHT,
+            span=6,
+            hint="Drag to zoom, click a step for its requests",
+        ),
     )
 
 
@@ -112,7 +125,19 @@ def register(registry: Registry) -> None:
     def durations(view: View) -> Any:
         return _chart(view, DURATIONS, lines.durations, "Percentiles of durations over time")
 
+    on_click(registry, TRAFFIC, clicked_traffic)
+    on_click(registry, DURATIONS, clicked_durations)
     _register_levels(registry)
+
+
+def clicked_traffic(view: View, point: dict[str, Any]) -> str | None:
+    """Return the requests of a step."""
+    return step_href(view, view.query(timeline, view.scope, durations=False), point)
+
+
+def clicked_durations(view: View, point: dict[str, Any]) -> str | None:
+    """Return the requests of a step of the durations."""
+    return step_href(view, view.query(timeline, view.scope, durations=True), point)
 
 
 def _register_levels(registry: Registry) -> None:
@@ -154,7 +179,7 @@ def _chart(view: View, name: str, draw: Callable[..., Any], label: str, *, durat
         return None  # the table above says so already; an empty card is not shown
     before = view.query(timeline, view.compare, durations=durations) if view.compare else None
     figure = with_deploys(draw(found, before), deploys(view), view.scope.tz)
-    return graph(figure, name=name, height=_CHART_HEIGHT, zoom=True, label=label)
+    return graph(figure, name=name, height=_CHART_HEIGHT, zoom=True, label=label, leads=True)
 
 
 def _kpis(view: View, found: Overview) -> list[Any]:

@@ -25,7 +25,8 @@ from fmd_otel_dash.components import (
 )
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.figures.report import overlay
-from fmd_otel_dash.pages.common import absent, compared_with, export
+from fmd_otel_dash.pages.common import absent, compared_with, export, on_click
+from fmd_otel_dash.pages.drill import band_href
 from fmd_otel_dash.pages.reporting_lines import accounting_lines
 from fmd_otel_dash.queries.changedlines import changed_lines_of
 from fmd_otel_dash.queries.report import EndpointReport, Report, report
@@ -129,6 +130,15 @@ def register(registry: Registry) -> None:
             else None
         )
         return _detail(view, found, one) if found and one else None
+
+    on_click(registry, DETAIL, clicked_band)
+
+
+def clicked_band(view: View, point: dict[str, Any]) -> str | None:
+    """Return the requests of either side that took about as long as the point says."""
+    found, own = read(view), view.state.get("one")
+    one = next((each for each in found.endpoints if str(each.endpoint.id) == own), None) if found else None
+    return band_href(view, (found.before, found.after), one.endpoint.id, point) if found and one else None
 
 
 def read(view: View) -> Report | None:
@@ -282,6 +292,7 @@ def _detail(view: View, found: Report, one: EndpointReport) -> Any:
                 name=DETAIL,
                 height=260,
                 label="Durations before and after",
+                leads=True,
             )
             if one.before.latency or one.after.latency
             else None,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fmd_otel_dash.view import View
 
 _MAX_MS = 1e9
+_HOURS = {str(hour) for hour in range(24)}
 
 
 def wanted(state: UrlState) -> RequestFilter:
@@ -36,6 +37,7 @@ def wanted(state: UrlState) -> RequestFilter:
         min_us=_us(state.get("min_ms")),
         max_us=_us(state.get("max_ms")),
         trace_id=state.get("trace"),
+        hour=_hour(state.get("hour")),
     )
 
 
@@ -106,6 +108,10 @@ def _digest(state: UrlState) -> str:
     others = tuple(pair for pair in state.extra if pair[0] != "before")
     about = repr((state.start, state.end, state.tz, state.versions, state.services, others))
     return hashlib.blake2s(about.encode(), digest_size=4).hexdigest()
+
+
+def _hour(text: str) -> int | None:
+    return int(text) if text in _HOURS else None
 
 
 def _us(ms: str) -> int:

@@ -29,8 +29,9 @@ LIST = "requests-list"
 GRID = "requests-grid"
 STATUSES = (("", "All"), ("2xx", "2xx"), ("3xx", "3xx"), ("4xx", "4xx"), ("5xx", "5xx"))
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+HOURS = [("", "Any hour"), *((str(hour), f"{hour:02d}:00 – {hour:02d}:59") for hour in range(24))]
 MOST_EXPORTED = 100_000
-_OWN = ("status", "user", "ip", "method", "min_ms", "max_ms", "trace", "before")
+_OWN = ("status", "user", "ip", "method", "min_ms", "max_ms", "trace", "hour", "before")
 
 
 def layout(view: View) -> Any:
@@ -120,6 +121,8 @@ def _controls(view: View) -> list[Any]:
         url_text("min_ms", "At least … ms", state.get("min_ms"), w=112),
         url_text("max_ms", "Less than … ms", state.get("max_ms"), w=118),
         url_text("trace", "Trace id", state.get("trace"), w=110),
+        # Only a link from a chart brings it along.
+        url_select("hour", "Hour of the day", HOURS, state.get("hour"), w=130) if state.get("hour") else None,
     ]
 
 

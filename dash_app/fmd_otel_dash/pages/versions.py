@@ -8,6 +8,7 @@ from fmd_otel_dash import formatting
 from fmd_otel_dash.components import card, column, data_grid, graph, link, number, page
 from fmd_otel_dash.figures import boxes, heatmap
 from fmd_otel_dash.pages.common import absent, caption, export, on_click
+from fmd_otel_dash.pages.version_choice import choice
 from fmd_otel_dash.queries.scope import local_time
 from fmd_otel_dash.queries.versions import Deployment, deployments, utilization
 from fmd_otel_dash.router import Page
@@ -60,6 +61,7 @@ def register(registry: Registry) -> None:
             return absent(view, found.last_recorded_us)
         several = len({one.version.service for one in found.deployments}) > 1
         return [
+            choice(view, found),
             data_grid(GRID, columns(several=several), [row(view, one) for one in found.deployments]),
             caption(view, found.n),
         ]

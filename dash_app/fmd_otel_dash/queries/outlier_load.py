@@ -21,6 +21,8 @@ MOST = 200
 class OutlierLoad:
     """The machine at the time of one outlier; what was not measured is None or empty."""
 
+    key: str
+    """That of the outlier."""
     ts_us: int
     cores: tuple[float, ...]
     """Load of each core in percent."""
@@ -41,12 +43,17 @@ def outlier_loads(store: Store, scope: Scope) -> tuple[OutlierLoad, ...]:
         if ids is not None:
             where.append(c.version_id.in_(ids))
         found = view.conn.execute(
-            select(c.ts, c.cpu_percent, c.rss_bytes, c.data).where(*where).order_by(c.ts.desc()).limit(MOST)
+            select(c.endpoint_id, c.ts, c.span_id, c.cpu_percent, c.rss_bytes, c.data)
+            .where(*where)
+            .order_by(c.ts.desc())
+            .limit(MOST)
         ).all()
-    return tuple(_load(*row) for row in reversed(found))
+    return tuple(
+        _load(f"{row[1]}-{row[0]}-{bytes(row[2]).hex()}", row[1], *row[3:]) for row in reversed(found)
+    )
 
 
-def _load(ts_us: int, cpu_percent: float | None, rss_bytes: int | None, data: Any) -> OutlierLoad:
+def _load(key: str, ts_us: int, cpu_percent: float | None, rss_bytes: int | None, data: Any) -> OutlierLoad:
     try:
         document = decode_document(bytes(data))
     except DocumentError:
@@ -54,6 +61,7 @@ def _load(ts_us: int, cpu_percent: float | None, rss_bytes: int | None, data: An
     cores = document.get("cpu_percent_per_core")
     used, whole = document.get("memory_host_used"), document.get("memory_host_total")
     return OutlierLoad(
+        key=key,
         ts_us=ts_us,
         cores=tuple(float(core) for core in cores if isinstance(core, int | float))
         if isinstance(cores, list)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, false, or_, select
 
+from fmd_otel_dash.queries.scope import US_PER_S
 from fmd_otel_exporter.schema import SUBJECT_IP, SUBJECT_USER
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from fmd_otel_dash.queries.scope import Scope
 
 _CLASSES = range(1, 10)
+_HOUR_US = 3600 * US_PER_S
+_DAY_US = 24 * _HOUR_US
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class RequestFilter:
     """Duration that it took less than; 0 is no limit."""
     trace_id: str = ""
     """32 hexadecimal digits, or the first of them."""
+    hour: int | None = None
+    """Hour of the day that it began in, on the clock of the scope's zone."""
 
 
 ALL = RequestFilter()
@@ -44,6 +49,8 @@ def conditions(view: Look, scope: Scope, wanted: RequestFilter) -> list[ColumnEl
     """Return what rows have to meet, None where none can: an unknown user has sent no request."""
     c = view.tables.request.c
     found = _own(c, wanted)
+    if wanted.hour is not None:
+        found.append(_within_hour(c.ts, scope, wanted.hour))
     version_ids = view.version_ids(scope)
     if version_ids is not None:
         found.append(c.version_id.in_(version_ids))
@@ -77,6 +84,22 @@ def _own(c: Any, wanted: RequestFilter) -> list[ColumnElement[bool]]:
     if wanted.max_us:
         found.append(c.duration < wanted.max_us)
     return found
+
+
+def _within_hour(ts: Any, scope: Scope, hour: int) -> ColumnElement[bool]:
+    """Return the condition that the clock shows an hour, stretch by stretch of what it is ahead of UTC."""
+    start_us, end_us = hour * _HOUR_US, (hour + 1) * _HOUR_US
+    return or_(
+        false(),
+        *(
+            and_(
+                ts >= stretch.start_us,
+                ts < stretch.end_us,
+                ((ts + stretch.offset_s * US_PER_S) % _DAY_US).between(start_us, end_us - 1),
+            )
+            for stretch in scope.stretches()
+        ),
+    )
 
 
 def _trace_range(text: str) -> tuple[bytes, bytes] | None:

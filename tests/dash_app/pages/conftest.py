@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 from datetime import datetime, timezone
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from fmd_otel_dash import surroundings, urlstate
+from fmd_otel_dash.pages.requests import read
 from fmd_otel_dash.roles import User
 from fmd_otel_dash.view import View
 from fmd_otel_exporter.detail_writer import DetailWriter
@@ -199,3 +201,14 @@ def view_of(dashboard, now):
         return View(dashboard.services, User(1, "ada", "admin"), path, match.params, state, window, now)
 
     return make
+
+
+@pytest.fixture
+def listed(view_of):
+    """Return the requests that a link to a list of them shows."""
+
+    def ask(href):
+        path = urlsplit(href).path.removeprefix("/dashboard")
+        return read(view_of(path, "?" + urlsplit(href).query)).rows
+
+    return ask

@@ -108,7 +108,8 @@ def test_where_outliers_are_like_all_others_nothing_stands_out(now, write, write
 
 def test_the_machine_is_drawn(now, write_outlier, card):
     write_outlier([now - HOUR, now - 2 * HOUR])
-    boxes = card("outliers-cores", "/outliers").figures[0]["data"]
+    traces = card("outliers-cores", "/outliers").figures[0]["data"]
+    boxes = [trace for trace in traces if trace["type"] == "box"]
     assert [box["name"] for box in boxes] == ["core 0", "core 1", "host"]
     assert boxes[0]["median"] == [91.0]
     assert card("outliers-memory", "/outliers").figures[0]["data"][0]["y"] == [60, 60]

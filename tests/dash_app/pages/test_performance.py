@@ -9,7 +9,6 @@ import pytest
 
 from fmd_otel_dash.figures.bands import TRACES
 from fmd_otel_dash.pages import performance
-from fmd_otel_dash.pages.requests import read
 
 HOUR = 3_600_000_000
 MINUTE = 60_000_000
@@ -26,17 +25,6 @@ def traffic(now, write):
     for i in range(12):
         write(now - 2 * HOUR - i * MINUTE, "shop.cart", duration_us=200_000 + 9_001 * i)
         write(now - 26 * HOUR - i * MINUTE, "shop.cart", duration_us=20_000 + 9_001 * i)
-
-
-@pytest.fixture
-def listed(view_of):
-    """Return the requests that a link to a list of them shows."""
-
-    def ask(href):
-        path = urlsplit(href).path.removeprefix("/dashboard")
-        return read(view_of(path, "?" + urlsplit(href).query)).rows
-
-    return ask
 
 
 @pytest.mark.usefixtures("traffic")
