@@ -7,6 +7,8 @@ FMD_VENV := .bench-fmd
 FMD_RELEASE := 5.1.0
 SPEEDSCOPE := var/tools/node_modules/speedscope
 SPEEDSCOPE_RELEASE := 1.25.0
+AXE := var/tools/node_modules/axe-core
+AXE_RELEASE := 4.14.1
 
 # What `make demo ARGS="--help"` hands on; likewise for test and bench.
 ARGS ?=
@@ -18,7 +20,7 @@ ARGS ?=
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.for-development system-packages $(SPEEDSCOPE)/package.json ## Make .venv with all that developing needs; as root also Chromium and databases
+setup: $(VENV)/.for-development system-packages $(SPEEDSCOPE)/package.json $(AXE)/package.json ## Make .venv with all that developing needs; as root also Chromium and databases
 
 demo: $(VENV)/.for-demo ## Run the example shop under load with its dashboard (options: make demo ARGS="--help")
 	@cd examples && exec ../$(BIN)/python -m demo $(ARGS)
@@ -64,10 +66,16 @@ $(VENV)/.for-development: $(VENV)/.for-demo
 system-packages:
 	@.ci/system-packages
 
-# Opens the profiles that the dashboard exports, in a test. Never a part of what is installed.
+# Tools of tests, never a part of what is installed: speedscope opens the profiles that the dashboard exports, and
+# axe-core looks for what keeps people with impairments out of its pages.
+NPM_INSTALL := npm install --silent --no-audit --no-fund --ignore-scripts --prefix var/tools
 $(SPEEDSCOPE)/package.json:
-	@npm install --silent --no-audit --no-fund --ignore-scripts --prefix var/tools 'speedscope@$(SPEEDSCOPE_RELEASE)' \
+	@$(NPM_INSTALL) 'speedscope@$(SPEEDSCOPE_RELEASE)' \
 		|| echo "speedscope could not be installed, so a test will be skipped. The remedy: apt-get install npm" >&2
+# One after the other: npm takes away what another npm is about to write into the same folder.
+$(AXE)/package.json: | $(SPEEDSCOPE)/package.json
+	@$(NPM_INSTALL) 'axe-core@$(AXE_RELEASE)' \
+		|| echo "axe-core could not be installed, so tests will be skipped. The remedy: apt-get install npm" >&2
 
 # Flask-MonitoringDashboard pins what it needs, hence an environment of its own. Without it the comparison is left out.
 $(FMD_VENV)/.installed:

@@ -129,8 +129,8 @@ class Watched:
         if response.status >= 400:
             self.troubles.append(f"{response.status}: {response.url}")
 
-    def sign_in(self, name: str = "ada") -> None:
-        """Be signed in and on the first page, without the form."""
+    def sign_in(self, name: str = "ada", to: str = "/overview") -> None:
+        """Be signed in and on a page, without the form."""
         store = self.running.store
         with store.write() as connection:
             found = users.find(connection, store.tables, name)
@@ -138,7 +138,7 @@ class Watched:
             token = sessions.start(connection, store.tables, found.user.id)
         cookie = {"name": COOKIE, "value": token, "domain": "127.0.0.1", "path": "/dashboard"}
         self.page.context.add_cookies([cookie])
-        self.open("/overview")
+        self.open(to)
 
     def open(self, path: str) -> Page:
         """Open a page of the dashboard and wait until nothing is being loaded."""
@@ -207,6 +207,14 @@ def context(chromium: str) -> Iterator[BrowserContext]:
         opened.close()
 
 
+def add_users(store: Store) -> None:
+    """Add the users ada (admin) and bob (guest), where they are not there already."""
+    with store.write() as connection:
+        for name, role in (("ada", "admin"), ("bob", "guest")):
+            if users.find(connection, store.tables, name) is None:
+                users.add(connection, store.tables, name, _CHEAP, role)
+
+
 @pytest.fixture
 def serve(tmp_path: Any, stage: Stage) -> Iterator[Callable[..., Running]]:
     """Return a function that serves a dashboard with the users ada (admin) and bob (guest)."""
@@ -215,9 +223,7 @@ def serve(tmp_path: Any, stage: Stage) -> Iterator[Callable[..., Running]]:
     def start(**settings: Any) -> Running:
         store = open_store(f"sqlite:///{tmp_path / f'{len(stores)}.db'}")
         stores.append(store)
-        with store.write() as connection:
-            users.add(connection, store.tables, "ada", _CHEAP, "admin")
-            users.add(connection, store.tables, "bob", _CHEAP, "guest")
+        add_users(store)
         dashboard = Dashboard(Services(DashboardSettings(database=store.url, **settings), store=store))
         stage.wsgi = dashboard.wsgi
         return Running(stage.url, store, dashboard)

@@ -127,4 +127,5 @@ def plain_table(
             className="fmd-plain-table",
         ),
         className="fmd-scroll-x",
+        tabIndex=0,  # who has no mouse scrolls by the arrow keys, once they are there
     )
