@@ -15,7 +15,7 @@ pytestmark = pytest.mark.parametrize("kind", ["postgresql", "mariadb", "clickhou
 
 globals().update(suite_of("tests.exporter.test_catalog"))
 globals().update(suite_of("tests.exporter.test_names"))
-globals().update(suite_of("tests.exporter.test_retention"))
+globals().update(suite_of("tests.exporter.test_rebuilding"))
 globals().update(suite_of("tests.exporter.test_retention_turns"))
 globals().update(suite_of("tests.exporter.test_rollups"))
 globals().update(suite_of("tests.exporter.test_writer", without=["test_a_raw_row_is_small"]))

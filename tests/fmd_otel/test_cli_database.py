@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -212,6 +214,30 @@ def test_there_is_nothing_to_vacuum_where_there_is_no_database(run, path):
     assert done.exit_code == 1
     assert "there is no SQLite database" in done.stderr
     assert not path.exists()
+
+
+def test_wrong_sums_are_made_anew(run, path):
+    store = open_store(f"sqlite:///{path}")
+    hour_us = 3_600_000_000
+    then_us = (time.time_ns() // 1000 // hour_us - 30) * hour_us
+    Writer(store).write(
+        [
+            RequestRecord("s", "e", then_us + n * hour_us, bytes([n] * 8), bytes(16), 5, 200, "GET", "1")
+            for n in range(1, 4)
+        ]
+    )
+    assert run("db", "rebuild").stdout.endswith("made 0 anew.\n")
+    with store.write() as connection:
+        connection.execute(store.tables.hits.delete())
+    since = datetime.fromtimestamp((then_us + 3 * hour_us) / 1e6, timezone.utc).strftime("%Y-%m-%d %H:%M")
+    assert run("db", "rebuild", "--to", since).stdout == "Compared 2 hours; made 2 anew.\n"
+    done = run("db", "rebuild", "--from", since)
+    assert done.stdout.endswith("made 1 anew.\n")
+    assert "100 %" in done.stderr
+    with store.read() as connection:
+        assert connection.scalar(text("SELECT sum(n) FROM fmd_hits")) == 3
+    assert run("db", "rebuild", "--from", "2026-02-01", "--to", "2026-01-01").exit_code == 2
+    store.dispose()
 
 
 @pytest.mark.parametrize(
