@@ -53,12 +53,22 @@
       row.tag ? h("span", { className: "fmd-faint", title: "Service " + row.tag }, row.tag) : null);
   };
 
+  /* A number that leads to the requests it counts. */
+  function leading(href, text) {
+    return href ? h("a", { href: href, className: "fmd-quiet-link" }, text) : text;
+  }
+
+  cells.FmdNumber = function (props) {
+    var text = props.valueFormatted || props.value;
+    return leading(props.value ? props.data[props.href] : "", text);
+  };
+
   cells.FmdErrors = function (props) {
     var row = props.data;
     var title = row.clientErrors ? row.clientErrors.toLocaleString("en-US") + " answers of 400 to 499" : undefined;
     /* A rare error is normal; only what a user would notice is coloured. */
     var tone = !row.errors ? "fmd-faint" : row.errors >= 0.05 ? "fmd-bad" : row.errors >= 0.01 ? "fmd-warn" : "";
-    return h("span", { className: tone, title: title }, row.errorsText);
+    return h("span", { className: tone, title: title }, leading(row.errors ? row.errorsHref : "", row.errorsText));
   };
 
   cells.FmdChange = function (props) {

@@ -16,11 +16,11 @@ from fmd_otel_dash.components.state import (
     nothing_recorded,
     skeleton,
 )
-from fmd_otel_dash.components.table import column, data_grid, link, number, plain_table
+from fmd_otel_dash.components.table import column, data_grid, leading, link, number, plain_table
 
 __all__ = [
     "card", "change", "column", "data_grid", "empty", "failure", "first_request_hint", "graph",
-    "grid", "icon", "kpi", "kpi_row", "level_too_low", "link", "nothing_in_range",
+    "grid", "icon", "kpi", "kpi_row", "leading", "level_too_low", "link", "nothing_in_range",
     "nothing_recorded", "number", "page", "plain_table", "skeleton", "url_multiselect",
     "url_segments", "url_select", "url_text", "with_deploys",
 ]  # fmt: skip

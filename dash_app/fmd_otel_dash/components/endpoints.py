@@ -9,7 +9,7 @@ from dash import html
 
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.icons import icon
-from fmd_otel_dash.components.table import column, number
+from fmd_otel_dash.components.table import column, leading, number
 from fmd_otel_dash.urlstate import format_search
 
 if TYPE_CHECKING:
@@ -39,19 +39,22 @@ def columns(*, compare: bool, may_set_level: bool) -> list[dict[str, Any]]:
         ),
         number("today", "Today", width=64),
         number("week", "7 days", width=70),
-        number("n", "Hits", width=72, headerTooltip="Requests in the range", sort="desc"),
+        leading(
+            "n", "Hits", href="requestsHref", width=72, headerTooltip="Requests in the range", sort="desc"
+        ),
         number(
             "errors", "Errors", shown="errorsText", width=72, cellRenderer="FmdErrors",
             headerTooltip="Share of answers of 500 and above",
         ),
         number("p50", "p50", shown="p50Text", width=76, headerTooltip="Half of the requests took less"),
-        number(
-            "p95", "p95", shown="p95Text", width=76, headerTooltip="95 % of the requests took less",
-            context={"narrow": True},
+        leading(
+            "p95", "p95", shown="p95Text", href="slowHref", width=76, context={"narrow": True},
+            headerTooltip="95 % of the requests took less; click it for the others",
         ),
         number("p99", "p99", shown="p99Text", width=76, headerTooltip="99 % of the requests took less"),
         number(
             "change", "p95 change", shown="changeText", width=94, cellRenderer="FmdChange", hide=not compare,
+            tooltipField="changeHint",
             headerTooltip="Grey where the difference is small or too few requests tell",
         ),
         number(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from dash import html
@@ -35,9 +36,13 @@ def kpi(label: str, value: str, *, delta: Delta | None = None, against: str = ""
     )
 
 
-def kpi_row(kpis: Iterable[Any]) -> Any:
-    """Return numbers in a row; two by two on a telephone."""
-    return html.Div(list(kpis), className="fmd-kpis")
+def kpi_row(kpis: Iterable[Any], hrefs: Iterable[str] = ()) -> Any:
+    """Return numbers in a row, two by two on a telephone; each leads where its ``href`` says."""
+    linked = [
+        html.A(each, href=href, className="fmd-kpi-link") if href else each
+        for each, href in zip_longest(kpis, hrefs)
+    ]
+    return html.Div(linked, className="fmd-kpis")
 
 
 def change(delta: Delta | None, against: str = "") -> Any:

@@ -50,6 +50,12 @@ def number(field: str, title: str, *, shown: str = "", **options: Any) -> dict[s
     }
 
 
+def leading(field: str, title: str, *, href: str, **options: Any) -> dict[str, Any]:
+    """Return a column of numbers that lead to what they count; ``href`` is the row key with the address."""
+    made = number(field, title, **options)
+    return {**made, "cellRenderer": "FmdNumber", "cellRendererParams": {"href": href}}
+
+
 def link(field: str, title: str, *, href: str = "href", **options: Any) -> dict[str, Any]:
     """Return a column of links; ``href`` is the row key with the address."""
     return {

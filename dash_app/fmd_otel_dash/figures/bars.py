@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fmd_otel_dash import formatting
 from fmd_otel_dash.colors import endpoint_color
 from fmd_otel_dash.figures.base import (
+    BELOW_A_LINE,
     GREY,
     MARGIN,
     MARGIN_LEGEND,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 _FULL_DAY_H = 24
 _DAY_MS = 86_400_000
-_BELOW_A_LINE = 0.6
-"""Strength of bars that the dashed line of a comparison lies upon."""
 _PATTERNS = ("", "/", "x", ".")
 """Endpoints whose names happen to get one colour are told apart by these."""
 
@@ -46,7 +45,7 @@ def daily(found: Daily, before: Daily | None, colors: Mapping[str, str], *, most
     days = [day.isoformat() for day in found.days]
     traces: list[dict[str, Any]] = []
     used: dict[str, int] = {}
-    strength = _BELOW_A_LINE if before and before.total else 1
+    strength = BELOW_A_LINE if before and before.total else 1
     for series in found.endpoints[:most]:
         color = endpoint_color(series.endpoint.name, colors)
         nth = used[color] = used.get(color, -1) + 1

@@ -28,6 +28,8 @@ TEAL = "#0c8599"
 ORANGE = "#e8590c"
 RED = "#e03131"
 GREY = "#868e96"
+BELOW_A_LINE = 0.6
+"""How strong bars are drawn where the dashed line of a comparison lies upon them."""
 FAINT = 0.4
 """How strong a comparison is drawn, in the colour of what it is compared with."""
 OTHERS = "rgba(134,142,150,.55)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fmd_otel_dash.figures.base import (
+    BELOW_A_LINE,
     GREY,
     MARGIN_LEGEND,
     OTHERS,
@@ -47,6 +48,7 @@ def over_time(
         traces.append(_bars(f"{len(others)} others", others[0].spark, together, OTHERS, scope))
     bars = len(traces)
     if before and compare:
+        traces = [trace | {"opacity": BELOW_A_LINE} for trace in traces]
         traces.append(_ghost(before, scope, compare))
     return {
         "data": traces,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmd_otel_dash.figures.latencybands import first_us
 from fmd_otel_dash.figures.report import AFTER, BEFORE
-from fmd_otel_dash.pages.common import requests_href
+from fmd_otel_dash.pages.common import requests_href, requests_path
 from fmd_otel_dash.queries.scope import US_PER_S
 from fmd_otel_dash.reports.drawing import COARSE
 
@@ -25,6 +25,31 @@ def duration_filters(low_us: int, high_us: int | None = None) -> dict[str, str]:
 def milliseconds(us: float) -> str:
     """Return whole microseconds as milliseconds, all of their digits: 12.345."""
     return f"{us / 1000:.3f}".rstrip("0").rstrip(".")
+
+
+def figure_hrefs(view: View, *least_us: float | None, errors_at: int = 2) -> list[str]:
+    """Return where key figures lead: all requests, those slower than each duration, and those that failed.
+
+    Args:
+        view: the page.
+        least_us: durations that are shown, or None where there are none.
+        errors_at: place of the share of errors among the figures.
+    """
+    path = requests_path(view)
+    slow = [view.href(path, **duration_filters(int(us))) if us else "" for us in least_us]
+    hrefs = [view.href(path), *slow]
+    hrefs.insert(errors_at, view.href(path, status="5xx"))
+    return hrefs
+
+
+def row_hrefs(view: View, endpoint_id: int, p95_us: float | None) -> dict[str, str]:
+    """Return where the numbers of an endpoint's row lead: to all requests, those that failed, the slow."""
+    path = requests_path(view, endpoint_id)
+    return {
+        "requestsHref": view.href(path),
+        "errorsHref": view.href(path, status="5xx"),
+        "slowHref": view.href(path, **duration_filters(int(p95_us))) if p95_us else "",
+    }
 
 
 def band_href(view: View, sides: tuple[Scope, Scope], endpoint_id: int, point: dict[str, Any]) -> str | None:

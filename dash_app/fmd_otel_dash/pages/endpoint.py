@@ -25,7 +25,7 @@ from fmd_otel_dash.pages.common import (
     step_text,
     versus,
 )
-from fmd_otel_dash.pages.drill import duration_filters
+from fmd_otel_dash.pages.drill import duration_filters, figure_hrefs
 from fmd_otel_dash.pages.endpoint_head import endpoint_page, read
 from fmd_otel_dash.queries.overview import Kpis, Overview
 from fmd_otel_dash.queries.report import report
@@ -77,7 +77,8 @@ def register(registry: Registry) -> None:
     @registry.card(FIGURES)
     def figures(view: View) -> Any:
         found = read(view)
-        return [kpi_row(_kpis(view, found)), _verdict(view)] if found.kpis.n else None
+        hrefs = figure_hrefs(view, found.kpis.p95_us, found.kpis.p50_us, errors_at=3)
+        return [kpi_row(_kpis(view, found), hrefs), _verdict(view)] if found.kpis.n else None
 
     @registry.card(TRAFFIC)
     def traffic(view: View) -> Any:

@@ -10,6 +10,8 @@ from dash import html
 from fmd_otel_dash import formatting
 from fmd_otel_dash.colors import endpoint_color
 from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.figures.boxes import change_text
+from fmd_otel_dash.pages.drill import row_hrefs
 from fmd_otel_dash.queries.overview import overview
 from fmd_otel_dash.queries.scope import local_time
 from fmd_otel_dash.tables import Table, milliseconds
@@ -39,6 +41,7 @@ def row(view: View, each: EndpointRow, *, with_service: bool = False) -> dict[st
         "tag": endpoint.service if with_service else "",
         "route": endpoint.route or "",
         "href": view.href(f"/endpoint/{endpoint.id}"),
+        **row_hrefs(view, endpoint.id, each.p95_us),
         "color": endpoint_color(endpoint.name, view.settings.colors),
         "level": endpoint.level,
         "today": each.n_today,
@@ -56,6 +59,7 @@ def row(view: View, each: EndpointRow, *, with_service: bool = False) -> dict[st
         "change": round(each.change.ratio, 4) if each.change and delta and delta.arrow else None,
         "changeText": f"{delta.arrow} {delta.text}".strip() if delta else formatting.NONE,
         "changeTone": delta.tone if delta else "neutral",
+        "changeHint": change_text(each.change, "before"),
         "share": round(each.time_share, 5),
         "shareText": formatting.percent(each.time_share),
         "spark": [round(rate, 1) for rate in each.sparkline] if each.n else [],

@@ -206,18 +206,18 @@ def _columns(*, compare: bool) -> list[dict[str, Any]]:
     return [
         column("name", "Exception", cellRenderer="FmdEndpoint", flex=2, minWidth=180, tooltipField="message",
                context=narrow),
-        column("place", "Where", flex=2, minWidth=150, tooltipField="place", cellClass="fmd-mono"),
-        column("message", "Message", flex=2, minWidth=140, tooltipField="message"),
+        column("place", "Where", flex=2, minWidth=120, tooltipField="place", cellClass="fmd-mono"),
+        column("message", "Message", flex=2, minWidth=110, tooltipField="message"),
         number("n", "Count", width=76, sort="desc", tooltipField="kinds", context=narrow),
-        number("more", "Change", shown="changeText", width=82, cellRenderer="FmdChange", hide=not compare,
+        number("more", "Change", shown="changeText", width=74, cellRenderer="FmdChange", hide=not compare,
                tooltipField="changeHint", context={} if compare else {"off": True},
                headerTooltip="How many more, or fewer, than in the comparison"),
-        number("users", "Users", width=70),
+        number("users", "Users", width=64),
         column("spark", "Trend", cellRenderer="FmdSpark", width=96, sortable=False),
-        column("versions", "Versions", width=126, headerTooltip="Introduced in, and last seen in"),
-        column("endpoints", "Endpoints", flex=1, minWidth=120, tooltipField="endpoints"),
+        column("versions", "Versions", width=110, headerTooltip="Introduced in, and last seen in"),
+        column("endpoints", "Endpoints", flex=1, minWidth=108, tooltipField="endpoints"),
         number("last", "Last", shown="lastText", width=98, context=narrow),
-        column("state", "State", width=92),
+        column("state", "State", width=84),
     ]  # fmt: skip
 
 

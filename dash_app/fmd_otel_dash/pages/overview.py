@@ -24,8 +24,8 @@ from fmd_otel_dash.components.endpoints import columns, export_link, filter_fiel
 from fmd_otel_dash.figures import lines
 from fmd_otel_dash.pages import endpoint_rows
 from fmd_otel_dash.pages.common import deploys, on_click, versus
-from fmd_otel_dash.pages.drill import step_href
-from fmd_otel_dash.queries.overview import Kpis, Overview, overview
+from fmd_otel_dash.pages.drill import figure_hrefs, step_href
+from fmd_otel_dash.queries.overview import APDEX_THRESHOLD_US, Kpis, Overview, overview
 from fmd_otel_dash.queries.timeline import timeline
 from fmd_otel_dash.roles import ADMIN
 from fmd_otel_dash.router import Page
@@ -96,7 +96,8 @@ def register(registry: Registry) -> None:
         found = read(view)
         if found.nothing_recorded and not found.endpoints:
             return None
-        return kpi_row(_kpis(view, found))
+        slow = found.kpis.p95_us, APDEX_THRESHOLD_US if found.kpis.n else None
+        return kpi_row(_kpis(view, found), figure_hrefs(view, *slow))
 
     @registry.card(ENDPOINTS)
     def endpoints(view: View) -> Any:

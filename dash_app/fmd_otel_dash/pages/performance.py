@@ -13,6 +13,7 @@ from fmd_otel_dash.components import (
     column,
     data_grid,
     graph,
+    leading,
     number,
     page,
     url_segments,
@@ -22,7 +23,7 @@ from fmd_otel_dash.figures import boxes, spread
 from fmd_otel_dash.figures.bands import STRIP_HEIGHT, TRACES, strips
 from fmd_otel_dash.figures.latencybands import band_us
 from fmd_otel_dash.pages.common import absent, against, caption, deploys, export, on_click, requests_path
-from fmd_otel_dash.pages.drill import duration_filters, step_href
+from fmd_otel_dash.pages.drill import duration_filters, row_hrefs, step_href
 from fmd_otel_dash.queries.bands import MAX_POINTS, bands
 from fmd_otel_dash.queries.performance import EndpointPerformance, Order, Performance, performance
 from fmd_otel_dash.queries.timeline import timeline
@@ -238,6 +239,7 @@ def row(view: View, one: EndpointPerformance) -> dict[str, Any]:
         "name": one.endpoint.name,
         "route": one.endpoint.route or "",
         "href": view.href(f"/endpoint/{one.endpoint.id}"),
+        **row_hrefs(view, one.endpoint.id, box.p95_us),
         "color": endpoint_color(one.endpoint.name, view.settings.colors),
         "n": one.n,
         **{name: round(us) for name, us in values.items()},
@@ -255,9 +257,9 @@ def _columns(*, compare: bool) -> list[dict[str, Any]]:
     narrow = {"narrow": True}
     return [
         column("name", "Endpoint", cellRenderer="FmdEndpoint", flex=1, minWidth=150, context=narrow),
-        number("n", "Requests", width=96),
+        leading("n", "Requests", href="requestsHref", width=96),
         number("p50", "p50", shown="p50Text", width=88),
-        number("p95", "p95", shown="p95Text", width=88, context=narrow),
+        leading("p95", "p95", shown="p95Text", href="slowHref", width=88, context=narrow),
         number("p99", "p99", shown="p99Text", width=88),
         number(
             "change", "Change", shown="changeText", width=84, cellRenderer="FmdChange", hide=not compare,

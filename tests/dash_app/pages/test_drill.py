@@ -196,3 +196,21 @@ def test_one_version_has_nothing_to_be_compared_with(now, write, card):
     write([now - HOUR])
 
     assert "Compare" not in card("versions-deployments", "/multi_version").text
+
+
+def test_key_figures_and_cells_lead_to_what_they_count(now, write, card, listed):
+    for i in range(40):
+        write(now - HOUR - i, "shop.home", duration_us=10_000 * (i + 1), status=500 if i < 3 else 200)
+    figures = card("overview-kpis", "/overview")
+    requests, slow, errors, unsatisfied = (listed(href) for href in figures.links)
+    [row] = card("overview-endpoints", "/overview").grid_rows
+
+    assert (len(requests), len(errors)) == (40, 3)
+    assert len(slow) == pytest.approx(0.05 * 40, abs=1)
+    assert all(each.duration_us >= 300_000 for each in unsatisfied)
+    assert len(unsatisfied) == 11
+    assert len(listed(row["requestsHref"])) == row["n"]
+    assert len(listed(row["errorsHref"])) == round(row["errors"] * row["n"])
+    assert len(listed(row["slowHref"])) == len(slow)
+    of_one = card("endpoint-figures", "/endpoint/1").links
+    assert [len(listed(href)) for href in of_one] == [40, len(slow), pytest.approx(20, abs=1), 3]
