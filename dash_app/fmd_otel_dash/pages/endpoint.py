@@ -5,9 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
-from dash import html
-
-from fmd_otel_dash import formatting, reports
+from fmd_otel_dash import formatting
 from fmd_otel_dash.components import card, graph, kpi, kpi_row, with_deploys
 from fmd_otel_dash.figures import heatmap, lines
 from fmd_otel_dash.figures.base import wall
@@ -18,7 +16,6 @@ from fmd_otel_dash.pages.common import (
     absent,
     against,
     caption,
-    compared_with,
     deploys,
     on_click,
     requests_href,
@@ -28,7 +25,6 @@ from fmd_otel_dash.pages.common import (
 from fmd_otel_dash.pages.drill import duration_filters, figure_hrefs
 from fmd_otel_dash.pages.endpoint_head import endpoint_page, read
 from fmd_otel_dash.queries.overview import Kpis, Overview
-from fmd_otel_dash.queries.report import report
 from fmd_otel_dash.queries.scope import US_PER_S
 from fmd_otel_dash.queries.timeline import MAX_POINTS, Timeline, timeline
 from fmd_otel_dash.router import Page
@@ -78,7 +74,7 @@ def register(registry: Registry) -> None:
     def figures(view: View) -> Any:
         found = read(view)
         hrefs = figure_hrefs(view, found.kpis.p95_us, found.kpis.p50_us, errors_at=3)
-        return [kpi_row(_kpis(view, found), hrefs), _verdict(view)] if found.kpis.n else None
+        return kpi_row(_kpis(view, found), hrefs) if found.kpis.n else None
 
     @registry.card(TRAFFIC)
     def traffic(view: View) -> Any:
@@ -221,23 +217,6 @@ def _kpis(view: View, found: Overview) -> list[Any]:
             hint=f"{now.errors:,} answers of 500 and above; {now.client_errors:,} of 400 to 499 left out",
         ),
     ]
-
-
-def _verdict(view: View) -> Any:
-    """Return in a sentence what changed, where it is beyond chance and large enough to matter."""
-    compare = view.compare
-    if compare is None:
-        return None
-    found = view.query(report, compare, view.scope, traffic=not compare.versions)
-    one = next(iter(found.endpoints), None)
-    if one is None or one.came or not one.matters:
-        return None
-    words, tone = reports.verdict(one)
-    sentence = f"{words[0].upper()}{words[1:]} compared with {compared_with(view)}" if one.findings else words
-    return html.Div(
-        [html.Strong(f"{sentence}. "), html.Span(f"{reports.summary(one)}.", className="fmd-faint")],
-        className=f"fmd-verdict {tone}",
-    )
 
 
 PAGE = Page(

@@ -12,6 +12,7 @@ from fmd_otel_dash.components import card, empty, grid
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.pages import endpoint_level
 from fmd_otel_dash.pages.endpoint_level import LEVEL, control
+from fmd_otel_dash.pages.endpoint_verdict import verdict
 from fmd_otel_dash.queries.overview import EndpointRow, Overview, overview
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ TABS = (
 def endpoint_page(*cards: Any) -> Any:
     """Return a page of one endpoint: its head, then cards."""
     return html.Div(
-        [grid(card(HEAD, kind="text", height=150, plain=True, stores=[LEVEL]), *cards)], className="fmd-page"
+        [grid(card(HEAD, kind="text", height=190, plain=True, stores=[LEVEL]), *cards)], className="fmd-page"
     )
 
 
@@ -83,6 +84,7 @@ def _head(view: View, row: EndpointRow) -> Any:
         ),
         html.Div(_facts(view, row), className="fmd-subtitle"),
         control(view, endpoint),
+        verdict(view, endpoint),
         _tabs(view),
     ]
 

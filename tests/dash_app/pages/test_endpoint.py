@@ -103,25 +103,6 @@ def test_an_endpoint_that_does_not_exist_is_said_once(card):
     assert card("requests-list", "/endpoint/7/requests").text.count("No requests") == 0
 
 
-def test_a_slowdown_beyond_chance_is_put_in_a_sentence(now, write, card):
-    for i in range(200):
-        write(now - HOUR - i * 1000, duration_us=60_000 + 20 * i)
-        write(now - DAY - HOUR - i * 1000, duration_us=30_000 + 10 * i)
-
-    text = card("endpoint-figures", "/endpoint/1").text
-
-    assert "2.0 times as slow compared with the previous 24 hours." in text
-    assert "95 % CI" in text
-    assert "n = 200 against 200." in text
-
-
-def test_a_difference_within_chance_is_not(now, write, card):
-    write([now - HOUR - i for i in range(5)], duration_us=60_000)
-    write([now - DAY - HOUR - i for i in range(5)], duration_us=30_000)
-
-    assert "slower" not in card("endpoint-figures", "/endpoint/1").text
-
-
 @pytest.mark.parametrize(("n", "points"), [(0, 10), (100, 10), (900, 30), (10**6, 120)])
 def test_few_requests_get_few_percentiles(n, points):
     assert duration_points(n) == points

@@ -1,0 +1,104 @@
+"""The verdict in an endpoint's head: what changed, by how much and how certainly, since when.
+
+Since a version that was first deployed within the range, where there is one: that is what people want to know
+on a day with a deployment. Else against whatever the page compares with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from dash import html
+
+from fmd_otel_dash.pages.common import compared_with
+from fmd_otel_dash.queries.report import report
+from fmd_otel_dash.queries.scope import Scope
+from fmd_otel_dash.queries.versions import versions
+from fmd_otel_dash.reports.sentence import sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fmd_otel_dash.queries.look import Endpoint, Version
+    from fmd_otel_dash.view import View
+
+_DEPLOYMENT_FIRST = {"prev", "off"}
+"""Comparisons that nobody chose to see a certain time, day or version against."""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What the verdict is about."""
+
+    before: Scope
+    after: Scope
+    against: str
+    """To end a sentence with: "since 1.7.0"."""
+    traffic: bool
+    """Whether numbers of requests are comparable."""
+
+
+def verdict(view: View, endpoint: Endpoint) -> Any:
+    """Return the verdict as a line; nothing where there is nothing to compare with."""
+    chosen = sides(view, endpoint)
+    if chosen is None:
+        return None
+    found = view.query(report, chosen.before, chosen.after, traffic=chosen.traffic)
+    one = next(iter(found.endpoints), None)
+    if one is None:
+        return None  # neither has a request, and the page says so
+    said = sentence(one, chosen.against)
+    return html.Div(
+        [html.Strong(f"{said.told[:1].upper()}{said.told[1:]}, "), html.Span(f"{said.basis}.")],
+        className=f"fmd-verdict {said.tone}",
+        title="Tested on all requests of both sides, not on a sample",
+    )
+
+
+def sides(view: View, endpoint: Endpoint) -> Sides | None:
+    """Return what to hold against what."""
+    scope = _until_now(view)
+    everything = view.query(versions, Scope(0, 0, services=view.scope.services))
+    own = [each for each in everything if each.service == endpoint.service]
+    if view.state.compare == "version":
+        return _version_before(scope, own)
+    if view.state.compare in _DEPLOYMENT_FIRST and not scope.versions:
+        deployed = [each for each in own[1:] if scope.start_us < each.first_us < scope.end_us]
+        if deployed:
+            newest = deployed[-1]
+            return Sides(
+                replace(scope, end_us=newest.first_us),
+                replace(scope, start_us=newest.first_us, versions=(newest.name,)),
+                f"since {newest.name}",
+                traffic=False,
+            )
+    before = view.compare
+    if before is None:
+        return None
+    if view.state.compare != "pin":
+        before = replace(before, end_us=min(before.end_us, before.start_us + scope.length_us))
+    return Sides(before, scope, f"against {compared_with(view)}", traffic=not before.versions)
+
+
+def _version_before(scope: Scope, own: Sequence[Version]) -> Sides | None:
+    """Return the newest version of the range, or of those chosen, against its predecessor."""
+    served = [
+        each
+        for each in own
+        if each.first_us < scope.end_us and (not scope.versions or each.name in scope.versions)
+    ]
+    older = [each for each in own if served and each.first_us < served[-1].first_us]
+    if not older:
+        return None
+    newest, last = served[-1], older[-1]
+    after = replace(scope, start_us=max(scope.start_us, newest.first_us), versions=(newest.name,))
+    start_us = max(last.first_us, newest.first_us - scope.length_us)
+    before = replace(scope, start_us=start_us, end_us=newest.first_us, versions=(last.name,))
+    return Sides(before, after, f"since {newest.name}", traffic=False)
+
+
+def _until_now(view: View) -> Scope:
+    """Return the page's scope without what lies ahead, where no request can be yet."""
+    scope = view.scope
+    return replace(scope, end_us=min(scope.end_us, max(view.now_us, scope.start_us)))
