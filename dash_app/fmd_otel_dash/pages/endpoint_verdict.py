@@ -16,6 +16,7 @@ from fmd_otel_dash.queries.report import report
 from fmd_otel_dash.queries.scope import Scope
 from fmd_otel_dash.queries.versions import versions
 from fmd_otel_dash.reports.sentence import sentence
+from fmd_otel_dash.urlstate import format_search
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +38,8 @@ class Sides:
     """To end a sentence with: "since 1.7.0"."""
     traffic: bool
     """Whether numbers of requests are comparable."""
+    named: tuple[str, str] | None = None
+    """The older and the newer version, where it is about two."""
 
 
 def verdict(view: View, endpoint: Endpoint) -> Any:
@@ -50,10 +53,26 @@ def verdict(view: View, endpoint: Endpoint) -> Any:
         return None  # neither has a request, and the page says so
     said = sentence(one, chosen.against)
     return html.Div(
-        [html.Strong(f"{said.told[:1].upper()}{said.told[1:]}, "), html.Span(f"{said.basis}.")],
+        [
+            html.Strong(f"{said.told[:1].upper()}{said.told[1:]}, "),
+            html.Span(f"{said.basis}. "),
+            html.A("Report", href=report_href(view, chosen), title="Both distributions, every test, and code")
+            if one.findings
+            else None,
+        ],
         className=f"fmd-verdict {said.tone}",
         title="Tested on all requests of both sides, not on a sample",
     )
+
+
+def report_href(view: View, chosen: Sides) -> str:
+    """Return the Reporting page with the same comparison, opened at this endpoint."""
+    extra = [("one", str(view.endpoint_id))]
+    state = view.state
+    if chosen.named:
+        extra += [("old", chosen.named[0]), ("new", chosen.named[1])]
+        state = replace(state, versions=())
+    return view.settings.url("/reporting") + format_search(replace(state, extra=tuple(extra)))
 
 
 def sides(view: View, endpoint: Endpoint) -> Sides | None:
@@ -72,6 +91,7 @@ def sides(view: View, endpoint: Endpoint) -> Sides | None:
                 replace(scope, start_us=newest.first_us, versions=(newest.name,)),
                 f"since {newest.name}",
                 traffic=False,
+                named=(own[own.index(newest) - 1].name, newest.name),
             )
     before = view.compare
     if before is None:
@@ -95,7 +115,7 @@ def _version_before(scope: Scope, own: Sequence[Version]) -> Sides | None:
     after = replace(scope, start_us=max(scope.start_us, newest.first_us), versions=(newest.name,))
     start_us = max(last.first_us, newest.first_us - scope.length_us)
     before = replace(scope, start_us=start_us, end_us=newest.first_us, versions=(last.name,))
-    return Sides(before, after, f"since {newest.name}", traffic=False)
+    return Sides(before, after, f"since {newest.name}", traffic=False, named=(last.name, newest.name))
 
 
 def _until_now(view: View) -> Scope:

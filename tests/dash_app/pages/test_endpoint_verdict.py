@@ -156,3 +156,15 @@ def test_where_nothing_was_recorded_there_is_no_verdict(now, write, head):
     write(now - 30 * DAY)
 
     assert "against" not in head()
+
+
+@pytest.mark.parametrize("search", ["", "?cmp=version", "?from=now-36h&to=now&cmp=prev"])
+def test_it_leads_to_the_report_of_the_same_comparison(now, spread, card, search):
+    spread(now - 3 * DAY, 2 * DAY + 12 * HOUR, 200, version="1.6.0")
+    spread(now - 12 * HOUR, 12 * HOUR, 110, 1.4, version="1.7.0")
+    shown = card("endpoint-head", "/endpoint/1", search)
+
+    [href] = [link for link in shown.links if "/reporting" in link]
+
+    path, _, found = href.removeprefix("/dashboard").partition("?")
+    assert "slower" in card("reporting-detail", path, f"?{found}").text
