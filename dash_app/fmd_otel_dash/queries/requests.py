@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, or_, select
@@ -26,6 +27,8 @@ PAGE_SIZE = 100
 _KEY = re.compile(r"(\d{1,18})-(\d{1,9})-([0-9a-f]{16})", re.ASCII)
 _FIRST_WINDOW_US = 60 * US_PER_S
 _GROWTH = 4
+_TAIL_EDGES_S = (60, -3, -15, -60)
+"""Seconds from now between which the live tail looks, one part after the other."""
 _HALF_DAY_US = DAY_S * US_PER_S // 2
 
 
@@ -107,6 +110,34 @@ def requests(
         asked_for_all = wanted == ALL and not scope.versions and not cursor
         last_us = view.last_recorded_us() if not rows and asked_for_all else None
     return RequestPage(rows, rows[-1].key if len(found) > limit else "", last_us)
+
+
+def tail(
+    store: Store, now_us: int, scope: Scope, wanted: RequestFilter = ALL, *, limit: int = PAGE_SIZE
+) -> tuple[RequestRow, ...]:
+    """Return the newest requests of the last minute, for whoever watches them come in.
+
+    Asked every second, so it looks back no further than it has to: where much comes in, the last three
+    seconds hold enough, and nobody sorts a minute of it.
+
+    Args:
+        store: where they are.
+        now_us: a worker's clock may be ahead of it, by a minute at most.
+        scope: services, endpoints and versions; its range does not matter.
+        wanted: what they have to be.
+        limit: how many at most.
+    """
+    found: list[Any] = []
+    edges = [now_us + ahead_s * US_PER_S for ahead_s in _TAIL_EDGES_S]
+    scope = replace(scope, start_us=edges[-1], end_us=edges[0])
+    with look(store, scope) as view:
+        where = conditions(view, scope, wanted)
+        for end_us, start_us in pairwise(edges):
+            if where is None or len(found) >= limit:
+                break
+            part = replace(scope, start_us=start_us, end_us=end_us)
+            found += _newest(view, part, where, None, limit - len(found))
+        return _named(view, found)
 
 
 def request_detail(store: Store, key: str) -> RequestDetail | None:

@@ -31,6 +31,7 @@ WITHOUT_RANGE = (
     "/exception/<group_id>",
     "/account",
     "/configuration",
+    "/live",
     "/storage",
     "/users",
 )
