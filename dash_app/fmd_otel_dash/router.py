@@ -42,7 +42,7 @@ class Page:
     section: Section = ""
     """Where the page stands in the menu; nowhere if empty."""
     key: str = ""
-    """Pressed after ``g``, goes there."""
+    """Pressed after ``g``, goes there; for pages of an endpoint, after ``e``."""
     icon: str = ""
     role: Role = GUEST
     aliases: tuple[str, ...] = ()

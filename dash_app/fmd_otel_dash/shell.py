@@ -14,7 +14,7 @@ from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.picker import pin_button, version_buttons
 from fmd_otel_dash.components.shell import MenuLink, menu
 from fmd_otel_dash.queries.look import look
-from fmd_otel_dash.queries.scope import Scope
+from fmd_otel_dash.queries.scope import US_PER_S, Scope
 from fmd_otel_dash.rangetext import RangeError, utc_moment
 from fmd_otel_dash.roles import GUEST
 from fmd_otel_dash.surroundings import version_starts
@@ -79,7 +79,15 @@ def register_shell(registry: Registry, surroundings: FlaskSurroundings, router: 
         return (
             label,
             window.problem,
-            html.Span(f"Times are in {window.tz}", **attributes(data_tz=window.tz)),
+            html.Span(
+                f"Times are in {window.tz}",
+                **attributes(
+                    data_tz=window.tz,
+                    data_from=utc_moment(window.start_us),
+                    # Upwards: better a second too many than the newest request missing.
+                    data_to=utc_moment(window.end_us + US_PER_S - 1),
+                ),
+            ),
             [
                 pin_button(pinned(utc_moment(window.start_us), utc_moment(window.end_us))),
                 *version_buttons(offered),
@@ -189,7 +197,8 @@ def _menu(view: View, router: Router, page: Page) -> list[Any]:
 
 
 def _page_link(view: View, page: Page, params: dict[str, str], *, current: bool) -> MenuLink:
-    return MenuLink(page.title, view.href(page.url(params)), page.icon, page.key, current)
+    key = f"e {page.key}" if page.section == "endpoint" and page.key else page.key
+    return MenuLink(page.title, view.href(page.url(params)), page.icon, key, current)
 
 
 def service_names(store: Store) -> tuple[str, ...]:

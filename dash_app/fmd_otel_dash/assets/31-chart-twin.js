@@ -141,10 +141,13 @@
     if (!from || event.shiftKey || event.ctrlKey || event.altKey || event.metaKey || !/^Arrow/.test(event.key)) { return; }
     event.preventDefault();
     var to = next(from, event.key);
-    if (to) {
-      from.tabIndex = -1;
-      to.tabIndex = 0;
-      to.focus();
-    }
+    if (to) { to.focus(); }
+  });
+
+  /* Tab comes back to where one was. */
+  document.addEventListener("focusin", function (event) {
+    var to = event.target.closest ? event.target.closest("button.fmd-cell-link") : null;
+    if (!to) { return; }
+    buttons(to.closest(".fmd-twin-scroll")).forEach(function (button) { button.tabIndex = button === to ? 0 : -1; });
   });
 })();

@@ -1,7 +1,9 @@
 /* Keyboard: what the help sheet lists. Nothing fires while somebody types, and nothing with Ctrl, Alt or Meta. */
 (function () {
   "use strict";
-  var awaitingPage = 0;
+  var fmd = window.fmd;
+  var PATIENCE_MS = 1500;
+  var awaiting = "", since = 0;
 
   function typing(target) {
     return target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
@@ -13,10 +15,32 @@
     return Boolean(element);
   }
 
-  function goTo(letter) {
-    var link = document.querySelector('.fmd-nav a[data-key="' + letter.replace(/["\\]/g, "") + '"]');
+  /* Waits for the second key, if there is anywhere to go. */
+  function wait(first) {
+    return function () {
+      awaiting = first;
+      since = Date.now();
+      return true;
+    };
+  }
+
+  function goTo(first, letter) {
+    var key = (first === "e" ? "e " : "") + letter.replace(/["\\]/g, "");
+    var link = document.querySelector('.fmd-nav a[data-key="' + key + '"], .fmd-user-menu a[data-key="' + key + '"]');
     if (link) { link.click(); }
     return Boolean(link);
+  }
+
+  /* What opens and closes: the lines of a profile, the calls of a stack, the steps of a request. */
+  function unfold(open) {
+    var page = document.getElementById("page");
+    var action = page && Array.prototype.find.call(page.querySelectorAll("button"), function (button) {
+      return button.textContent === (open ? "Expand all" : "Collapse all") && button.offsetParent;
+    });
+    if (action) { action.click(); return true; }
+    var parts = page ? page.querySelectorAll("details.fmd-frame, details.fmd-frame-library, .fmd-waterfall details") : [];
+    Array.prototype.forEach.call(parts, function (part) { part.open = open; });
+    return parts.length > 0 || click(open ? "range-forward" : "range-back");
   }
 
   var actions = {
@@ -33,19 +57,39 @@
     z: function () { return click("range-out"); },
     r: function () { return click("refresh"); },
     d: function () { return click("scheme"); },
-    ".": function () { window.fmd.copy(window.location.href, "Link copied"); return true; },
-    g: function () { awaitingPage = Date.now(); return true; },
+    p: function () { return click("live-pause"); },
+    j: function () { return fmd.walk(1); },
+    k: function () { return fmd.walk(-1); },
+    "[": function () { return unfold(false); },
+    "]": function () { return unfold(true); },
+    ".": function () { return fmd.share("relative"); },
+    ">": function () { return fmd.share("frozen"); },
+    "shift+.": function () { return fmd.share("frozen"); }, // where that key is another sign
+    g: wait("g"),
+    e: wait("e"),
     "shift+ArrowLeft": function () { return click("range-back"); },
     "shift+ArrowRight": function () { return click("range-forward"); },
   };
 
+  function named(event) {
+    if (event.shiftKey && event.key.length > 1) { return "shift+" + event.key; }
+    return event.shiftKey && event.code === "Period" ? "shift+." : event.key;
+  }
+
   document.addEventListener("keydown", function (event) {
-    if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented || typing(event.target)) { return; }
-    if (Date.now() - awaitingPage < 1500) {
-      awaitingPage = 0;
-      if (goTo(event.key)) { event.preventDefault(); return; }
+    if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) { return; }
+    if (event.target.id === "range-text" && !event.target.value && /^Arrow(Left|Right)$/.test(event.key)) {
+      click(event.key === "ArrowLeft" ? "range-back" : "range-forward"); // t, then an arrow
+      event.preventDefault();
+      return;
     }
-    var name = event.shiftKey && event.key.length > 1 ? "shift+" + event.key : event.key;
+    if (typing(event.target)) { return; }
+    if (awaiting && Date.now() - since < PATIENCE_MS) {
+      var first = awaiting;
+      awaiting = "";
+      if (goTo(first, event.key)) { event.preventDefault(); return; }
+    }
+    var name = named(event);
     if (Object.prototype.hasOwnProperty.call(actions, name) && actions[name]()) { event.preventDefault(); }
   });
 })();

@@ -16,6 +16,7 @@ from dash import html
 from fmd_otel_dash import ids
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.icons import icon
+from fmd_otel_dash.components.share import share_narrow
 from fmd_otel_dash.rangetext import VERSION_PREFIX
 from fmd_otel_dash.urlstate import COMPARISONS, QUICK_RANGES
 
@@ -161,6 +162,7 @@ def _panel() -> Any:
                     ),
                     html.Div(id=ids.ZONE_NOTE, className="fmd-subtitle"),
                     html.Div(id=ids.VERSIONS),
+                    share_narrow(),
                 ],
                 className="fmd-picker-side",
             ),

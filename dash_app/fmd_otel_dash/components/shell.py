@@ -13,6 +13,7 @@ from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.badge import badge
 from fmd_otel_dash.components.icons import icon
 from fmd_otel_dash.components.picker import picker
+from fmd_otel_dash.components.share import share
 from fmd_otel_dash.urlstate import REFRESHES
 
 if TYPE_CHECKING:
@@ -33,16 +34,25 @@ THEME = {
 _REFRESH_LABELS = {"": "Off", "10s": "Every 10 s", "1m": "Every minute", "5m": "Every 5 minutes"}
 # Keys to press, or what to do where that is more than keys, and what comes of it.
 _KEYS: tuple[tuple[tuple[str, ...], str, str], ...] = (
-    ((), "g, then a letter", "Go to the page that shows that letter in the menu"),
+    (
+        (),
+        "g, then a letter",
+        "Go to the page with that letter, in the menu or behind your initial",
+    ),
+    ((), "e, then a letter", "The same among the pages of the endpoint"),
+    (("j", "k"), "", "Down and up the lines of a list or table"),
+    (("Enter",), "", "Open the line; in a flame graph, zoom in, and Esc shows all"),
+    (("↑", "↓", "←", "→"), "", "From cell to cell of a table, from frame to frame of a profile"),
+    (("[", "]"), "", "Close or open all lines of a profile or stack; elsewhere, move the range"),
     (("/",), "", "Filter the table; search the profile"),
-    (("↑", "↓", "←", "→"), "", "In a flame graph or tree: from frame to frame"),
-    (("Enter",), "", "Zoom into the frame; Esc shows all"),
-    (("t",), "", "Choose a range of time"),
+    (("t",), "", "Choose a range of time; then ← or → moves it"),
     (("z",), "", "Zoom out"),
     (("Shift", "←", "→"), "", "Move the range back or forward"),
     (("r",), "", "Refresh now"),
     (("d",), "", "Light or dark"),
-    ((".",), "", "Copy the link to this view"),
+    ((".",), "", "Copy the link to this view: its range moves along with the clock"),
+    ((">",), "", "Copy a link to the very moments that are shown"),
+    (("p",), "", "In Live: pause, or go on"),
     (("?",), "", "This list"),
     (("Esc",), "", "Close"),
 )
@@ -147,6 +157,7 @@ def _header(settings: DashboardSettings, user: User | None, csrf: str) -> Any:
             html.Span(id=ids.VERSION_CHIP, className="fmd-chip-slot"),
             html.Div(className="fmd-spacer"),
             picker(),
+            share(),
             _refresh(),
             badge(),
             dmc.ColorSchemeToggle(
@@ -200,9 +211,9 @@ def _user_menu(settings: DashboardSettings, user: User | None, csrf: str) -> Any
                 [
                     html.Div([html.Strong(name), f" · {role}"], className="fmd-menu-label"),
                     _password_link(settings, user),
-                    _admin_link(settings, user, "configuration", "Configuration", symbol="gauge"),
-                    _admin_link(settings, user, "users", "Users"),
-                    _admin_link(settings, user, "storage", "Storage", symbol="database"),
+                    _admin_link(settings, user, "configuration", "Configuration", symbol="gauge", key=","),
+                    _admin_link(settings, user, "users", "Users", key="u"),
+                    _admin_link(settings, user, "storage", "Storage", symbol="database", key="s"),
                     html.Button(
                         [icon("keyboard", size=16), "Keyboard"], className="fmd-menu-button", id="help-open"
                     ),
@@ -219,10 +230,10 @@ def _password_link(settings: DashboardSettings, user: User | None) -> Any:
     if user is not None and user.way != "password":
         return None  # theirs is kept elsewhere
     return html.A(
-        [icon("key", size=16), "Password"],
+        [icon("key", size=16), "Password", html.Kbd("a")],
         href=settings.url("/account"),
         className="fmd-menu-button",
-        **attributes(data_keep="range"),
+        **attributes(data_keep="range", data_key="a"),
     )
 
 
@@ -242,16 +253,16 @@ def _sign_out(settings: DashboardSettings, user: User | None, csrf: str) -> Any:
     )
 
 
-def _admin_link(
-    settings: DashboardSettings, user: User | None, page: str, title: str, *, symbol: str = ""
+def _admin_link(  # noqa: PLR0913 - what its lines differ in
+    settings: DashboardSettings, user: User | None, page: str, title: str, *, key: str, symbol: str = ""
 ) -> Any:
     if user is None or not user.may("admin"):
         return None
     return html.A(
-        [icon(symbol or page, size=16), title],
+        [icon(symbol or page, size=16), title, html.Kbd(key)],
         href=settings.url(f"/{page}"),
         className="fmd-menu-button",
-        **attributes(data_keep="range"),
+        **attributes(data_keep="range", data_key=key),
     )
 
 

@@ -225,5 +225,6 @@ PAGE = Page(
     layout=layout,
     register=register,
     section="endpoint",
+    key="o",
     icon="chart",
 )

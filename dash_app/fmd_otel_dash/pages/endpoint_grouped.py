@@ -74,6 +74,7 @@ PAGE = Page(
     layout=layout,
     register=register,
     section="endpoint",
+    key="g",
     icon="layers",
     table=Table("grouped_profile", profile_grouped.COLUMNS, rows),
     profile=exported,

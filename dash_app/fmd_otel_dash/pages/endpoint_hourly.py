@@ -22,6 +22,7 @@ PAGE = Page(
     title=hourly.TITLE,
     layout=layout,
     section="endpoint",
+    key="h",
     icon="hourly",
     table=hourly.TABLE,
 )

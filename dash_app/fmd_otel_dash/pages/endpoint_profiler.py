@@ -255,6 +255,7 @@ PAGE = Page(
     layout=layout,
     register=register,
     section="endpoint",
+    key="p",
     icon="flame",
     table=TABLE,
 )

@@ -158,6 +158,7 @@ PAGE = Page(
     layout=layout,
     register=register,
     section="endpoint",
+    key="s",
     icon="status",
     table=TABLE,
 )

@@ -275,6 +275,7 @@ USERS_PAGE = Page(
     layout=users_layout,
     register=register,
     section="endpoint",
+    key="u",
     icon="user",
     table=TABLE,
 )
@@ -283,6 +284,7 @@ VERSION_USER_PAGE = Page(
     title="User-Focused Multi-Version Performance",
     layout=versions_layout,
     section="endpoint",
+    key="m",
     icon="users",
     table=TABLE,
 )
@@ -291,6 +293,7 @@ VERSION_IP_PAGE = Page(
     title="IP-Focused Multi-Version Performance",
     layout=versions_layout,
     section="endpoint",
+    key="i",
     icon="versions",
     table=TABLE,
 )

@@ -114,6 +114,7 @@ PAGE = Page(
     layout=layout,
     register=register,
     section="endpoint",
+    key="v",
     icon="versions",
     table=TABLE,
 )

@@ -257,6 +257,7 @@ ENDPOINT_PAGE = Page(
     title=TITLE,
     layout=endpoint_layout,
     section="endpoint",
+    key="b",
     icon="bug",
     table=TABLE,
 )

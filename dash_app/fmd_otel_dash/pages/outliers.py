@@ -335,6 +335,7 @@ ENDPOINT_PAGE = Page(
     title=TITLE,
     layout=endpoint_layout,
     section="endpoint",
+    key="x",
     icon="outlier",
     table=TABLE,
 )

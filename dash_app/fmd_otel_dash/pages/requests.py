@@ -159,6 +159,7 @@ ENDPOINT_PAGE = Page(
     title=TITLE,
     layout=endpoint_layout,
     section="endpoint",
+    key="r",
     icon="list",
     table=TABLE,
 )
