@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 
 from fmd_otel_exporter.endpoint_rules import written
-from fmd_otel_exporter.errors import SettingsError, StorageError
+from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.level_rules import change_levels, check_level, level_for, read_rules
 from fmd_otel_exporter.names import storable
 from fmd_otel_exporter.schema import NAME_LENGTH, SUBJECT_LENGTH
-from fmd_otel_exporter.settings import MAX_LEVEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy import Connection, Table
 
     from fmd_otel_exporter.records import EndpointInfo
+    from fmd_otel_exporter.schema import Tables
     from fmd_otel_exporter.store import Store
 
 MOST_ORDERED = 100
@@ -55,10 +56,17 @@ def register_endpoints(store: Store, infos: Iterable[EndpointInfo], default_leve
 
     def write(connection: Connection) -> None:
         if new:
+            store.dialect.take_turn(connection, store.prefix)
+            rules = read_rules(connection, store.tables)
             connection.execute(
                 store.dialect.insert_new(table),
                 [
-                    {"service": name[0], "name": name[1], "level": default_level, **wanted[name]}
+                    {
+                        "service": name[0],
+                        "name": name[1],
+                        "level": level_for(rules, *name, default_level),
+                        **wanted[name],
+                    }
                     for name in new
                 ],
             )
@@ -76,16 +84,64 @@ def register_endpoints(store: Store, infos: Iterable[EndpointInfo], default_leve
 def set_level(store: Store, endpoint_id: int, level: int) -> None:
     """Change how closely an endpoint is monitored; every worker follows within two seconds.
 
+    It is *pinned* with that: rules (:mod:`.level_rules`) leave it alone.
+
     Raises:
         SettingsError: There is no such level.
         StorageError: There is no such endpoint, or the database cannot be written.
     """
-    if isinstance(level, bool) or not isinstance(level, int) or not 0 <= level <= MAX_LEVEL:
-        raise SettingsError(f"monitor level {level!r}: it must be a whole number from 0 to {MAX_LEVEL}")
+    pin_levels(store, {endpoint_id: level})
+
+
+def pin_levels(store: Store, levels: Mapping[int, int]) -> None:
+    """Do so for some endpoints, by their ids: all of them or none.
+
+    Raises:
+        SettingsError: There is no such level.
+        StorageError: There is no such endpoint, or the database cannot be written.
+    """
+    wanted: dict[int, list[int]] = {}
+    for own, level in levels.items():
+        wanted.setdefault(check_level(level), []).append(own)
+
+    def write(connection: Connection) -> None:
+        _require(connection, store.tables, levels)
+        change_levels(connection, store.tables, wanted, {"pinned": 1})
+
+    store.run(write)
+
+
+def unpin_level(store: Store, endpoint_id: int, default_level: int) -> int:
+    """Let rules decide on an endpoint again, or the default where none matches; return its level now.
+
+    Raises:
+        StorageError: There is no such endpoint, or the database cannot be written.
+    """
     table = store.tables.endpoint
-    change = update(table).where(table.c.id == endpoint_id).values(level=level)
-    if store.run(lambda connection: connection.execute(change)).rowcount == 0:
-        raise StorageError(f"there is no endpoint {endpoint_id!r}; it may have been removed")
+
+    def write(connection: Connection) -> int:
+        store.dialect.take_turn(connection, store.prefix)
+        _require(connection, store.tables, [endpoint_id])
+        name = select(table.c.service, table.c.name).where(table.c.id == endpoint_id)
+        service, endpoint = connection.execute(name).one()
+        level = level_for(read_rules(connection, store.tables), service, endpoint, default_level)
+        change_levels(connection, store.tables, {level: [endpoint_id]}, {"pinned": 0})
+        return level
+
+    return store.run(write)
+
+
+def _require(connection: Connection, tables: Tables, ids: Iterable[int]) -> None:
+    """Make sure that these endpoints are there.
+
+    Raises:
+        StorageError: One is not.
+    """
+    endpoint = tables.endpoint.c
+    known = set(connection.scalars(select(endpoint.id).where(endpoint.removed_ts == 0)))
+    for own in ids:
+        if own not in known:
+            raise StorageError(f"there is no endpoint {own!r}; it may have been removed")
 
 
 def load_levels(store: Store) -> dict[tuple[str, str], int]:

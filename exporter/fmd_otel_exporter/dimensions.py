@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from fmd_otel_exporter.batch import METHOD_LENGTH, Ids, timestamp
 from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.level_rules import level_for, read_rules
 from fmd_otel_exporter.names import storable
 from fmd_otel_exporter.schema import DAY_S, NAME_LENGTH, SUBJECT_IP, SUBJECT_LENGTH, SUBJECT_USER
 from fmd_otel_exporter.statements import Lookup
@@ -16,7 +17,7 @@ from fmd_otel_exporter.statements import Lookup
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Table, Update
+    from sqlalchemy import Connection, Table, Update
 
     from fmd_otel_exporter.records import RequestRecord
     from fmd_otel_exporter.store import Store
@@ -172,13 +173,22 @@ class Dimensions:
         if new:
             # Sorted, so that two workers with the same new names queue up instead of waiting in a circle.
             missing = [new[pair] for pair in sorted(new)]
-            insert = self._store.dialect.insert_new(table)
-            self._store.run(lambda connection: connection.execute(insert, missing))
+            self._store.run(lambda connection: self._insert(connection, table, missing))
             ids |= self._select(table, key, set(new))
         for name in stored.values():
             if name not in ids:
                 raise StorageError(f"the table {table.name} did not keep the new name {name[1]!r}")
         return {pair: ids[name] for pair, name in stored.items()}
+
+    def _insert(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+        store = self._store
+        if table is store.tables.endpoint:
+            store.dialect.take_turn(connection, store.prefix)
+            rules = read_rules(connection, store.tables)
+            rows = [
+                {**row, "level": level_for(rules, row["service"], row["name"], row["level"])} for row in rows
+            ]
+        connection.execute(store.dialect.insert_new(table), rows)
 
     def _select(self, table: Table, key: tuple[str, str], names: set[Pair]) -> dict[Pair, int]:
         lookup = self._lookups.get(table)
