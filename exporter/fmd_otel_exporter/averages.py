@@ -35,15 +35,29 @@ def load_averages(store: Store, now_s: float | None = None) -> dict[tuple[str, s
     """
     since = int(time.time() if now_s is None else now_s) - RECENT_S
     endpoint, hits = store.tables.endpoint.c, store.tables.hits.c
-    query = (
-        select(endpoint.service, endpoint.name, func.sum(hits.n), func.sum(hits.sum_us))
-        .select_from(store.tables.endpoint.join(store.tables.hits, hits.endpoint_id == endpoint.id))
-        .where(endpoint.level >= WATCH_LEVEL, hits.bucket >= since)
-        .group_by(endpoint.service, endpoint.name)
-    )
     with store.read() as connection:
-        return {
-            (row[0], row[1]): Average(int(row[2]), int(row[3]) // int(row[2]))
-            for row in connection.execute(query)
-            if row[2]
-        }
+        known = connection.execute(
+            select(endpoint.id, endpoint.service, endpoint.name, endpoint.level, endpoint.merged_into).where(
+                endpoint.removed_ts == 0
+            )
+        ).all()
+        root = {row.id: row.merged_into or row.id for row in known}
+        watched = {row.id for row in known if row.level >= WATCH_LEVEL and not row.merged_into}
+        ids = [own for own in root if root[own] in watched]
+        query = (
+            select(hits.endpoint_id, func.sum(hits.n), func.sum(hits.sum_us))
+            .where(hits.endpoint_id.in_(ids), hits.bucket >= since)
+            .group_by(hits.endpoint_id)
+        )
+        sums: dict[int, list[int]] = {}
+        for own, n, us in connection.execute(query) if ids else ():
+            found = sums.setdefault(root[own], [0, 0])
+            found[0] += int(n)
+            found[1] += int(us)
+    return {
+        (row.service, row.name): Average(
+            sums[root[row.id]][0], sums[root[row.id]][1] // sums[root[row.id]][0]
+        )
+        for row in known
+        if root[row.id] in sums and sums[root[row.id]][0]
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, or_, select, update
 
 from fmd_otel_exporter.endpoint_rules import written
 from fmd_otel_exporter.errors import StorageError
@@ -145,13 +145,13 @@ def _require(connection: Connection, tables: Tables, ids: Iterable[int]) -> None
 
 
 def load_levels(store: Store) -> dict[tuple[str, str], int]:
-    """Return the level of every endpoint, by service and name."""
+    """Return the level of every endpoint, by service and name; a merged one has that of the other."""
     columns = store.tables.endpoint.c
+    query = select(columns.id, columns.service, columns.name, columns.level, columns.merged_into)
     with store.read() as connection:
-        return {
-            (row[0], row[1]): row[2]
-            for row in connection.execute(select(columns.service, columns.name, columns.level))
-        }
+        found = connection.execute(query.where(columns.removed_ts == 0)).all()
+    levels = {row.id: row.level for row in found}
+    return {(row.service, row.name): levels.get(row.merged_into, row.level) for row in found}
 
 
 def order_profile(store: Store, endpoint_id: int, requests: int = 1) -> None:
@@ -162,17 +162,28 @@ def order_profile(store: Store, endpoint_id: int, requests: int = 1) -> None:
     """
     table = store.tables.endpoint
     requests = min(max(requests, 0), MOST_ORDERED)
-    change = update(table).where(table.c.id == endpoint_id).values(profile_next=requests)
-    if store.run(lambda connection: connection.execute(change)).rowcount == 0:
+
+    def work(connection: Connection) -> int:
+        own = _counts_under(connection, table, endpoint_id)
+        change = update(table).where(table.c.id == own, table.c.removed_ts == 0)
+        return connection.execute(change.values(profile_next=requests)).rowcount
+
+    if store.run(work) == 0:
         raise StorageError(f"there is no endpoint {endpoint_id!r}; it may have been removed")
 
 
 def load_profile_orders(store: Store) -> set[tuple[str, str]]:
     """Return the endpoints, by service and name, whose next request shall be profiled."""
     columns = store.tables.endpoint.c
+    root = select(columns.id).where(columns.profile_next > 0, columns.removed_ts == 0)
     with store.read() as connection:
-        query = select(columns.service, columns.name).where(columns.profile_next > 0)
-        return {(row[0], row[1]) for row in connection.execute(query)}
+        ordered = list(connection.scalars(root))
+        if not ordered:
+            return set()
+        names = select(columns.service, columns.name).where(
+            or_(columns.merged_into.in_(ordered), and_(columns.id.in_(ordered), columns.merged_into == 0))
+        )
+        return {(row[0], row[1]) for row in connection.execute(names)}
 
 
 def claim_profile(connection: Connection, table: Table, endpoint_id: int) -> bool:
@@ -181,9 +192,14 @@ def claim_profile(connection: Connection, table: Table, endpoint_id: int) -> boo
     Of any number that try at once one succeeds: the database changes a row for one at a time, and looks at it
     again before it does.
     """
+    own = _counts_under(connection, table, endpoint_id)
     claim = (
         update(table)
-        .where(table.c.id == endpoint_id, table.c.profile_next > 0)
+        .where(table.c.id == own, table.c.profile_next > 0)
         .values(profile_next=table.c.profile_next - 1)
     )
     return connection.execute(claim).rowcount == 1
+
+
+def _counts_under(connection: Connection, table: Table, endpoint_id: int) -> int:
+    return connection.scalar(select(table.c.merged_into).where(table.c.id == endpoint_id)) or endpoint_id

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, literal, select, tuple_
+from sqlalchemy import and_, delete, func, literal, select, tuple_
 
 from fmd_otel_exporter.errors import StorageError
 
@@ -29,6 +29,8 @@ TARGET_S = 0.008
 """How long a transaction should take; SQLite lets nobody else write meanwhile."""
 _WINDOW = 20_000
 """Rows looked through at a time, where nothing tells beforehand which of them are old."""
+
+_END = (1 << 63) - 1
 
 Range = tuple[int, int]
 """Of times, in the unit of the table; the second is the first that no longer belongs."""
@@ -73,6 +75,33 @@ def delete_times(store: Store, table: Table, ranges: Sequence[Range]) -> Iterato
         for start, end in ranges:
             if first < end:
                 yield from _delete_range(store, table, pace, endpoint, (max(start, first), end))
+
+
+def delete_of(
+    store: Store, table: Table, owner: int, which: ColumnElement[bool] | None = None
+) -> Iterator[int]:
+    """Delete the rows of one owner, of a table whose key is an owner, time, and what follows.
+
+    Args:
+        store: Where.
+        table: Of what.
+        owner: Whose.
+        which: Only those that meet a condition; all of them are looked at.
+
+    Yields:
+        How many rows each chunk had.
+    """
+    of = next(iter(table.primary_key))
+    old = of == owner if which is None else and_(of == owner, which)
+    if not _any(store, table, old):
+        return
+    if store.dialect.in_one_go:
+        with store.read() as connection:
+            rows = connection.scalar(select(func.count()).select_from(table).where(old)) or 0
+        store.run(lambda connection: connection.execute(delete(table).where(old)))
+        yield rows
+        return
+    yield from _delete_range(store, table, Pace(), owner, (0, _END), which)
 
 
 def drop_parts(store: Store, table: Table, ranges: Sequence[Range], end: int) -> Iterator[int]:
@@ -173,12 +202,21 @@ def _owner(store: Store, table: Table) -> Table:
     return tables.exception_group if next(iter(table.primary_key)).name == "group_id" else tables.endpoint
 
 
-def _delete_range(store: Store, table: Table, pace: Pace, endpoint: int, times: Range) -> Iterator[int]:
+def _delete_range(  # noqa: PLR0913, PLR0917 # what, where, how fast
+    store: Store,
+    table: Table,
+    pace: Pace,
+    endpoint: int,
+    times: Range,
+    which: ColumnElement[bool] | None = None,
+) -> Iterator[int]:
     of, *key = list(table.primary_key)
     start, end = times
     time: Column[Any] = key[0]
+    more = [] if which is None else [which]
+    beyond: list[ColumnElement[bool]] = []
     while True:
-        here = [of == endpoint, time >= start]
+        here = [of == endpoint, time >= start, *beyond]
         ordered = select(*key).where(*here, time < end).order_by(*key).limit(1)
         with store.read() as connection:
             bound = connection.execute(ordered.offset(pace.rows - 1)).first()
@@ -191,10 +229,13 @@ def _delete_range(store: Store, table: Table, pace: Pace, endpoint: int, times: 
             # say still less: SQLite would go by that one, and look at all rows up to there for each chunk.
             values = [literal(value, column.type) for value, column in zip(bound, key, strict=True)]
             here += [time <= bound[0], tuple_(*key) <= tuple_(*values)]
-        yield _run(store, pace, delete(table).where(*here))
+        yield _run(store, pace, delete(table).where(*here, *more))
         if bound is None:
             return
         start = bound[0]
+        if which is not None:
+            # Others stay, so that the same chunk would be found again.
+            beyond = [tuple_(*key) > tuple_(*values)]
 
 
 def _run(store: Store, pace: Pace, change: Delete | Update) -> int:

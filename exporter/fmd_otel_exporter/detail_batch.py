@@ -83,6 +83,11 @@ class DetailBatch(NamedTuple):
         """Count what is in it."""
         return len(self.profiles) + len(self.outliers) + len(self.traces) + len(self.exceptions)
 
+    def endpoints(self) -> set[int]:
+        """Return the endpoints it speaks of."""
+        keys = [*(item.key for item in self.profiles), *self.outliers, *self.traces]
+        return {key[0] for key in keys} | {row[3] for _, row in self.exceptions}
+
 
 def as_requests(records: Iterable[DetailRecord]) -> list[RequestRecord]:
     """Return requests with the names in these records: whoever learns names takes requests."""

@@ -14,6 +14,7 @@ from fmd_otel_exporter.catalog import claim_profile
 from fmd_otel_exporter.code_book import CodeBook
 from fmd_otel_exporter.day_stacks import MOST_STACKS, DayStacks
 from fmd_otel_exporter.detail_batch import DetailBatch, Key, ProfileItem
+from fmd_otel_exporter.errors import EndpointGoneError
 from fmd_otel_exporter.exception_groups import keep_some, reopen, touch_groups
 from fmd_otel_exporter.profile_data import TRUNCATED_LINE, trie_of
 from fmd_otel_exporter.records import ExceptionRecord, OutlierRecord, ProfileRecord, TraceRecord
@@ -66,6 +67,17 @@ class DetailWriter:
         """
         if not records:
             return WriteResult(0, 0)
+        attempt = 1
+        while True:
+            try:
+                return self._write(records)
+            except EndpointGoneError:  # hardly ever
+                if attempt == _ATTEMPTS:
+                    raise
+                self._names.forget()
+            attempt += 1
+
+    def _write(self, records: Sequence[DetailRecord]) -> WriteResult:
         # What is met outside of any request has no endpoint, and none is made for it.
         self._names.learn(()).endpoints.update({(record.service, ""): make.NOWHERE for record in records})
         ids = self._names.learn(make.as_requests(records))
@@ -122,6 +134,10 @@ class DetailWriter:
         if do is None:
             do = self._statements = _Statements(self._store, connection)
         tables = self._store.tables
+        self._store.dialect.begin_batch(connection, self._store.prefix)
+        removed = set(connection.scalars(select(tables.removed_endpoint.c.id)))
+        if removed and not removed.isdisjoint(batch.endpoints()):
+            raise EndpointGoneError("an endpoint has been deleted")
         do.ledger.run(connection, [(batch.id, time.time_ns() // 1000)])
         profiles = [
             item

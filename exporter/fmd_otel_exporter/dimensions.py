@@ -54,11 +54,13 @@ class Dimensions:
 
         Retention deletes those that nobody has asked for since the oldest request was written, and a day
         more: an id that is remembered for less than a day stands for the same name as long as it is.
+        Endpoints that are deleted are not remembered for ever either, so they are asked for again, too.
         """
         today = int(time.time()) // DAY_S * DAY_S
         if today != self._day:
             self._day = today
             self.ids.forget_subjects()
+            self.ids.endpoints = {}
 
     def forget(self) -> None:
         """Drop what is remembered, when the database is no longer the one it came from."""

@@ -57,3 +57,7 @@ class StorageError(FmdOtelError):
         self.busy = busy
         self.no_tables = no_tables
         self.again = again
+
+
+class EndpointGoneError(StorageError):
+    """What was to be written is for an endpoint that has been deleted since its number was asked for."""

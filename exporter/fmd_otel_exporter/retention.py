@@ -11,7 +11,8 @@ Details of single requests go with raw rows, and what they come to with the sums
 :mod:`.detail_retention`.
 
 Endpoints and versions stay for ever: the sums of days refer to them, people have set levels on endpoints, and
-there are no more of them than routes and releases. Users and addresses are many, and personal: they go with
+there are no more of them than routes and releases. Of an endpoint that somebody has deleted
+(:mod:`.endpoint_changes`), what is left goes first. Users and addresses are many, and personal: they go with
 the last row that may refer to them. Who that is would take reading all rows; instead each is dated by the
 last day on which a writer asked for its id (see :meth:`.Dimensions.begin_day`).
 """
@@ -25,6 +26,7 @@ from sqlalchemy import delete, func, select, update
 
 from fmd_otel_exporter.deleting import count_times, delete_times, drop_parts, sweep
 from fmd_otel_exporter.detail_retention import detail_ages, orphans, prune_details
+from fmd_otel_exporter.endpoint_changes import delete_rest, forget_removed
 from fmd_otel_exporter.graphs import forget_values, forgettable
 from fmd_otel_exporter.rollups import first_open_day
 from fmd_otel_exporter.schema import DAY_S
@@ -126,6 +128,8 @@ def prune(store: Store, cutoffs: Cutoffs) -> Iterator[Deleted]:
         StorageError: The database cannot be used now.
     """
     tables = store.tables
+    for table, rows in delete_rest(store):
+        yield Deleted(_name(store, table), rows)
     if cutoffs.hourly_s is not None:
         _seal(store, cutoffs.hourly_s)
         ranges = _sealed(store, cutoffs.hourly_s)
@@ -144,6 +148,7 @@ def prune(store: Store, cutoffs: Cutoffs) -> Iterator[Deleted]:
     if cutoffs.seen_day is not None:
         yield from _prune_subjects(store, cutoffs.seen_day, cutoffs.now_us // _US // DAY_S * DAY_S)
     yield from _told(store, tables.batch, sweep(store, tables.batch, tables.batch.c.ts < cutoffs.ledger_us))
+    yield from _told(store, tables.removed_endpoint, forget_removed(store, cutoffs.now_us))
     for table, old in _expiring(tables, cutoffs.now_us):
         yield Deleted(_name(store, table), _delete(store, table, old))
 

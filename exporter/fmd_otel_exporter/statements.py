@@ -136,12 +136,14 @@ class Statements:
         self.latencies = dialect.row_adder(connection, tables.lat_hist, add=("n",))
         # What became of the days of a batch is asked after its sums were added: from then on, nobody sums up
         # or seals a day before this transaction ends.
-        days, subjects = tables.rollup_day.c, tables.subject_rollup.c
+        # And so is which endpoints are deleted.
+        days, subjects, gone = tables.rollup_day.c, tables.subject_rollup.c, tables.removed_endpoint.c
         asked: tuple[Any, Any] = bindparam("first"), bindparam("last")
         self.closed_days = Compiled(
             union_all(
                 select(literal_column("0"), days.day, days.sealed).where(days.day.between(*asked)),
                 select(literal_column("1"), subjects.day, subjects.state).where(subjects.day.between(*asked)),
+                select(literal_column("2"), gone.id, literal_column("0")),
             ),
             connection,
             ("first", "last"),

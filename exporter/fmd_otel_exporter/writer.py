@@ -19,6 +19,7 @@ from fmd_otel_exporter.batch import (
     prepare,
 )
 from fmd_otel_exporter.dimensions import Dimensions
+from fmd_otel_exporter.errors import EndpointGoneError
 from fmd_otel_exporter.schema import DAY_S
 from fmd_otel_exporter.statements import Statements
 from fmd_otel_exporter.subject_sums import late_sums
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 5
 _CHUNK = 500
+_REMOVED = 2
+"""What comes with the registers of days: an endpoint that is deleted."""
 
 
 class WriteResult(NamedTuple):
@@ -72,12 +75,22 @@ class Writer:
         """
         if not records:
             return WriteResult(0, 0)
-        return self.write_batch(self._prepare(records))
+        attempt = 1
+        while True:
+            try:
+                return self.write_batch(self._prepare(records))
+            except EndpointGoneError:  # hardly ever
+                # Deleted since its number was asked for: under its name there is, or will be, a new one.
+                if attempt == _ATTEMPTS:
+                    raise
+                self._dimensions.forget()
+            attempt += 1
 
     def write_batch(self, batch: Batch) -> WriteResult:
         """Write what :func:`.prepare` has made of some requests, maybe in another process, with these ids.
 
         Raises:
+            EndpointGoneError: One of them is deleted; nothing was written.
             StorageError: The database cannot be used now; nothing was written.
             SQLAlchemyError: A record holds what no row can; nothing was written.
         """
@@ -141,6 +154,8 @@ class Writer:
         if do is None:
             do = self._statements = Statements(self._store, connection)
         self._store.dialect.begin_batch(connection, self._store.prefix)
+        if not (batch.rows and self._store.dialect.undoes):
+            _require_endpoints(batch, do.closed_days.fetch(connection, (0, 0)))
         do.ledger.run(connection, [(batch.id, time.time_ns() // 1000)])
         if batch.rows:
             do.request.run(connection, batch.rows)
@@ -160,6 +175,8 @@ class Writer:
         found = do.closed_days.fetch(connection, (days[0], days[-1]))
         if not found:
             return  # nearly always: the day of most requests is today
+        if self._store.dialect.undoes:
+            _require_endpoints(batch, found)
         sealed, subjects = _registers(found)
         do.reopen_day.run(connection, [(day,) for day in days if sealed.get(day, 1) <= 0])
         do.reopen_subjects.run(connection, [(day,) for day in days if day in subjects])
@@ -190,6 +207,17 @@ class Writer:
                 )
                 stored.update((row[0], row[1], bytes(row[2])) for row in connection.execute(query))
         return stored
+
+
+def _require_endpoints(batch: Batch, found: list[tuple[Any, ...]]) -> None:
+    """Make sure that no endpoint of a batch is deleted.
+
+    Raises:
+        EndpointGoneError: One is.
+    """
+    for which, endpoint, _ in found:
+        if which == _REMOVED and endpoint in batch.touches:
+            raise EndpointGoneError(f"endpoint {endpoint} has been deleted")
 
 
 def _registers(found: list[tuple[Any, ...]]) -> tuple[dict[int, int], dict[int, int]]:

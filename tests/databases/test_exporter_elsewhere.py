@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.parametrize("kind", ["postgresql", "mariadb", "clickhouse"], indirect=True)
 
 globals().update(suite_of("tests.exporter.test_catalog"))
+globals().update(suite_of("tests.exporter.test_endpoint_changes"))
 globals().update(suite_of("tests.exporter.test_level_rules"))
 globals().update(suite_of("tests.exporter.test_names"))
 globals().update(suite_of("tests.exporter.test_rebuilding"))

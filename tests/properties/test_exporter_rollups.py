@@ -1,7 +1,11 @@
-"""Whatever comes, in whatever order and however often: the rollups equal an aggregate of the raw rows."""
+"""Whatever comes, in whatever order and however often: the rollups equal an aggregate of the raw rows.
+
+Whatever becomes of the endpoints meanwhile, too.
+"""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, settings
@@ -9,6 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import func, select
 
+from fmd_otel_exporter.endpoint_changes import delete_rows, merge, remove
+from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.names import storable
 from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.store import Store, open_store
@@ -60,14 +67,16 @@ class AnyTraffic(RuleBasedStateMachine):
             self.store.dispose()
 
     def _write(self, writer: int, batch: list[RequestRecord]) -> None:
-        before = len(self.keys)
-        for r in batch:
-            if r.level > 0:
-                clamped = min(max(r.ts_us, 0), 253_402_300_799_000_000)
-                self.keys.add((r.service, r.endpoint, clamped, r.span_id))
+        new = {
+            (r.service, storable(r.endpoint, 255), min(max(r.ts_us, 0), 253_402_300_799_000_000), r.span_id)
+            for r in batch
+            if r.level > 0
+        } - self.keys
         result = self.writers[writer].write(batch)
         rowless = sum(r.level == 0 for r in batch)
-        assert result.written - rowless == len(self.keys) - before or result.written == 0
+        assert result.written in (len(new) + rowless, 0)
+        if result.written:  # else it has been here before, whatever became of its endpoints since
+            self.keys |= new
         assert result.written + result.duplicate == len(batch)
 
     @rule(writer=st.integers(0, 1), batch=st.lists(requests, min_size=1, max_size=12))
@@ -85,6 +94,30 @@ class AnyTraffic(RuleBasedStateMachine):
         if self.sent:
             everything = [r for batch in self.sent for r in batch]
             self._write(writer, data.draw(st.lists(st.sampled_from(everything), min_size=1, max_size=20)))
+
+    @rule(data=st.data())
+    def merge(self, data: st.DataObject) -> None:
+        there = self._endpoints()
+        one, other = (data.draw(st.sampled_from(sorted(there) or [0])) for _ in range(2))
+        if there:
+            with suppress(StorageError):  # of another service, or the same one
+                merge(self.store, one, other)
+
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        there = self._endpoints()
+        if there:
+            found = remove(self.store, data.draw(st.sampled_from(sorted(there))))
+            for _ in delete_rows(self.store, found.ids):
+                pass
+            gone = {there[each] for each in found.ids}
+            self.keys = {key for key in self.keys if key[:2] not in gone}
+
+    def _endpoints(self) -> dict[int, tuple[str, str]]:
+        c = self.store.tables.endpoint.c
+        with self.store.read() as connection:
+            query = select(c.id, c.service, c.name).where(c.removed_ts == 0)
+            return {row[0]: (row[1], row[2]) for row in connection.execute(query)}
 
     @rule(day=st.integers(0, 5))
     def compact(self, day: int) -> None:

@@ -340,6 +340,8 @@ class Transaction:
         """Return which of these keys are or were there: their newest version, and whether that is gone."""
         columns = ", ".join(f"`{name}`" for name in names)
         versions = "1, 0"
+        # Where rows are laid over each other, a name that is no more stands below the one that is.
+        settings = {} if is_laid_over(table) else _AS_STORED
         if kind_of(table) == "meta" and not is_laid_over(table):
             versions = f"max({VERSION}), argMax({GONE}, {VERSION})"
         found: dict[tuple[Any, ...], tuple[int, int]] = {}
@@ -350,7 +352,7 @@ class Transaction:
                 f"SELECT {columns}, {versions} FROM `{table.name}` "  # noqa: S608 # names of the schema, and literals
                 f"WHERE ({columns}) IN ({chosen}) GROUP BY {columns}"
             )
-            for row in self.client.query(query, settings=_AS_STORED).result_rows:
+            for row in self.client.query(query, settings=settings).result_rows:
                 found[tuple(row[:-2])] = row[-2], row[-1]
         return found
 
