@@ -41,7 +41,7 @@ DAY_US = 86_400_000_000
 
 
 @pytest.fixture
-def ids(see):
+def number_of(see):
     """Return the number of an endpoint that is there."""
 
     def of(name: str) -> int:
@@ -51,7 +51,7 @@ def ids(see):
 
 
 @pytest.fixture
-def delete(store: Store):
+def wipe(store: Store):
     def all_of(endpoint_id: int) -> int:
         found = remove(store, endpoint_id)
         return sum(rows for _, rows in delete_rows(store, found.ids))
@@ -73,9 +73,9 @@ def _rows_by_endpoint(see, name: str) -> dict[int, int]:
 # Names
 
 
-def test_a_name_given_by_people_survives_the_application_s_next_start(store: Store, see, ids):
+def test_a_name_given_by_people_survives_the_application_s_next_start(store: Store, see, number_of):
     _register(store, "shop.cart")
-    rename(store, ids("shop.cart"), "  The  cart ")
+    rename(store, number_of("shop.cart"), "  The  cart ")
     register_endpoints(store, [EndpointInfo("shop", "shop.cart", "/new")], default_level=1)
     (endpoint,) = see.rows("endpoint")
     assert (endpoint["name"], endpoint["alias"], endpoint["route"]) == ("shop.cart", "The cart", "/new")
@@ -83,69 +83,73 @@ def test_a_name_given_by_people_survives_the_application_s_next_start(store: Sto
 
 
 @pytest.mark.parametrize("back", ["", " ", "shop.cart"])
-def test_its_own_name_can_be_given_back(store: Store, see, ids, back):
+def test_its_own_name_can_be_given_back(store: Store, see, number_of, back):
     _register(store, "shop.cart")
-    rename(store, ids("shop.cart"), "The cart")
-    rename(store, ids("shop.cart"), back)
+    rename(store, number_of("shop.cart"), "The cart")
+    rename(store, number_of("shop.cart"), back)
     assert see.rows("endpoint")[0]["alias"] is None
 
 
-def test_a_name_belongs_to_one_endpoint_of_a_service(store: Store, see, ids):
+def test_a_name_belongs_to_one_endpoint_of_a_service(store: Store, see, number_of):
     _register(store, "a", "b")
     _register(store, "c", service="billing")
-    rename(store, ids("a"), "One")
+    rename(store, number_of("a"), "One")
     for taken in ("One", "a"):
         with pytest.raises(StorageError, match="merge the two instead"):
-            rename(store, ids("b"), taken)
-    rename(store, ids("c"), "One")
+            rename(store, number_of("b"), taken)
+    rename(store, number_of("c"), "One")
     assert {row["name"]: row["alias"] for row in see.rows("endpoint")} == {"a": "One", "b": None, "c": "One"}
 
 
 # Merged
 
 
-def test_a_merged_endpoint_keeps_its_rows_and_what_follows(store: Store, record, see, ids):
+def test_a_merged_endpoint_keeps_its_rows_and_what_follows(store: Store, record, see, number_of):
     writer = Writer(store)
     writer.write([record(endpoint="a"), record(endpoint="b")])
-    merge(store, ids("b"), ids("a"))
-    merge(store, ids("b"), ids("a"))
+    merge(store, number_of("b"), number_of("a"))
+    merge(store, number_of("b"), number_of("a"))
     writer.write([record(endpoint="b")])
-    assert {row["name"]: row["merged_into"] for row in see.rows("endpoint")} == {"a": 0, "b": ids("a")}
-    assert _rows_by_endpoint(see, "request") == _rows_by_endpoint(see, "hits") == {ids("a"): 1, ids("b"): 2}
-    separate(store, ids("b"))
+    assert {row["name"]: row["merged_into"] for row in see.rows("endpoint")} == {"a": 0, "b": number_of("a")}
+    assert (
+        _rows_by_endpoint(see, "request")
+        == _rows_by_endpoint(see, "hits")
+        == {number_of("a"): 1, number_of("b"): 2}
+    )
+    separate(store, number_of("b"))
     assert {row["merged_into"] for row in see.rows("endpoint")} == {0}
 
 
-def test_what_counts_under_an_endpoint_goes_where_that_goes(store: Store, see, ids):
+def test_what_counts_under_an_endpoint_goes_where_that_goes(store: Store, see, number_of):
     _register(store, "a", "b", "c", "d")
-    merge(store, ids("c"), ids("b"))
-    merge(store, ids("b"), ids("a"))
-    merge(store, ids("d"), ids("c"))
-    assert {row["merged_into"] for row in see.rows("endpoint") if row["name"] != "a"} == {ids("a")}
+    merge(store, number_of("c"), number_of("b"))
+    merge(store, number_of("b"), number_of("a"))
+    merge(store, number_of("d"), number_of("c"))
+    assert {row["merged_into"] for row in see.rows("endpoint") if row["name"] != "a"} == {number_of("a")}
 
 
-def test_what_cannot_be_merged_is_told(store: Store, ids):
+def test_what_cannot_be_merged_is_told(store: Store, number_of):
     _register(store, "a", "b")
     _register(store, "c", service="billing")
-    merge(store, ids("b"), ids("a"))
+    merge(store, number_of("b"), number_of("a"))
     for one, other in (("a", "a"), ("a", "b")):
         with pytest.raises(StorageError, match="into itself"):
-            merge(store, ids(one), ids(other))
+            merge(store, number_of(one), number_of(other))
     with pytest.raises(StorageError, match="endpoints of one service"):
-        merge(store, ids("c"), ids("a"))
+        merge(store, number_of("c"), number_of("a"))
     with pytest.raises(StorageError, match="no endpoint 77"):
-        merge(store, 77, ids("a"))
+        merge(store, 77, number_of("a"))
 
 
-def test_merged_endpoints_have_one_level_one_average_and_one_order(store: Store, record, noon_us, ids):
+def test_merged_endpoints_have_one_level_one_average_and_one_order(store: Store, record, noon_us, number_of):
     writer = Writer(store)
     writer.write([record(endpoint="a", duration_us=1000), record(endpoint="b", duration_us=3000)])
-    merge(store, ids("b"), ids("a"))
-    set_level(store, ids("a"), 2)
+    merge(store, number_of("b"), number_of("a"))
+    set_level(store, number_of("a"), 2)
     assert load_levels(store) == {("shop", "a"): 2, ("shop", "b"): 2}
     both = Average(2, 2000)
     assert load_averages(store, noon_us // 1_000_000) == {("shop", "a"): both, ("shop", "b"): both}
-    order_profile(store, ids("b"))
+    order_profile(store, number_of("b"))
     assert load_profile_orders(store) == {("shop", "a"), ("shop", "b")}
     DetailWriter(store, writer).write([profile(endpoint="b", exact=True)])
     assert load_profile_orders(store) == set()
@@ -154,7 +158,7 @@ def test_merged_endpoints_have_one_level_one_average_and_one_order(store: Store,
 # Deleted
 
 
-def test_a_deleted_endpoint_leaves_no_row_and_others_lose_none(store: Store, record, see, ids, delete):
+def test_a_deleted_endpoint_leaves_no_row_and_others_lose_none(store: Store, record, see, number_of, wipe):
     writer = Writer(store)
     writer.write([record(endpoint=name, group_by="ada", ip="::1") for name in ("a", "b", "b")])
     details = DetailWriter(store, writer)
@@ -165,8 +169,8 @@ def test_a_deleted_endpoint_leaves_no_row_and_others_lose_none(store: Store, rec
     compact_days(store, now_ts_us=record().ts_us + DAY_US)
     for _ in prune(store, KEEP_ALL.cutoffs(record().ts_us + DAY_US)):
         pass
-    b, n = ids("b"), count_rows(store, [ids("b")])
-    assert (n, delete(b) >= n, count_rows(store, [b])) == (n, True, 0)
+    b, n = number_of("b"), count_rows(store, [number_of("b")])
+    assert (n, wipe(b) >= n, count_rows(store, [b])) == (n, True, 0)
     assert n > 10
     names = (
         "request",
@@ -186,12 +190,12 @@ def test_a_deleted_endpoint_leaves_no_row_and_others_lose_none(store: Store, rec
         "exception_hits",
         "exception_occurrence",
     ):
-        assert {row["endpoint_id"] for row in see.rows(name)} == {ids("a")}, name
+        assert {row["endpoint_id"] for row in see.rows(name)} == {number_of("a")}, name
     assert see.sums() == {"requests": 1, "hits": 1, "latencies": 1}
     assert load_levels(store) == {("shop", "a"): 1}
 
 
-def test_exceptions_that_nobody_else_has_met_go_with_it(store: Store, see, ids, delete):
+def test_exceptions_that_nobody_else_has_met_go_with_it(store: Store, see, number_of, wipe):
     DetailWriter(store).write(
         [
             exception(endpoint="a", group_id=1, group_by="ada"),
@@ -201,73 +205,73 @@ def test_exceptions_that_nobody_else_has_met_go_with_it(store: Store, see, ids, 
     )
     groups = {row["id"] for row in see.rows("exception_group")}
     assert len(groups) == 2
-    delete(ids("b"))
+    wipe(number_of("b"))
     (left,) = see.rows("exception_group")
     assert {row["group_id"] for row in see.rows("exception_subject")} == {left["id"]}
 
 
-def test_asked_for_again_it_is_a_new_one(store: Store, record, see, ids, delete):
+def test_asked_for_again_it_is_a_new_one(store: Store, record, see, number_of, wipe):
     writer = Writer(store)
     writer.write([record(endpoint="a")])
-    old = ids("a")
+    old = number_of("a")
     set_level(store, old, 3)
-    delete(old)
+    wipe(old)
     batch = [record(endpoint="a", level=1), record(endpoint="a", level=0)]
     assert writer.write(batch).written == 2
     assert Writer(store).write(batch).duplicate == 2
-    assert ids("a") != old
-    assert _rows_by_endpoint(see, "request") == _rows_by_endpoint(see, "hits") == {ids("a"): 1}
+    assert number_of("a") != old
+    assert _rows_by_endpoint(see, "request") == _rows_by_endpoint(see, "hits") == {number_of("a"): 1}
     assert next(row for row in see.rows("endpoint") if row["name"] == "a")["level0_n"] == 1
     assert load_levels(store) == {("shop", "a"): 1}
 
 
-def test_the_newest_endpoint_s_number_is_not_given_again(store: Store, record, ids, delete):
+def test_the_newest_endpoint_s_number_is_not_given_again(store: Store, record, number_of, wipe):
     _register(store, "a", "b")
-    newest = ids("b")
-    delete(newest)
+    newest = number_of("b")
+    wipe(newest)
     _register(store, "c")
-    assert ids("c") > newest
+    assert number_of("c") > newest
 
 
-def test_requests_that_leave_no_row_are_counted_for_the_new_one(store: Store, record, see, ids, delete):
+def test_requests_that_leave_no_row_are_counted_for_the_new_one(store: Store, record, see, number_of, wipe):
     writer = Writer(store)
     writer.write([record(endpoint="a", level=0)])
-    delete(ids("a"))
+    wipe(number_of("a"))
     writer.write([record(endpoint="a", level=0), record(endpoint="a", level=0)])
     assert next(row for row in see.rows("endpoint") if row["name"] == "a")["level0_n"] == 2
 
 
-def test_so_are_details(store: Store, see, ids, delete):
+def test_so_are_details(store: Store, see, number_of, wipe):
     writer = DetailWriter(store)
     writer.write([profile(endpoint="a")])
-    old = ids("a")
-    delete(old)
+    old = number_of("a")
+    wipe(old)
     writer.write([profile(endpoint="a"), outlier(endpoint="a"), exception(endpoint="a")])
     for name in ("profile", "profile_day", "outlier", "exception_hits"):
-        assert {row["endpoint_id"] for row in see.rows(name)} == {ids("a")}, name
+        assert {row["endpoint_id"] for row in see.rows(name)} == {number_of("a")}, name
 
 
-def test_a_rule_gives_the_new_one_its_level(store: Store, record, ids, delete):
+def test_a_rule_gives_the_new_one_its_level(store: Store, record, number_of, wipe):
     writer = Writer(store)
     writer.write([record(endpoint="a")])
     save_rules(store, [LevelRule("a", 2)])
-    delete(ids("a"))
+    wipe(number_of("a"))
     writer.write([record(endpoint="a")])
     assert load_levels(store) == {("shop", "a"): 2}
 
 
-def test_what_counts_under_it_goes_with_it(store: Store, record, see, ids, delete):
+def test_what_counts_under_it_goes_with_it(store: Store, record, see, number_of, wipe):
     writer = Writer(store)
     writer.write([record(endpoint=name) for name in ("a", "b", "c")])
-    merge(store, ids("b"), ids("a"))
-    delete(ids("a"))
-    assert _rows_by_endpoint(see, "request") == {ids("c"): 1}
+    merge(store, number_of("b"), number_of("a"))
+    wipe(number_of("a"))
+    assert _rows_by_endpoint(see, "request") == {number_of("c"): 1}
     assert load_levels(store) == {("shop", "c"): 1}
 
 
-def test_it_cannot_be_deleted_twice(store: Store, record, ids):
+def test_it_cannot_be_deleted_twice(store: Store, record, number_of):
     _register(store, "a")
-    own = ids("a")
+    own = number_of("a")
     remove(store, own)
     with pytest.raises(StorageError, match="no endpoint"):
         remove(store, own)
@@ -275,35 +279,37 @@ def test_it_cannot_be_deleted_twice(store: Store, record, ids):
         set_level(store, own, 2)
 
 
-def test_whoever_dies_over_it_is_replaced_by_retention(store: Store, record, see, ids, keep):
+def test_whoever_dies_over_it_is_replaced_by_retention(store: Store, record, see, number_of, keep):
     Writer(store).write([record(endpoint="a"), record(endpoint="b")])
-    remove(store, ids("b"))  # and no more of it
+    remove(store, number_of("b"))  # and no more of it
     assert see.sums()["requests"] == 2
     keep(KEEP_ALL)
-    assert _rows_by_endpoint(see, "request") == _rows_by_endpoint(see, "hits_day") == {ids("a"): 1}
+    assert _rows_by_endpoint(see, "request") == _rows_by_endpoint(see, "hits_day") == {number_of("a"): 1}
 
 
-def test_a_deleted_endpoint_is_told_for_as_long_as_a_writer_may_know_its_number(store: Store, see, ids, keep):
+def test_a_deleted_endpoint_is_told_for_as_long_as_a_writer_may_know_its_number(
+    store: Store, see, number_of, keep
+):
     _register(store, "a")
-    remove(store, ids("a"), now_us=DAY_US)
+    remove(store, number_of("a"), now_us=DAY_US)
     keep(KEEP_ALL, now_us=DAY_US)
     assert len(see.rows("removed_endpoint")) == 1
     keep(KEEP_ALL, now_us=(REMEMBERED_DAYS + 1) * DAY_US + 1)
     assert see.rows("removed_endpoint") == []
 
 
-def test_a_batch_made_elsewhere_for_a_deleted_endpoint_is_refused_whole(store: Store, record, see, ids):
+def test_a_batch_made_elsewhere_for_a_deleted_endpoint_is_refused_whole(store: Store, record, see, number_of):
     writer = Writer(store)
     writer.write([record(endpoint="a"), record(endpoint="b")])
     batch = writer._prepare([record(endpoint="a"), record(endpoint="b")])
-    delete_id = ids("b")
-    remove(store, delete_id)
+    deleted = number_of("b")
+    remove(store, deleted)
     with pytest.raises(EndpointGoneError):
         writer.write_batch(batch)
-    assert _rows_by_endpoint(see, "request")[ids("a")] == 1
+    assert _rows_by_endpoint(see, "request")[number_of("a")] == 1
 
 
-def test_writers_at_work_lose_no_request_and_count_none_twice(store: Store, record, see, ids, delete):
+def test_writers_at_work_lose_no_request_and_count_none_twice(store: Store, record, see, number_of, wipe):
     """What was asked for before the deletion is gone; what comes after is there, once."""
     stop = Event()
     written: list[list[Any]] = [[], []]
@@ -327,7 +333,7 @@ def test_writers_at_work_lose_no_request_and_count_none_twice(store: Store, reco
             target = sum(map(len, written)) + 4
             while sum(map(len, written)) < target and not failed:
                 stop.wait(0.005)
-            delete(ids("a"))
+            wipe(number_of("a"))
     finally:
         stop.set()
         for thread in threads:

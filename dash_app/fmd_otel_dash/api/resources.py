@@ -214,7 +214,7 @@ def _profiles(store: Store, scope: Scope, given: Mapping[str, Any]) -> Answer:
         ):
             rows.append(  # noqa: PERF401 # as above
                 {
-                    "key": f"{each.ts_us}-{endpoint_id}-{each.span_id.hex()}",
+                    "key": f"{each.ts_us}-{each.endpoint_id}-{each.span_id.hex()}",
                     "time": local_time(each.ts_us, scope.zone).isoformat(),
                     "endpoint_id": endpoint_id,
                     "endpoint": name,

@@ -136,14 +136,16 @@ def group_detail(
             )
             for column in (c.version_id, c.endpoint_id)
         }
-        endpoints = {endpoint.id: endpoint for endpoint in view.endpoints}
+        by_endpoint: dict[int, int] = defaultdict(int)
+        for own, n in counts["endpoint_id"].items():
+            by_endpoint[view.home.get(own, own)] += n
         ordered = [version for version in view.versions(scope) if version.id in counts["version_id"]]
         return GroupDetail(
             found[0],
             tuple((version.name, counts["version_id"][version.id]) for version in ordered),
             tuple(
                 sorted(
-                    ((endpoints.get(own), n) for own, n in counts["endpoint_id"].items()),
+                    ((view.by_id.get(own), n) for own, n in by_endpoint.items()),
                     key=lambda each: -each[1],
                 )
             ),
@@ -232,7 +234,7 @@ def _group(view: Look, row: Any, hits: Sequence[Any], spark: Spark, users: int =
     for bucket, _, kind, n in hits:
         kinds[kind] += n
         steps[min(max((bucket - start_s) // spark.width_s, 0), len(steps) - 1)] += n
-    met = {endpoint for _, endpoint, _, _ in hits}
+    met = {view.home.get(endpoint, endpoint) for _, endpoint, _, _ in hits}
     return ExceptionGroup(
         id=row.id,
         type=row.type,
@@ -309,7 +311,7 @@ def _occurrences(view: Look, scope: Scope, group_id: int, limit: int) -> tuple[O
         .order_by(c.ts.desc(), c.span_id.desc())
         .limit(limit)
     ).all()
-    endpoints = {endpoint.id: endpoint for endpoint in view.endpoints}
+    endpoints = view.by_id
     names = version_names(view.conn, view.tables, [row[4] for row in found])
     users = subject_names(view.conn, view.tables, [row[5] for row in found])
     return tuple(

@@ -52,7 +52,7 @@ def latency_by(view: Look, scope: Scope, group: Group, *, days: bool = True) -> 
     versions = view.version_ids(scope)
 
     def source(some: Sequence[Segment]) -> Subquery:
-        return latency_source(view.tables, some, view.endpoint_ids, versions)
+        return latency_source(view.tables, some, view.endpoint_ids, versions, view.home)
 
     found: Grouped = {}
     raw = [segment for segment in segments if segment.source == "raw"]
@@ -67,7 +67,7 @@ def latency_by(view: Look, scope: Scope, group: Group, *, days: bool = True) -> 
         part = source([segment])
         by = group(part.c)
         key = (
-            (segment.source, segment.start, segment.end, view.endpoint_ids, versions),
+            (segment.source, segment.start, segment.end, view.endpoint_ids, versions, *view.home.items()),
             str(by.compile(compile_kwargs={"literal_binds": True})),
         )
         sample = remembered.get(key, n)

@@ -23,12 +23,14 @@ from sqlalchemy import (
 from fmd_otel_dash.queries.plan import Kept, Segment, split
 from fmd_otel_dash.queries.scope import US_PER_S, Scope
 from fmd_otel_dash.queries.slots import Slots, slots
-from fmd_otel_dash.queries.sources import hits_source, latency_source
+from fmd_otel_dash.queries.sources import counted, hits_source, latency_source
 from fmd_otel_exporter.endpoint_rules import Rules, read
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S, LATENCY_BUCKET_S, Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sqlalchemy import Table
 
     from fmd_otel_exporter.dialects.base import Dialect
     from fmd_otel_exporter.store import Store
@@ -45,6 +47,7 @@ class Endpoint:
     id: int
     service: str
     name: str
+    """What people call it: by the name the application uses, if nobody has given it another."""
     route: str | None
     methods: str | None
     blueprint: str | None
@@ -56,6 +59,12 @@ class Endpoint:
     """Requests served at level 0: counted here and nowhere else."""
     rules_text: str | None = None
     """All its rules, as they are stored; see :attr:`rules`."""
+    own_name: str = ""
+    """What the application calls it."""
+    pinned: bool = False
+    """Somebody has set its level by hand, so that rules leave it alone."""
+    merged: tuple[tuple[int, str], ...] = ()
+    """Numbers and names of the endpoints that count under it."""
 
     @property
     def rules(self) -> Rules:
@@ -82,17 +91,29 @@ class Look:
     dialect: Dialect
     tables: Tables
     endpoints: tuple[Endpoint, ...]
+    home: Mapping[int, int] = field(default_factory=dict)
+    """Of each merged endpoint, the one it counts under."""
     _days_of: dict[tuple[int, int], tuple[tuple[int, bool], ...]] = field(default_factory=dict)
 
     @property
     def endpoint_ids(self) -> tuple[int, ...]:
-        """Ids of the endpoints, for the clustered keys."""
-        return tuple(endpoint.id for endpoint in self.endpoints)
+        """Ids of the endpoints and of those that count under them, for the clustered keys."""
+        return (*(endpoint.id for endpoint in self.endpoints), *self.home)
+
+    @cached_property
+    def by_id(self) -> dict[int, Endpoint]:
+        """Return the endpoint that each row counts under, with the row's own number, by that number."""
+        found = {endpoint.id: endpoint for endpoint in self.endpoints}
+        return found | {own: replace(found[root], id=own) for own, root in self.home.items()}
+
+    def counted(self, of: Table) -> ColumnElement[int]:
+        """Return a table's ``endpoint_id``, as the number of the endpoint that its rows count under."""
+        return counted(of.c.endpoint_id, self.home)
 
     def hits(self, scope: Scope, *, days: bool = True) -> Subquery:
         """Return the scope's requests as hits rows; ``days=False`` keeps to quarters of an hour."""
         segments = self.segments(scope, HITS_BUCKET_S, days=days)
-        return hits_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope))
+        return hits_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope), self.home)
 
     def local_hits(self, scope: Scope, *, days: bool) -> Subquery:
         """Return the scope's requests as hits rows whose ``local_s`` is what the zone's clock showed.
@@ -113,12 +134,12 @@ class Look:
             )
             if days or segment.source != "day"
         ]
-        return hits_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope))
+        return hits_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope), self.home)
 
     def latency(self, scope: Scope, *, days: bool = True) -> Subquery:
         """Return the scope's requests as latency bucket rows; ``days=False`` keeps to hours."""
         segments = self.segments(scope, LATENCY_BUCKET_S, days=days)
-        return latency_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope))
+        return latency_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope), self.home)
 
     def steps(self, scope: Scope, max_points: int, width_s: int) -> Slots:
         """Return the steps of a chart: whole days, and from midnight on, where only sums of days are kept."""
@@ -165,7 +186,7 @@ class Look:
         """Return the scope's requests one by one, counted like hits rows: for ranges of a few hours."""
         c = self.tables.request.c
         rows = select(
-            c.endpoint_id,
+            self.counted(self.tables.request),
             c.ts,
             c.status,
             c.bkt,
@@ -216,7 +237,9 @@ class Look:
 def look(store: Store, scope: Scope) -> Iterator[Look]:
     """Open a short read transaction on the endpoints that a scope speaks of."""
     with store.read() as conn:
-        yield Look(conn, store.dialect, store.tables, _endpoints(conn, store.tables, scope))
+        endpoints = _endpoints(conn, store.tables, scope)
+        home = {own: endpoint.id for endpoint in endpoints for own, _ in endpoint.merged}
+        yield Look(conn, store.dialect, store.tables, endpoints, home)
 
 
 def total(expression: ColumnElement[Any]) -> ColumnElement[int]:
@@ -229,23 +252,47 @@ def total_where(condition: ColumnElement[bool], expression: ColumnElement[Any]) 
     return total(case((condition, expression), else_=0))
 
 
+def family(conn: Connection, tables: Tables, endpoint_id: int) -> tuple[int, ...]:
+    """Return the number of an endpoint, or of the one it counts under, and then of those that do so."""
+    c = tables.endpoint.c
+    root = conn.scalar(select(c.merged_into).where(c.id == endpoint_id)) or endpoint_id
+    return (root, *conn.scalars(select(c.id).where(c.merged_into == root, c.removed_ts == 0).order_by(c.id)))
+
+
 def _endpoints(conn: Connection, tables: Tables, scope: Scope) -> tuple[Endpoint, ...]:
     c = tables.endpoint.c
     wanted = select(
-        c.id,
-        c.service,
-        c.name,
-        c.route,
-        c.method,
-        c.blueprint,
-        c.level,
-        c.first_ts,
-        c.last_ts,
-        c.level0_n,
-        c.rules,
-    ).order_by(c.service, c.name)
+        c.id, c.service, func.coalesce(c.alias, c.name), c.route, c.method, c.blueprint, c.level, c.first_ts,
+        c.last_ts, c.level0_n, c.rules, c.name, c.pinned, c.merged_into,
+    ).where(c.removed_ts == 0)  # fmt: skip
     if scope.services:
         wanted = wanted.where(c.service.in_(scope.services))
     if scope.endpoint_ids:
-        wanted = wanted.where(c.id.in_(scope.endpoint_ids))
-    return tuple(Endpoint(*tuple(row)) for row in conn.execute(wanted))
+        roots = {each: family(conn, tables, each) for each in scope.endpoint_ids}
+        wanted = wanted.where(c.id.in_({own for found in roots.values() for own in found}))
+    found: dict[int, Endpoint] = {}
+    merged: dict[int, list[Endpoint]] = {}
+    for *values, pinned, into in conn.execute(wanted).all():
+        endpoint = Endpoint(*(*values, bool(pinned)))
+        if into:
+            merged.setdefault(into, []).append(endpoint)
+        else:
+            found[endpoint.id] = endpoint
+    for root, members in merged.items():
+        if root in found:
+            found[root] = _together(found[root], sorted(members, key=lambda each: each.id))
+    return tuple(sorted(found.values(), key=lambda each: (each.service, each.name, each.id)))
+
+
+def _together(root: Endpoint, members: Sequence[Endpoint]) -> Endpoint:
+    """Return an endpoint with those that count under it."""
+    all_of = [root, *members]
+    firsts = [each.first_us for each in all_of if each.first_us is not None]
+    lasts = [each.last_us for each in all_of if each.last_us is not None]
+    return replace(
+        root,
+        first_us=min(firsts, default=None),
+        last_us=max(lasts, default=None),
+        level0_n=sum(each.level0_n for each in all_of),
+        merged=tuple((each.id, each.own_name) for each in members),
+    )

@@ -152,7 +152,7 @@ def _columns(view: Look) -> tuple[ColumnElement[Any], ...]:
 
 
 def _named(view: Look, found: Sequence[Any]) -> tuple[Outlier, ...]:
-    endpoints = {endpoint.id: endpoint for endpoint in view.endpoints}
+    endpoints = view.by_id
     subjects = subject_names(view.conn, view.tables, {row[i] for row in found for i in (9, 10)})
     names = version_names(view.conn, view.tables, {row[8] for row in found})
     return tuple(

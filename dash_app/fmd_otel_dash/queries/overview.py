@@ -149,7 +149,7 @@ def _recent_hits(view: Look, scope: Scope, now_us: int) -> dict[int, tuple[int, 
         for part in (replace(week, end_us=today_us), replace(week, start_us=today_us))
         for segment in view.segments(part, HITS_BUCKET_S, days=True)
     ]
-    c = hits_source(view.tables, segments, view.endpoint_ids, view.version_ids(scope)).c
+    c = hits_source(view.tables, segments, view.endpoint_ids, view.version_ids(scope), view.home).c
     counted = select(c.endpoint_id, total_where(c.bucket >= today_us // US_PER_S, c.n), total(c.n))
     return {row[0]: (row[1], row[2]) for row in view.conn.execute(counted.group_by(c.endpoint_id))}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
-from fmd_otel_dash.queries.look import Look, look, total
+from fmd_otel_dash.queries.look import Look, family, look, total
 from fmd_otel_dash.queries.profiles import ProfileRow, by_endpoint, grouped, profiles
 from fmd_otel_dash.queries.scope import US_PER_S, Scope
 from fmd_otel_dash.queries.stacks import tree_of
@@ -82,11 +82,11 @@ def profiles_by_endpoint(store: Store, scope: Scope) -> Covered:
         versions = _versions(view, scope, plan, ids)
         edges = _singles(view, plan, ids)
         newest = None if versions else _newest(view)
-        endpoints = {endpoint.id: endpoint for endpoint in view.endpoints}
+        endpoints, home = {endpoint.id: endpoint for endpoint in view.endpoints}, view.home
     trees = defaultdict(list, {endpoint_id: [tree] for endpoint_id, tree in edges})
     if plan.first_day_s < plan.last_day_s:
         for endpoint_id, tree in by_endpoint(store, plan.first_day_s, plan.last_day_s, version_ids=ids):
-            trees[endpoint_id].append(tree)
+            trees[home.get(endpoint_id, endpoint_id)].append(tree)
     several = len({endpoint.service for endpoint in endpoints.values()}) > 1
     named = [
         (
@@ -110,9 +110,10 @@ def profiles_listed(store: Store, scope: Scope, until_us: int, limit: int) -> li
 def newest_exact(store: Store, endpoint_id: int) -> ProfileRow | None:
     """Return the newest profile that somebody had asked for, if there is one."""
     c = store.tables.profile.c
-    newest = select(c.ts).where(c.endpoint_id == endpoint_id, c.exact == 1).order_by(c.ts.desc()).limit(1)
+    newest = select(c.ts).order_by(c.ts.desc()).limit(1)
     with store.read() as conn:
-        at = conn.scalar(newest)
+        mine = c.endpoint_id.in_(family(conn, store.tables, endpoint_id))
+        at = conn.scalar(newest.where(mine, c.exact == 1))
     found = profiles(store, endpoint_id, (at, at + 1)) if at is not None else []
     return next((row for row in found if row.exact), None)
 
@@ -121,7 +122,8 @@ def ordered(store: Store, endpoint_id: int) -> int:
     """Return of how many of the next requests a profile is wanted."""
     c = store.tables.endpoint.c
     with store.read() as conn:
-        return conn.scalar(select(c.profile_next).where(c.id == endpoint_id)) or 0
+        root = family(conn, store.tables, endpoint_id)[0]
+        return conn.scalar(select(c.profile_next).where(c.id == root)) or 0
 
 
 def _covered(scope: Scope, plan: _Plan, tree: Tree, versions: tuple[str, ...], newest: int | None) -> Covered:
@@ -191,7 +193,7 @@ def _singles(view: Look, plan: _Plan, ids: tuple[int, ...] | None) -> list[tuple
     for start_us, end_us in plan.edges:
         rows = select(c.endpoint_id, c.data).where(*_single(view, start_us, end_us, ids))
         for endpoint_id, data in view.conn.execute(rows):
-            found[endpoint_id].append(unpack(bytes(data)))
+            found[view.home.get(endpoint_id, endpoint_id)].append(unpack(bytes(data)))
     return [(each, tree_of(view.conn, view.tables, leaves)) for each, leaves in found.items()]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Double, cast, func, select
 
-from fmd_otel_dash.queries.look import total
+from fmd_otel_dash.queries.look import family, total
 from fmd_otel_dash.queries.named import version_names
 from fmd_otel_dash.queries.stacks import Stack, Sums, tree_from, tree_of
 from fmd_otel_exporter.profile_data import unpack
@@ -58,15 +58,18 @@ def profiles(
     version_ids: Collection[int] | None = None,
     limit: int = RECENT,
 ) -> list[ProfileRow]:
-    """Return an endpoint's profiles of a half-open range of time, newest first."""
+    """Return the profiles of an endpoint, and of those that count under it, of a half-open range of time.
+
+    Newest first.
+    """
     c = store.tables.profile.c
-    where = [c.endpoint_id == endpoint_id, c.ts >= between_us[0], c.ts < between_us[1]]
+    where = [c.ts >= between_us[0], c.ts < between_us[1]]
     if version_ids is not None:
         where.append(c.version_id.in_(version_ids))
-    newest = (
-        select(*_columns(store.tables)).where(*where).order_by(c.ts.desc(), c.span_id.desc()).limit(limit)
-    )
     with store.read() as conn:
+        where.append(c.endpoint_id.in_(family(conn, store.tables, endpoint_id)))
+        newest = select(*_columns(store.tables)).where(*where)
+        newest = newest.order_by(c.ts.desc(), c.span_id.desc()).limit(limit)
         found = conn.execute(newest).all()
         names = version_names(conn, store.tables, {row[-1] for row in found})
     return [_row(row, names) for row in found]
@@ -93,11 +96,12 @@ def recent(
     """Return the newest sampled profiles of an endpoint as one tree."""
     tables = store.tables
     c = tables.profile.c
-    where = [c.endpoint_id == endpoint_id, c.exact == 0]
+    where = [c.exact == 0]
     if version_ids is not None:
         where.append(c.version_id.in_(version_ids))
-    newest = select(c.data).where(*where).order_by(c.ts.desc()).limit(n)
     with store.read() as conn:
+        where.append(c.endpoint_id.in_(family(conn, tables, endpoint_id)))
+        newest = select(c.data).where(*where).order_by(c.ts.desc()).limit(n)
         packed = list(conn.scalars(newest))
         return tree_of(conn, tables, [unpack(bytes(data)) for data in packed])
 

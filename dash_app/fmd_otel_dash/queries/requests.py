@@ -159,7 +159,7 @@ def request_detail(store: Store, key: str) -> RequestDetail | None:
         if not rows:
             return None
         source = view.latency(around)
-        sample = grouped(view, source, source.c.endpoint_id).get(wanted.endpoint_id, {})
+        (sample,) = grouped(view, source, source.c.endpoint_id).values() or ({},)
     return RequestDetail(rows[0], share_below(sample, rows[0].duration_us), count(sample))
 
 
@@ -174,7 +174,7 @@ def _newest(
     c = view.tables.request.c
     end_us = min(scope.end_us, after.ts_us + 1) if after else scope.end_us
     found: list[Any] = []
-    for start, end in _windows(scope.start_us, end_us, whole=len(view.endpoints) == 1):
+    for start, end in _windows(scope.start_us, end_us, whole=len(view.endpoint_ids) == 1):
         statement: Select[Any] = (
             select(*_columns(view))
             .where(c.endpoint_id.in_(view.endpoint_ids), c.ts >= start, c.ts < end, *where)
@@ -213,7 +213,7 @@ def _columns(view: Look) -> tuple[ColumnElement[Any], ...]:
 
 def _named(view: Look, found: Sequence[Any]) -> tuple[RequestRow, ...]:
     """Put names in place of ids, with one statement a table."""
-    endpoints = {endpoint.id: endpoint for endpoint in view.endpoints}
+    endpoints = view.by_id
     subject = view.tables.subject.c
     ids = {row[i] for row in found for i in (9, 10) if row[i] is not None}
     subjects = dict(

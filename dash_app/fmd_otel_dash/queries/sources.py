@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Subquery, Table, literal, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Subquery, Table, case, literal, select, union_all
 
 from fmd_otel_dash.queries.plan import Segment
 from fmd_otel_exporter.schema import DAY_S
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy.sql.selectable import Select
 
@@ -29,13 +29,15 @@ def hits_source(
     segments: Sequence[Segment],
     endpoint_ids: Collection[int],
     version_ids: Collection[int] | None = None,
+    home: Mapping[int, int] | None = None,
 ) -> Subquery:
     """Return rows of ``endpoint_id, bucket, local_s, version_id, status, n, sum_us``; keys may repeat.
 
     ``local_s`` is the bucket as the segment's local clock shows it, in seconds since a local 1 January 1970.
+    ``home`` says under which endpoint each of the merged ones counts.
     """
     by_source = {"day": tables.hits_day, "bucket": tables.hits, "raw": tables.request}
-    return _source(by_source, _HITS, segments, endpoint_ids, version_ids)
+    return _source(by_source, _HITS, segments, endpoint_ids, version_ids, home or {})
 
 
 def latency_source(
@@ -43,18 +45,27 @@ def latency_source(
     segments: Sequence[Segment],
     endpoint_ids: Collection[int],
     version_ids: Collection[int] | None = None,
+    home: Mapping[int, int] | None = None,
 ) -> Subquery:
     """Return rows of ``endpoint_id, bucket, version_id, bkt, n``; keys may repeat."""
     by_source = {"day": tables.lat_hist_day, "bucket": tables.lat_hist, "raw": tables.request}
-    return _source(by_source, _LATENCY, segments, endpoint_ids, version_ids)
+    return _source(by_source, _LATENCY, segments, endpoint_ids, version_ids, home or {})
 
 
-def _source(
+def counted(endpoint_id: ColumnElement[int], home: Mapping[int, int]) -> ColumnElement[int]:
+    """Return the number of the endpoint that a row counts under, as ``endpoint_id``."""
+    if not home:
+        return endpoint_id
+    return case(dict(home), value=endpoint_id, else_=endpoint_id).label("endpoint_id")
+
+
+def _source(  # noqa: PLR0913, PLR0917 # what to read, and of whom
     by_source: dict[str, Table],
     names: Sequence[str],
     segments: Sequence[Segment],
     endpoint_ids: Collection[int],
     version_ids: Collection[int] | None,
+    home: Mapping[int, int],
 ) -> Subquery:
     legs = []
     for segment in segments:
@@ -62,6 +73,7 @@ def _source(
         raw = segment.source == "raw"
         time = table.c.ts if raw else table.c.bucket
         columns = _raw_columns(table, names, segment) if raw else _rollup_columns(table, names, segment)
+        columns[0] = counted(table.c.endpoint_id, home)  # the first of all names
         leg = select(*columns).where(
             table.c.endpoint_id.in_(endpoint_ids), time >= segment.start, time < segment.end
         )
