@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,17 @@ class Settings:
             retention_raw_days=self.retention_raw_days,
             retention_hourly_days=self.retention_hourly_days,
             retention_daily_days=self.retention_daily_days,
+            reported=self._reported(),
+        )
+
+    def _reported(self) -> str:
+        """Return what others may know of the settings that concern requests, as JSON."""
+        return json.dumps(
+            {
+                key.name: (_text(value), origin)
+                for key, value, origin in self.shown()
+                if not key.secret and _concerns_requests(key)
+            }
         )
 
     def dashboard(self) -> DashboardSettings:
@@ -125,6 +137,7 @@ class Settings:
             spool_dir=self.spool_dir,
             spool_mb=self.spool_mb,
             origins=self.origins,
+            effective=tuple((key.name, _text(value), origin) for key, value, origin in self.shown()),
         )
 
     def _auth(self) -> AuthSettings:
@@ -172,6 +185,28 @@ class Settings:
         """Yield every key with its value, fit for being printed, and its origin."""
         for key in KEYS:
             yield key, shown(key, getattr(self, key.keyword)), self.origins.get(key.name, DEFAULT_ORIGIN)
+
+
+_LOOKS = frozenset(
+    {"BLUEPRINT_NAME", "CUSTOM_LINK", "BRAND_NAME", "TITLE_NAME", "DESCRIPTION", "AUTH", "INCLUDE_DASHBOARD",
+     "SHOW_LOGIN_BANNER", "SHOW_LOGIN_FOOTER"}
+)  # fmt: skip
+"""Settings of the dashboard among those of requests."""
+
+
+def _concerns_requests(key: Key) -> bool:
+    return key.section not in ("authentication", "visualization") and key.name not in _LOOKS
+
+
+def _text(value: Any) -> str:
+    """Return a value, fit for being printed already, as a person reads it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {each}" for name, each in value.items())
+    return str(value)
 
 
 def shown(key: Key, value: Any) -> Any:  # noqa: PLR0911 # one line for each kind of value

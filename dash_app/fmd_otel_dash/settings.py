@@ -49,6 +49,9 @@ class DashboardSettings:
     spool_mb: int = 64
     origins: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Who said so, by the upper-case name of a setting; what is missing stands at its default."""
+    effective: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)
+    """Every setting there is, also those of no concern to the dashboard: name, value without secrets, and who
+    said so. Empty where nobody has composed them."""
 
     @property
     def prefix(self) -> str:

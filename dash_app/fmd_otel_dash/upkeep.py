@@ -1,4 +1,4 @@
-"""Pruning and vacuuming, asked for by an admin in the dashboard and done beside it on a thread.
+"""Pruning, vacuuming and deleting endpoints, asked for by an admin and done beside the dashboard on a thread.
 
 The job stands in the database: a page that is loaded anew, or another process of the dashboard, sees it, and
 a second press starts nothing.
@@ -14,10 +14,11 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from fmd_otel_exporter import jobs
 from fmd_otel_exporter.clock import database_now_us
+from fmd_otel_exporter.endpoint_changes import count_rows, delete_rows, remove
 from fmd_otel_exporter.errors import FmdOtelError
 from fmd_otel_exporter.maintainer import at_leisure
 from fmd_otel_exporter.native import start_thread
-from fmd_otel_exporter.retention import Cutoffs, count_old, prune
+from fmd_otel_exporter.retention import Cutoffs, Deleted, count_old, prune
 from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.schema import DAY_S
 from fmd_otel_exporter.settings import MOST_DAYS
@@ -25,12 +26,13 @@ from fmd_otel_exporter.settings import MOST_DAYS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fmd_otel_exporter.endpoint_changes import Removed
     from fmd_otel_exporter.jobs import RunningJob
     from fmd_otel_exporter.store import Store
 
 log = logging.getLogger(__name__)
 
-PRUNE, VACUUM = "prune", "vacuum"
+PRUNE, VACUUM, REMOVE = "prune", "vacuum", "remove"
 VACUUM_LEASE_S = 900
 """Nothing can be said while SQLite writes its file anew."""
 _SAY_EVERY_S = 1.0
@@ -86,6 +88,38 @@ def start_vacuum(store: Store, by: str) -> None:
     """
     job = jobs.begin(store, VACUUM, {"by": by}, lease_s=VACUUM_LEASE_S)
     _start(job, lambda: store.dialect.vacuum(store.prefix))
+
+
+def start_remove(store: Store, endpoint_id: int, by: str) -> str:
+    """Delete an endpoint at once, and begin to delete its rows; return its name.
+
+    Raises:
+        JobRunsError: A job is running already.
+        StorageError: There is no such endpoint, or the database cannot be used now.
+    """
+    job = jobs.begin(store, REMOVE, {"by": by})
+    try:
+        removed = remove(store, endpoint_id)
+    except FmdOtelError as error:
+        job.end(str(error), failed=True)
+        raise
+    job.ask({"by": by, "endpoint": removed.name})
+    _start(job, lambda: _remove(job, removed))
+    return removed.name
+
+
+def _remove(job: RunningJob, removed: Removed) -> str:
+    began = said = time.monotonic()
+    job.plan(count_rows(job.store, removed.ids))
+    steps = (Deleted(table.name, rows) for table, rows in delete_rows(job.store, removed.ids))
+    for step in at_leisure(steps):
+        job.done += step.rows
+        now = time.monotonic()
+        if now - said >= _SAY_EVERY_S:
+            said = now
+            job.progress(job.done)
+    rows = "1 row is" if job.done == 1 else f"{job.done:,} rows are"
+    return f"{rows} gone, after {time.monotonic() - began:.1f} s. Asked for again, it is a new endpoint."
 
 
 def _start(job: RunningJob, work: Callable[[], str]) -> None:

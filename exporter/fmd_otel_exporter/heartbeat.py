@@ -50,6 +50,8 @@ class About(NamedTuple):
     """``worker``: a monitored application. ``otlp``: takes spans from elsewhere. ``dashboard``."""
     retention: str = ""
     """Days for requests, their sums by the hour, and those by the day, as far as this process deletes."""
+    settings: str = ""
+    """What it runs with, as JSON: each setting's value and who set it."""
 
 
 class _Moment(NamedTuple):
@@ -127,7 +129,9 @@ class Heartbeat:
         def put(connection: Connection) -> None:
             known = connection.execute(update(process).where(process.c.id == self.id).values(values))
             if known.rowcount == 0:
-                connection.execute(insert(process).values(id=self.id, **values))
+                # Once: they stay what they are for as long as the process runs.
+                settings = self._about.settings or None
+                connection.execute(insert(process).values(id=self.id, settings=settings, **values))
             for each, heard_us in dead:
                 unchanged = (process.c.id == each) & (process.c.heartbeat_ts == heard_us)
                 connection.execute(update(process).where(unchanged).values(state=FOUND_DEAD))

@@ -87,6 +87,14 @@ class RunningJob:
         self.total = total
         _change(self.store, self.name, self.owner, total=total)
 
+    def ask(self, asked: Mapping[str, Any]) -> None:
+        """Say more exactly what was asked for.
+
+        Raises:
+            StorageError: It cannot be said now.
+        """
+        _change(self.store, self.name, self.owner, asked=json.dumps(dict(asked)))
+
     def end(self, said: str, *, failed: bool = False) -> None:
         """Say what came of it, and let others begin theirs.
 

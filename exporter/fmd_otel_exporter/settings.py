@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from fmd_otel_exporter.errors import SettingsError, safe_url
@@ -68,6 +68,8 @@ class ExporterSettings:
     retention_raw_days: int = RETENTION_DAYS["retention_raw_days"]
     retention_hourly_days: int = RETENTION_DAYS["retention_hourly_days"]
     retention_daily_days: int = RETENTION_DAYS["retention_daily_days"]
+    reported: str = field(default="", repr=False, compare=False)
+    """What this process tells others of its settings, as JSON: ``{"QUEUE_SIZE": ["8192", "default"]}``."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, here rather than in a background thread later."""
@@ -90,7 +92,9 @@ class ExporterSettings:
 
     def __repr__(self) -> str:
         """Show everything but the password."""
-        shown = ", ".join(f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.name != "database")
+        shown = ", ".join(
+            f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.repr and f.name != "database"
+        )
         return f"ExporterSettings(database={safe_url(self.database)!r}, {shown})"
 
     @classmethod

@@ -39,7 +39,8 @@ class Speaker:
 
             settings = self._settings
             days = settings.retention_raw_days, settings.retention_hourly_days, settings.retention_daily_days
-            self._heartbeat = Heartbeat(About(self._role, ",".join(map(str, days))), self._counters)
+            about = About(self._role, ",".join(map(str, days)), settings.reported)
+            self._heartbeat = Heartbeat(about, self._counters)
         self._heartbeat.serves = self._serves
         self._heartbeat.work(store)
 

@@ -12,4 +12,5 @@ pytestmark = pytest.mark.parametrize("kind", ["postgresql", "mariadb", "clickhou
 globals().update(suite_of("tests.dash_app.queries.test_brute_force"))
 globals().update(suite_of("tests.dash_app.queries.test_details"))
 globals().update(suite_of("tests.dash_app.queries.test_hourly"))
+globals().update(suite_of("tests.dash_app.queries.test_merged"))
 globals().update(suite_of("tests.dash_app.queries.test_overview"))

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def text_field(field_id: str, label: str) -> Any:
+def text_field(field_id: str, label: str, value: str = "") -> Any:
     """Return a field for a line of text."""
-    return dmc.TextInput(id=field_id, label=label, size="sm", value="")
+    return dmc.TextInput(id=field_id, label=label, size="sm", value=value)
 
 
 def password_field(field_id: str, label: str, hint: str = "") -> Any:
@@ -42,3 +42,17 @@ def segments(field_id: str, label: str, options: Sequence[tuple[str, str]], sele
     data = [{"value": value, "label": text} for value, text in options]
     control = dmc.SegmentedControl(id=field_id, data=data, value=selected, size="sm", fullWidth=True)
     return dmc.InputWrapper(control, label=label, size="sm")
+
+
+def select_field(field_id: str, label: str, options: Sequence[tuple[str, str]], selected: str | None) -> Any:
+    """Return a choice of one out of many, found by typing; ``options`` are pairs of value and text."""
+    return dmc.Select(
+        id=field_id,
+        label=label,
+        data=[{"value": value, "label": text} for value, text in options],
+        value=selected,
+        searchable=True,
+        allowDeselect=False,
+        size="sm",
+        comboboxProps={"shadow": "md"},
+    )

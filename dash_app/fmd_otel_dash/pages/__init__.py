@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from fmd_otel_dash.pages import (
+    about,
     account,
     configuration,
     custom_graphs,
     daily,
     endpoint,
+    endpoint_admin,
     endpoint_grouped,
     endpoint_hourly,
     endpoint_profile,
@@ -66,6 +68,8 @@ PAGES = (
     account.PAGE,
     users.PAGE,
     configuration.PAGE,
+    endpoint_admin.PAGE,
     storage.PAGE,
+    about.PAGE,
 )
 NOT_FOUND = not_found.PAGE

@@ -117,7 +117,9 @@ def register(registry: Registry) -> None:
         role=ADMIN,
     )
     def change(view: View, wanted: dict[str, Any]) -> Any:
-        return wanted, _change(view, wanted)
+        said = _change(view, wanted)
+        view.services.cache.clear()
+        return wanted, said
 
 
 def clicked_bar(view: View, point: dict[str, Any]) -> str | None:

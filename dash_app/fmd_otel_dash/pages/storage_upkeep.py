@@ -32,8 +32,12 @@ WANTED = "storage-wanted"
 POLL_MS = 2000
 _USUAL_DAYS = 30
 _VACUUM_QUESTION = "Write the database file anew? Applications that want to write wait until it is done."
-_VERBS = {upkeep.PRUNE: "Deleting what is old", upkeep.VACUUM: "Vacuuming"}
-_NOUNS = {upkeep.PRUNE: "Prune", upkeep.VACUUM: "Vacuum"}
+_VERBS = {
+    upkeep.PRUNE: "Deleting what is old",
+    upkeep.VACUUM: "Vacuuming",
+    upkeep.REMOVE: "Deleting the endpoint",
+}
+_NOUNS = {upkeep.PRUNE: "Prune", upkeep.VACUUM: "Vacuum", upkeep.REMOVE: "Deleting the endpoint"}
 
 
 def layout(span: int) -> Any:
@@ -117,6 +121,7 @@ def register(registry: Registry, refresh: Sequence[str]) -> None:
         states = {job.name: f"{job.state} {job.updated_us}" for job in latest.values()}
         if states == before:
             return [no_update] * (2 + len(refresh))
+        view.services.cache.clear()
         ended = before is not None and not any(job.state == jobs.RUNNING for job in latest.values())
         again = f"ended {ticks}" if ended else no_update
         return [_jobs(latest, view.now_us), states, *[again] * len(refresh)]
@@ -170,10 +175,12 @@ def _jobs(latest: Mapping[str, Job], now_us: int) -> Any:
 
 def _job(job: Job, now_us: int) -> Any:
     by = f" · {job.asked['by']}" if isinstance(job.asked.get("by"), str) else ""
-    days = f", older than {job.asked['days']} d" if isinstance(job.asked.get("days"), int) else ""
+    what = f", older than {job.asked['days']} d" if isinstance(job.asked.get("days"), int) else ""
+    if isinstance(job.asked.get("endpoint"), str):
+        what = f" {job.asked['endpoint']}"
     if job.state == jobs.RUNNING:
         far = f"{job.done:,} of {job.total:,} rows" if job.total else "under way"
-        label = f"{_VERBS.get(job.name, job.name)}{days}"
+        label = f"{_VERBS.get(job.name, job.name)}{what}"
         return html.Div(
             [
                 html.Div(
@@ -198,7 +205,7 @@ def _job(job: Job, now_us: int) -> Any:
                 [
                     html.Div(
                         [
-                            html.Strong(f"{_NOUNS.get(job.name, job.name)}{days}"),
+                            html.Strong(f"{_NOUNS.get(job.name, job.name)}{what}"),
                             f" {job.state} {formatting.ago(job.updated_us, now_us)}{by}",
                         ]
                     ),

@@ -26,8 +26,8 @@ LIST = "users-list"
 WANTED = "user-wanted"
 """Store that the list's buttons write to."""
 NAME, PASSWORD, ROLE, ADD, PROBLEM = "user-name", "user-password", "user-role", "user-add", "user-problem"
-WHOSE, NEW_PASSWORD, SET_PASSWORD = "user-whose", "user-new-password", "user-set-password"
-WHOSE_PROBLEM = "user-whose-problem"
+RESET, NEW_PASSWORD, SET_PASSWORD = "user-reset", "user-new-password", "user-set-password"
+RESET_PROBLEM = "user-reset-problem"
 _ROLES = ((GUEST, "Guest"), (ADMIN, "Admin"))
 _MEANING = "Guests see everything. Admins also change monitor levels and users."
 
@@ -37,8 +37,11 @@ def layout(_view: View) -> Any:
     return page(
         TITLE,
         card(LIST, "Who can sign in", subtitle=_MEANING, kind="table", height=160, span=7, stores=[WANTED]),
-        _form(),
-        _password_form(),
+        html.Div(
+            [_password_form(), _form()],
+            className="fmd-column",
+            style={"--span": 5},
+        ),
     )
 
 
@@ -82,26 +85,36 @@ def register(registry: Registry) -> None:
 
 
 def _register_password(registry: Registry) -> None:
+    @registry.card(RESET, role=ADMIN)
+    def whose(view: View) -> Any:
+        user = _named(view, view.state.get("user"))
+        if user is None or user.way != "password":
+            return html.Div(
+                "To set somebody's password, choose Password beside the name.", className="fmd-subtitle"
+            )
+        return html.H2(["A new password for ", html.Bdi(user.name)], className="fmd-chosen")
+
     @registry.callback(
-        Output(WHOSE_PROBLEM, "children"),
+        Output(RESET_PROBLEM, "children"),
         Output(ids.NOTICE, "children", allow_duplicate=True),
-        Output(WHOSE, "value"),
         Output(NEW_PASSWORD, "value"),
         Input(SET_PASSWORD, "n_clicks"),
-        State(WHOSE, "value"),
         State(NEW_PASSWORD, "value"),
         role=ADMIN,
     )
-    def set_password(view: View, _clicks: int, whose: str | None, password: str | None) -> Any:
-        name = (whose or "").strip()
-        user = next((user for user in users.everyone(view.store) if user.name == name), None)
+    def set_password(view: View, _clicks: int, password: str | None) -> Any:
+        user = _named(view, view.state.get("user"))
         if user is None:
-            return f"There is no user named “{name}”.", "", whose, ""
+            return "This user is no longer there.", "", ""
         try:
             users.set_password(view.store, user.id, password or "")
         except users.UserError as error:
-            return str(error), "", whose, ""
-        return "", f"{user.name} has a new password, and is signed out everywhere.", "", ""
+            return str(error), "", ""
+        return "", f"{user.name} has a new password, and is signed out everywhere.", ""
+
+
+def _named(view: View, number: str) -> User | None:
+    return next((user for user in users.everyone(view.store) if str(user.id) == number), None)
 
 
 def _change(view: View, wanted: dict[str, Any]) -> str:
@@ -130,6 +143,12 @@ def _row(view: View, user: User) -> tuple[Any, ...]:
     buttons = html.Div(
         [
             _button("user", f"Make {other}", {"id": user.id, "role": other}),
+            html.A(
+                [icon("key", size=14), "Password"],
+                href=view.href("/users", user=str(user.id)),
+                className="fmd-button",
+                **attributes(aria_label=f"Set a password for {user.name}"),
+            ),
             _button("trash", "Remove", {"id": user.id, "remove": True}, confirm=f"Remove {user.name}?"),
         ],
         className="fmd-row-actions",
@@ -156,21 +175,30 @@ def _form() -> Any:
             html.Button([icon("plus", size=15), "Add"], id=ADD, className="fmd-button fmd-primary"),
         ],
         className="fmd-card fmd-form",
-        style={"--span": 5},
     )
 
 
 def _password_form() -> Any:
+    """Return the form; what is to be filled in shows once somebody is chosen."""
     return html.Section(
         [
-            html.H2("Set a password"),
-            text_field(WHOSE, "User name"),
-            password_field(NEW_PASSWORD, "New password", "At least 8 characters; signs them out everywhere"),
-            html.Div(id=WHOSE_PROBLEM, className="fmd-problem", role="alert"),
-            html.Button([icon("key", size=15), "Set"], id=SET_PASSWORD, className="fmd-button"),
+            card(RESET, kind="text", height=22, plain=True),
+            html.Div(
+                [
+                    password_field(
+                        NEW_PASSWORD, "New password", "At least 8 characters; signs them out everywhere"
+                    ),
+                    html.Div(id=RESET_PROBLEM, className="fmd-problem", role="alert"),
+                    html.Button(
+                        [icon("key", size=15), "Set password"],
+                        id=SET_PASSWORD,
+                        className="fmd-button fmd-primary",
+                    ),
+                ],
+                className="fmd-form fmd-when-chosen",
+            ),
         ],
-        className="fmd-card fmd-form",
-        style={"--span": 5},
+        className="fmd-card fmd-form fmd-chosen-form",
     )
 
 

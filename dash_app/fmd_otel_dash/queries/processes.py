@@ -64,6 +64,8 @@ class Process:
     failures: Mapping[str, int] = field(default_factory=dict)
     last_error: str | None = None
     last_error_us: int | None = None
+    settings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """What it runs with: value and who set it, by setting; empty where it does not say."""
 
     @property
     def name(self) -> str:
@@ -146,6 +148,7 @@ def _process(row: RowMapping, now_us: int) -> Process:
         dropped_by=_numbers(row["dropped_by"]),
         failures=_numbers(row["failures"]),
         last_error_us=None if error_us is None else error_us - ahead_us,
+        settings=_settings(row.get("settings")),
     )
 
 
@@ -164,6 +167,14 @@ def _state(said: int, silent_us: int) -> State:
     if silent_us <= LATE_S * _US:
         return "live"
     return "late" if silent_us <= MISSED_S * _US else "gone"
+
+
+def _settings(text: str | None) -> dict[str, tuple[str, str]]:
+    try:
+        found = json.loads(text or "{}")
+        return {str(name): (str(value), str(origin)) for name, (value, origin) in found.items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _numbers(text: str) -> dict[str, int]:

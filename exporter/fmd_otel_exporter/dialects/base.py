@@ -159,6 +159,9 @@ class Dialect(Protocol):
             StorageError: It cannot be done now.
         """
 
+    def version(self, connection: Connection) -> str:
+        """Return which database it is and of which version, as people say it."""
+
     def now_us(self, connection: Connection) -> int:
         """Return what the database's clock shows, or ours where it has none, in microseconds."""
 

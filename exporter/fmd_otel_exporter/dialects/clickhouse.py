@@ -310,6 +310,10 @@ class ClickhouseDialect:
             f"once, run this there at a quiet hour: OPTIMIZE TABLE {prefix}_request FINAL;"
         )
 
+    def version(self, connection: Connection) -> str:
+        """Ask the database."""
+        return f"ClickHouse {connection.exec_driver_sql('SELECT version()').scalar()}"
+
     def now_us(self, connection: Connection) -> int:
         """Return what the server's clock shows."""
         return int(connection.exec_driver_sql("SELECT toUnixTimestamp64Micro(now64(6))").scalar() or 0)

@@ -201,6 +201,11 @@ class MysqlDialect(Transactional):
             f"{prefix}_profile_day, {prefix}_outlier;"
         )
 
+    def version(self, connection: Connection) -> str:
+        """Ask the server, which says so if it is the other one."""
+        found = str(connection.exec_driver_sql("SELECT version()").scalar())
+        return f"{'MariaDB' if 'mariadb' in found.lower() else 'MySQL'} {found}"
+
     def now_us(self, connection: Connection) -> int:
         """Return what the server's clock shows."""
         seconds = connection.scalar(select(func.unix_timestamp(func.now(6))))

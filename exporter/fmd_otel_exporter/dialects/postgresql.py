@@ -184,6 +184,10 @@ class PostgresqlDialect(Parts, Transactional):
             f"{prefix}_profile_day, {prefix}_outlier;"
         )
 
+    def version(self, connection: Connection) -> str:
+        """Ask the database."""
+        return f"PostgreSQL {connection.exec_driver_sql('SHOW server_version').scalar()}"
+
     def now_us(self, connection: Connection) -> int:
         """Return what the server's clock shows."""
         seconds = connection.scalar(select(func.extract("epoch", func.clock_timestamp())))

@@ -280,6 +280,10 @@ class SqliteDialect(Transactional):
     def _bytes(self) -> int:
         return self.path.stat().st_size + sqlite_sizes.log_bytes(self.path)
 
+    def version(self, connection: Connection) -> str:
+        """Ask the database."""
+        return f"SQLite {connection.exec_driver_sql('SELECT sqlite_version()').scalar()}"
+
     def now_us(self, connection: Connection) -> int:  # noqa: ARG002 # there is no other clock
         """Return what the clock of this machine shows."""
         return time.time_ns() // 1000

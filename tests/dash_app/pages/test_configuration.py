@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
+from sqlalchemy import select
 
+from fmd_otel.composition import load_settings
 from fmd_otel_dash.auth import sessions
 from fmd_otel_dash.auth.gate import COOKIE
-from fmd_otel_exporter.catalog import load_levels
+from fmd_otel_exporter.catalog import load_levels, set_level
+from fmd_otel_exporter.counters import NOTHING
+from fmd_otel_exporter.heartbeat import About, Heartbeat
 from tests.dash_app.conftest import PREFIX, Visitor
+from tests.dash_app.pages.conftest import Shown
 
 HOUR = 3_600_000_000
 VIEW = {"view.data": {"path": "/dashboard/configuration", "search": ""}}
@@ -98,3 +103,182 @@ def test_settings_are_shown_with_who_set_them_and_without_secrets(dashboard_with
     assert "environment variable FMD_OTEL_TIMEZONE" in text
     assert "hunter2" not in text
     assert "s3cret" not in text
+
+
+def test_every_key_is_shown_as_it_is_called_with_its_own_origin(dashboard_with):
+    environ = {
+        "FMD_OTEL_DATABASE": "postgresql://shop:hunter2@db/shop", "FMD_OTEL_SAMPLING_PERIOD": "5",
+        "FMD_OTEL_OIDC_DISCOVERY_URL": "https://id.example.com/.well-known/openid-configuration",
+        "FMD_OTEL_OIDC_CLIENT_ID": "fmd",
+        "FMD_OTEL_OIDC_CLIENT_SECRET": "s3cret", "FMD_OTEL_AUTH_ADMINS": "ada,eve",
+    }  # fmt: skip
+    composed = load_settings(environ=environ).dashboard()
+    visitor = dashboard_with(effective=composed.effective)
+    shown = Shown(_children(visitor.call("configuration-settings-body.children", VIEW)))
+    rows = [part for part in shown.parts if part["type"] == "Tr"]
+    told = {
+        cells[0]: cells[1:] for row in rows if (cells := [_text(each) for each in row["props"]["children"]])
+    }
+    assert told["SAMPLING_PERIOD"] == ["5.0", "FMD_OTEL_SAMPLING_PERIOD"]
+    assert told["OIDC_CLIENT_ID"] == ["fmd", "FMD_OTEL_OIDC_CLIENT_ID"]
+    assert told["OIDC_CLIENT_SECRET"] == ["***", "FMD_OTEL_OIDC_CLIENT_SECRET"]
+    assert told["AUTH_ADMINS"] == ["ada, eve", "FMD_OTEL_AUTH_ADMINS"]
+    assert told["OUTLIER_MIN_REQUESTS"] == ["20", "default"]
+    assert told["DATABASE"] == ["postgresql://shop:***@db/shop", "FMD_OTEL_DATABASE"]
+    assert "hunter2" not in shown.text
+    assert "s3cret" not in shown.text
+
+
+def test_what_each_service_runs_with_is_shown_as_its_processes_report_it(store, card):
+    for number, period in enumerate(("5", "5", "20")):
+        reported = (
+            load_settings(
+                environ={
+                    "FMD_OTEL_SAMPLING_PERIOD": period,
+                    "FMD_OTEL_PASSWORD": "x" * 9,
+                    "FMD_OTEL_USERNAME": "u",
+                }
+            )
+            .exporter()
+            .reported
+        )
+        beat = Heartbeat(About("worker", settings=reported), lambda: NOTHING)
+        beat.serves = ("billing" if number == 2 else "shop", "1.0")
+        beat.work(store)
+    text = card("configuration-services", "/configuration").text
+    assert "shop  2 processes" in text
+    assert "SAMPLING_PERIOD 5.0 FMD_OTEL_SAMPLING_PERIOD" in text
+    assert "billing  1 process" in text
+    assert "SAMPLING_PERIOD 20.0" in text
+    assert "PASSWORD" not in text
+
+
+def _children(answer):
+    (found,) = answer.json["response"].values()
+    return found["children"]
+
+
+def _text(node):
+    return Shown(node).text
+
+
+# Rules
+
+
+@pytest.fixture
+def browser(admin, dashboard):
+    """Ask as a browser does that has the page open: the same view, and so the same memory, all the time."""
+
+    class Browser:
+        def __init__(self):
+            where = {"path": "/dashboard/configuration", "search": "", "tz": "UTC", "serial": 7}
+            self.view = {"view.data": where}
+
+        def card(self, name):
+            return Shown(_children(admin.call(f"{name}-body.children", self.view)))
+
+        def send(self, part, values):
+            output = next(each for each in dashboard.dash.callback_map if part in each)
+            return admin.call(output, self.view | values).json["response"]
+
+        def row(self, values):
+            specs = dashboard.dash._callback_list
+            output = next(each["output"] for each in specs if each["inputs"][0]["id"] == "rule-wanted")
+            return admin.call(output, self.view | values).json["response"]
+
+    return Browser()
+
+
+def _rule(pattern, level, service="*"):
+    return {
+        "rule-pattern.value": pattern, "rule-service.value": service, "rule-level.value": str(level),
+        "rule-add.n_clicks": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("four")
+def test_a_rule_is_added_shown_and_obeyed_at_once(store, browser):
+    assert "No rules" in browser.card("rules").text
+    answer = browser.send("rule-problem.children", _rule("api.*", 3))
+    assert "2 endpoints changed" in answer["notice"]["children"]
+    assert {name: level for (_, name), level in load_levels(store).items()} == {
+        "api.list": 3, "api.item": 3, "static": 1, "home": 1,
+    }  # fmt: skip
+    assert "api.* 3 2" in browser.card("rules").text
+    (level_3,) = (
+        _text(row) for row in browser.card("configuration-levels").parts
+        if row["type"] == "Tr" and _text(row).startswith("3 ")
+    )  # fmt: skip
+    assert level_3.endswith(" 2")
+
+
+@pytest.mark.usefixtures("four")
+def test_rules_are_moved_and_removed_as_they_were_shown(store, browser):
+    for pattern, level in (("api.*", 3), ("*.list", 0)):
+        browser.send("rule-problem.children", _rule(pattern, level))
+    wanted = {"rule-wanted.data": {"place": 1, "rule": ["*.list", 0, ""], "by": -1}}
+    assert "Rule moved. 1 endpoint changed" in str(browser.row(wanted))
+    assert browser.card("rules").text.index("*.list") < browser.card("rules").text.index("api.*")
+    assert "changed meanwhile" in str(browser.row(wanted))
+    assert "Rule removed" in str(browser.row({"rule-wanted.data": {"place": 0, "rule": ["*.list", 0, ""]}}))
+    assert load_levels(store)["shop", "api.list"] == 3
+    assert "Not changed" in str(browser.row({"rule-wanted.data": {"place": "x", "rule": 3}}))
+
+
+@pytest.mark.usefixtures("four")
+def test_what_a_rule_would_match_is_shown_with_those_it_leaves_alone(store, admin, see_id, browser):
+    set_level(store, see_id("api.item"), 2)
+    answer = browser.send("rule-matches.children", _rule("api.*", 3))
+    text = answer["rule-matches"]["children"]
+    assert "Matches 2: api.item, api.list. 1 set by hand, which stay." in text
+
+
+def test_a_rule_that_is_none_is_told(browser):
+    answer = browser.send("rule-problem.children", _rule(" ", 3))
+    assert answer["rule-problem"]["children"].startswith("A rule needs the name of an endpoint")
+
+
+@pytest.fixture
+def see_id(store):
+    def of(name):
+        with store.read() as connection:
+            c = store.tables.endpoint.c
+            return connection.scalar(select(c.id).where(c.name == name))
+
+    return of
+
+
+# Services
+
+
+@pytest.fixture
+def two_services(now, write):
+    for service in ("shop", "billing"):
+        write(now - HOUR, "static", service=service)
+
+
+@pytest.mark.usefixtures("two_services")
+def test_levels_are_set_in_the_chosen_service_only(store, admin, find_output, dashboard):
+    view = {"view.data": {"path": "/dashboard/configuration", "search": "?svc=shop"}}
+    values = {"levels-pattern.value": "static", "levels-level.value": "3", "levels-apply.n_clicks": 1}
+    assert "of shop" in admin.call("levels-matches.children", view | values).text
+    assert (
+        "1 endpoint of shop"
+        in admin.call(find_output(dashboard, "levels-problem.children"), view | values).text
+    )
+    assert load_levels(store) == {("shop", "static"): 3, ("billing", "static"): 1}
+
+
+@pytest.mark.usefixtures("two_services")
+def test_the_service_is_named_where_there_are_several(admin):
+    answer = admin.call("levels-matches.children", VIEW | {"levels-pattern.value": "static"})
+    assert "static (billing), static (shop)" in answer.text
+
+
+@pytest.mark.usefixtures("four")
+def test_the_table_of_levels_is_fresh_after_they_were_set(browser):
+    before = browser.card("configuration-levels").text
+    values = {"levels-pattern.value": "api.*", "levels-level.value": "3", "levels-apply.n_clicks": 1}
+    browser.send("levels-problem.children", values)
+    after = browser.card("configuration-levels").text
+    assert (before.count("by hand"), after.count("2 of them set by hand")) == (0, 1)

@@ -32,6 +32,8 @@ WITHOUT_RANGE = (
     "/account",
     "/configuration",
     "/live",
+    "/endpoints",
+    "/about",
     "/storage",
     "/users",
 )

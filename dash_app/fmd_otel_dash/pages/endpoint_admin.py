@@ -1,0 +1,300 @@
+"""Endpoints, for admins: what they are called, what counts together, who has set their levels."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from dash import Input, Output, State, html, no_update
+
+from fmd_otel_dash import formatting, ids, upkeep
+from fmd_otel_dash.components import card, icon, page, plain_table, url_text
+from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.components.forms import select_field, text_field
+from fmd_otel_dash.queries.endpoints import all_endpoints, rules
+from fmd_otel_dash.roles import ADMIN
+from fmd_otel_dash.router import Page
+from fmd_otel_exporter import endpoint_changes
+from fmd_otel_exporter.catalog import unpin_level
+from fmd_otel_exporter.errors import FmdOtelError
+from fmd_otel_exporter.level_rules import rule_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from fmd_otel_dash.queries.look import Endpoint
+    from fmd_otel_dash.registry import Registry
+    from fmd_otel_dash.view import View
+    from fmd_otel_exporter.level_rules import LevelRule
+
+TITLE = "Endpoints"
+PATH = "/endpoints"
+LIST, EDIT, DELETE = "endpoints-list", "endpoint-edit", "endpoint-delete"
+WANTED = "endpoint-row-wanted"
+"""Store that the list's buttons write to."""
+FORM_WANTED = "endpoint-form-wanted"
+"""The same, for those of the form: what they need is there only then."""
+NAME, INTO = "endpoint-new-name", "endpoint-into"
+_MOST_SHOWN = 200
+
+
+def layout(view: View) -> Any:
+    """Return the page without data."""
+    return page(
+        TITLE,
+        card(LIST, kind="table", height=320, span=8, stores=[WANTED]),
+        _form(),
+        subtitle="Names, levels, and what counts together",
+        actions=[url_text("q", "Find an endpoint", view.state.get("q"))],
+    )
+
+
+def register(registry: Registry) -> None:
+    """Register what fills the page, and what changes endpoints."""
+
+    @registry.card(LIST, role=ADMIN)
+    def listed(view: View) -> Any:
+        return _listed(view, _chosen(view), view.query(rules))
+
+    @registry.card(EDIT, role=ADMIN)
+    def edit(view: View) -> Any:
+        endpoint = _selected(view)
+        if endpoint is None:
+            return html.Div(
+                "Choose Edit in a row to rename an endpoint, merge it into another one, or delete it.",
+                className="fmd-subtitle",
+            )
+        return _heading(endpoint)
+
+    @registry.card(DELETE, role=ADMIN)
+    def delete(view: View) -> Any:
+        endpoint = _selected(view)
+        return None if endpoint is None else _delete(endpoint)
+
+    @registry.callback(
+        Output(NAME, "value"),
+        Output(INTO, "data"),
+        Output(INTO, "value"),
+        Input(ids.VIEW, "data"),
+        role=ADMIN,
+        prevent_initial_call=False,
+    )
+    def fields(view: View, _changed: Any) -> Any:
+        endpoint = _selected(view)
+        if endpoint is None:
+            return "", [], None
+        others = [
+            {"value": str(each.id), "label": each.name}
+            for each in view.query(all_endpoints)
+            if each.service == endpoint.service and each.id != endpoint.id
+        ]
+        return ("" if endpoint.name == endpoint.own_name else endpoint.name), others, None
+
+    @registry.callback(
+        Output(ids.retry(LIST), "data", allow_duplicate=True),
+        Output(ids.retry(EDIT), "data", allow_duplicate=True),
+        Output(ids.NOTICE, "children", allow_duplicate=True),
+        Input(WANTED, "data"),
+        role=ADMIN,
+    )
+    def change(view: View, wanted: dict[str, Any]) -> Any:
+        return wanted, wanted, _said(view, lambda: _change_row(view, wanted))
+
+    @registry.callback(
+        Output(ids.retry(LIST), "data", allow_duplicate=True),
+        Output(ids.retry(EDIT), "data", allow_duplicate=True),
+        Output(ids.NOTICE, "children", allow_duplicate=True),
+        Input(FORM_WANTED, "data"),
+        State(NAME, "value"),
+        State(INTO, "value"),
+        role=ADMIN,
+    )
+    def change_one(view: View, wanted: dict[str, Any], name: str | None, into: str | None) -> Any:
+        said = _said(view, lambda: _change_one(view, wanted, name or "", into))
+        return wanted, (no_update if str(said).startswith("Not changed") else wanted), said
+
+
+def _said(view: View, change: Callable[[], Any]) -> Any:
+    """Do something, and return what was done, or why not."""
+    try:
+        return change()
+    except FmdOtelError as error:
+        return f"Not changed: {error}."
+    finally:
+        view.services.cache.clear()
+
+
+def _change_row(view: View, wanted: dict[str, Any]) -> str:
+    own: Any = wanted.get("id")
+    if wanted.get("do") == "separate":
+        endpoint_changes.separate(view.store, own)
+        return "It counts for itself again, with all that it counted before."
+    level = unpin_level(view.store, own, view.settings.default_level)
+    return f"Rules decide on it again: it is at level {level}; every worker follows within two seconds."
+
+
+def _change_one(view: View, wanted: dict[str, Any], name: str, into: str | None) -> Any:
+    own: Any = wanted.get("id")
+    if own is None:
+        endpoint = _selected(view)
+        if endpoint is None:
+            return "Not changed: choose an endpoint first."
+        own = endpoint.id
+    match wanted.get("do"):
+        case "rename":
+            endpoint_changes.rename(view.store, own, name)
+            return "Renamed." if name.strip() else "It is called as the application calls it."
+        case "merge":
+            if not (into or "").isdecimal():
+                return "Not changed: choose what to merge it into."
+            endpoint_changes.merge(view.store, own, int(into or 0))
+            return "Merged: past and future requests count together. Separate takes it back."
+        case "delete":
+            gone = upkeep.start_remove(view.store, own, view.user.name)
+            return [
+                html.Span(f"{gone} is deleted; its rows go in the background. "),
+                html.A("How far that is", href=view.href("/storage")),
+            ]
+    return "Not changed: there is no such button."
+
+
+def _chosen(view: View) -> list[Endpoint]:
+    """Return the endpoints of the services that the page is about, whose text matches the filter."""
+    words = view.state.get("q").casefold().split()
+    services = view.state.services
+    return [
+        each
+        for each in view.query(all_endpoints)
+        if (not services or each.service in services)
+        and all(word in f"{each.name} {each.own_name} {each.route or ''}".casefold() for word in words)
+    ]
+
+
+def _selected(view: View) -> Endpoint | None:
+    wanted = view.state.get("endpoint")
+    return next((each for each in view.query(all_endpoints) if str(each.id) == wanted), None)
+
+
+def _listed(view: View, found: Sequence[Endpoint], known: Sequence[LevelRule]) -> Any:
+    if not found:
+        return html.Div("No endpoint matches.", className="fmd-subtitle")
+    several = len({each.service for each in view.query(all_endpoints)}) > 1
+    shown = found[:_MOST_SHOWN]
+    table = plain_table(
+        ("Endpoint", "Level", "Last requested", ""), [_row(view, each, known, several) for each in shown]
+    )
+    more = len(found) - len(shown)
+    return [table, html.Div(f"and {more:,} more; find them above", className="fmd-caption") if more else None]
+
+
+def _row(view: View, each: Endpoint, known: Sequence[LevelRule], several: bool) -> tuple[Any, ...]:  # noqa: FBT001 # as the table is
+    about = [each.service] if several else []
+    if each.name != each.own_name:
+        about.append(f"in the application: {each.own_name}")
+    name = [
+        html.A(html.Bdi(each.name), href=view.href(f"/endpoint/{each.id}")),
+        html.Div(" · ".join(about), className="fmd-faint") if about else None,
+        *(_member(own, called) for own, called in each.merged),
+    ]
+    level = [
+        html.Span(f"{each.level} ", className="fmd-number"),
+        html.Span(_origin(each, known), className="fmd-faint"),
+    ]
+    if each.pinned:
+        level.append(_button("Unpin", {"do": "unpin", "id": each.id}, f"Let rules decide on {each.name}"))
+    edit = html.A(
+        "Edit",
+        href=view.href(PATH, endpoint=str(each.id), **({"q": q} if (q := view.state.get("q")) else {})),
+        className="fmd-button",
+        **attributes(aria_label=f"Edit {each.name}"),
+    )
+    return html.Div(name), html.Div(level), formatting.ago(each.last_us, view.now_us), edit
+
+
+def _member(own: int, name: str) -> Any:
+    return html.Div(
+        [
+            html.Span(["+ ", html.Bdi(name), " "], className="fmd-faint"),
+            _button("Separate", {"do": "separate", "id": own}, f"Let {name} count for itself again"),
+        ]
+    )
+
+
+def _button(text: str, wanted: dict[str, Any], label: str) -> Any:
+    return html.Button(
+        text,
+        className="fmd-link-button",
+        title=label,
+        **attributes(aria_label=label, data_store=WANTED, data_send=json.dumps(wanted)),
+    )
+
+
+def _origin(endpoint: Endpoint, known: Sequence[LevelRule]) -> str:
+    """Say who has set the level."""
+    if endpoint.pinned:
+        return "by hand"
+    rule = rule_for(known, endpoint.service, endpoint.own_name)
+    return "default" if rule is None else f"by rule {rule.pattern}"
+
+
+def _heading(endpoint: Endpoint) -> Any:
+    n = len(endpoint.merged)
+    facts = [f"in the application: {endpoint.own_name}", f"service {endpoint.service}"]
+    if n:
+        facts.append(f"{n} count{'s' if n == 1 else ''} under it")
+    return html.Div(
+        [html.H2(html.Bdi(endpoint.name)), html.Div(" · ".join(facts), className="fmd-subtitle")],
+        className="fmd-chosen",
+    )
+
+
+def _delete(endpoint: Endpoint) -> Any:
+    n = len(endpoint.merged)
+    with_it = f", with {n} that count{'s' if n == 1 else ''} under it," if n else ""
+    return _act(
+        "trash",
+        "Delete",
+        {"do": "delete", "id": endpoint.id},
+        confirm=f"Delete {endpoint.name}{with_it} and all that is recorded? It cannot be undone.",
+    )
+
+
+def _form() -> Any:
+    """Return the form; what is to be filled in shows once an endpoint is chosen."""
+    fields = html.Div(
+        [
+            text_field(NAME, "Name in the dashboard"),
+            html.Div("Empty: as the application calls it", className="fmd-subtitle"),
+            _act("check", "Rename", {"do": "rename"}),
+            html.Hr(),
+            select_field(INTO, "Merge into", (), None),
+            html.Div(
+                "Its requests, past and future, count under that one. It can be separated again.",
+                className="fmd-subtitle",
+            ),
+            _act("layers", "Merge", {"do": "merge"}),
+            html.Hr(),
+            html.Div(
+                "Deleting takes everything recorded for it. If it is asked for again, it is a new endpoint.",
+                className="fmd-subtitle",
+            ),
+            card(DELETE, kind="text", height=34, plain=True),
+        ],
+        className="fmd-form fmd-when-chosen",
+    )
+    return html.Section(
+        [card(EDIT, kind="text", height=44, plain=True, stores=[FORM_WANTED]), fields],
+        className="fmd-card fmd-form fmd-chosen-form",
+        style={"--span": 4},
+    )
+
+
+def _act(symbol: str, text: str, wanted: dict[str, Any], confirm: str = "") -> Any:
+    return html.Button(
+        [icon(symbol, size=15), text],
+        className="fmd-button" + (" fmd-danger" if symbol == "trash" else ""),
+        **attributes(data_store=FORM_WANTED, data_send=json.dumps(wanted), data_confirm=confirm or None),
+    )
+
+
+PAGE = Page(path=PATH, title=TITLE, layout=layout, register=register, role=ADMIN, icon="layers")

@@ -1,0 +1,24 @@
+"""All endpoints there are, and the rules that give them their levels: what admins look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fmd_otel_dash.queries.look import look
+from fmd_otel_dash.queries.scope import Scope
+from fmd_otel_exporter.level_rules import LevelRule, load_rules
+
+if TYPE_CHECKING:
+    from fmd_otel_dash.queries.look import Endpoint
+    from fmd_otel_exporter.store import Store
+
+
+def all_endpoints(store: Store) -> tuple[Endpoint, ...]:
+    """Return the endpoints of all services, those that count under others with these."""
+    with look(store, Scope(0, 0)) as found:
+        return found.endpoints
+
+
+def rules(store: Store) -> tuple[LevelRule, ...]:
+    """Return the rules for levels, in their order."""
+    return load_rules(store)
