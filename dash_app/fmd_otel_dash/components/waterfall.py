@@ -39,7 +39,7 @@ def waterfall(spans: Sequence[Any], duration_us: int, *, root: str) -> Any:
         root: What the request itself is called.
     """
     known = [span for span in spans if isinstance(span, dict)]
-    rows = list(_ordered(known))
+    rows = list(ordered(known))
     whole = max([duration_us, *(_end(span) for _, span in rows), 1])
     return html.Div(
         [
@@ -76,7 +76,7 @@ def time_by_kind(spans: Sequence[Any]) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _ordered(spans: Sequence[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
+def ordered(spans: Sequence[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield spans with their depth: each after its parent, in the order in which they began."""
     ids = {span.get("span_id") for span in spans}
     below: dict[Any, list[dict[str, Any]]] = {}

@@ -8,16 +8,19 @@ from dash import html
 
 from fmd_otel_dash import formatting
 from fmd_otel_dash.components import card, empty, icon, page, plain_table
+from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.copyable import copyable
 from fmd_otel_dash.components.waterfall import waterfall
 from fmd_otel_dash.pages import request_attributes
 from fmd_otel_dash.pages.endpoint_status import meaning
 from fmd_otel_dash.pages.request_attributes import KEPT_OF
+from fmd_otel_dash.pages.request_file import snapshot
 from fmd_otel_dash.queries.extras import extras
 from fmd_otel_dash.queries.requests import RequestDetail, request_detail
 from fmd_otel_dash.queries.scope import local_time
 from fmd_otel_dash.queries.traces import trace_of
 from fmd_otel_dash.router import Page
+from fmd_otel_dash.urlstate import format_search
 
 if TYPE_CHECKING:
     from fmd_otel_dash.registry import Registry
@@ -96,14 +99,26 @@ def _more(view: View, found: RequestDetail) -> Any:
     if known.outlier:
         links.append(("outlier", "Outlier", view.href(f"/outlier/{row.key}")))
     links += [("bug", name, view.href(f"/exception/{group}")) for group, name in known.exceptions]
-    if not links:
-        return None
     return html.Div(
         [
-            html.A([icon(symbol, size=14), html.Bdi(text)], href=href, className="fmd-button")
-            for symbol, text, href in links
+            *(
+                html.A([icon(symbol, size=14), html.Bdi(text)], href=href, className="fmd-button")
+                for symbol, text, href in links
+            ),
+            _html_link(view),
         ],
         className="fmd-toolbar fmd-spaced",
+    )
+
+
+def _html_link(view: View) -> Any:
+    address = view.settings.url(f"/export{view.path}.html")
+    return html.A(
+        [icon("download", size=14), "HTML"],
+        href=address + format_search(view.state),
+        className="fmd-button fmd-export",
+        title="Download as one file that needs nothing else",
+        **attributes(data_export=address),
     )
 
 
@@ -156,4 +171,10 @@ def _facts(view: View, found: RequestDetail) -> list[tuple[Any, Any]]:
     ]
 
 
-PAGE = Page(path="/request/<key>", title="Request", layout=layout, register=register)
+PAGE = Page(
+    path="/request/<key>",
+    title="Request",
+    layout=layout,
+    register=register,
+    files={"html": snapshot},
+)

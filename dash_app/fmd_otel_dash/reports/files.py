@@ -153,10 +153,12 @@ def _lines(changed: ChangedLines) -> str:
     said = f"<p>{escape(words.summary(changed))}</p>"
     if not changed.lines:
         return said
-    heads = "".join(f"<th>{escape(head)}</th>" for head in words.COLUMNS)
+    first, _, *numbers = words.COLUMNS
+    heads = "".join(f"<th>{escape(head)}</th>" for head in (first, *numbers))
     rows = (
-        f"<td><code>{escape(code)}</code></td>" + "".join(f"<td>{escape(text)}</td>" for text in others)
-        for code, *others in words.lines(changed)
+        f"<td><code>{escape(code)}</code><br><span class=small>{escape(where)}</span></td>"
+        + "".join(f"<td>{escape(text)}</td>" for text in others)
+        for code, where, *others in words.lines(changed)
     )
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     table = f"<table class=lines><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"

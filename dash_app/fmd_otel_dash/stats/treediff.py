@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from fmd_otel_dash.stats.trees import Node, Tree, each
+from fmd_otel_dash.stats.trees import Node, Tree, each, own_times
 
 if TYPE_CHECKING:
     from fmd_otel_exporter.records import CodeLine
@@ -59,7 +59,7 @@ class Difference:
     @cached_property
     def lines(self) -> tuple[LineChange, ...]:
         """Own time of every line, what became slower first."""
-        before, after = (_own(tree) for tree in (self.before, self.after))
+        before, after = own_times(self.before), own_times(self.after)
         found = [
             LineChange(line, before[number], after[number])
             for number, line in enumerate(self.after.lines)
@@ -125,13 +125,6 @@ def _sum(one: Node, other: Node) -> Node:
         one.parent, one.line, one.self_us + other.self_us, one.cpu_us + other.cpu_us, one.hits + other.hits,
         max(one.n, other.n),
     )  # fmt: skip
-
-
-def _own(tree: Tree) -> list[float]:
-    found = [0.0] * len(tree.lines)
-    for node in tree.nodes:
-        found[node.line] += node.self_us
-    return found
 
 
 def _same_lines(before: tuple[CodeLine, ...], after: tuple[CodeLine, ...]) -> dict[CodeLine, CodeLine]:

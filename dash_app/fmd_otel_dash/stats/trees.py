@@ -211,6 +211,14 @@ def each(tree: Tree) -> Tree:
     return replace(tree, nodes=nodes)
 
 
+def own_times(tree: Tree) -> list[float]:
+    """Return the own time of each of a tree's lines, wherever it was called from."""
+    found = [0.0] * len(tree.lines)
+    for node in tree.nodes:
+        found[node.line] += node.self_us
+    return found
+
+
 def package(line: CodeLine) -> str:
     """Return whose code a line is: the app's, the standard library's, a package's; of no code, nothing."""
     if not line.file:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -139,3 +140,47 @@ def test_what_a_request_carried_is_for_admins(now, write, write_outlier, card, g
 
     assert "For admins only" in answer.text
     assert "item=7" not in answer.text
+
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def kept_request(now, write, write_outlier, write_profile, card):
+    """A request of which all is kept; returns the address of its file."""
+    [outlier, _] = write_outlier(now - HOUR, HOSTILE)
+    write(now - HOUR, HOSTILE, span_id=outlier.span_id, group_by=HOSTILE, version=HOSTILE)
+    write_profile(now - HOUR, HOSTILE, span_id=outlier.span_id)
+    return f"/export{_request_of(card)}.html"
+
+
+def test_a_request_comes_as_one_file_that_needs_nothing_else(kept_request, admin):
+    answer = admin.follow(kept_request)
+
+    assert answer.mimetype == "text/html"
+    assert "attachment" in answer.headers["Content-Disposition"]
+    for expected in ("SELECT shop", "exchange_rate (shop/rates.py:17)", "http.target", "3 more steps"):
+        assert expected in answer.text
+    assert "<img" not in answer.text
+    assert not re.search(r"<(script|link)|\b(src|href)=\"", answer.text)
+
+
+def test_in_a_guests_file_there_is_nothing_that_the_request_carried(kept_request, guest):
+    answer = guest.follow(kept_request)
+
+    assert "SELECT shop" in answer.text
+    assert "http.target" not in answer.text
+
+
+@pytest.mark.usefixtures("now")
+def test_there_is_no_file_of_a_request_that_is_not_there(admin):
+    assert admin.follow("/export/request/1-1-0000000000000001.html").status_code == 404
+
+
+def test_of_a_request_of_which_nothing_is_kept_the_file_has_its_row(now, write, card, admin):
+    write(now - HOUR)
+
+    text = admin.follow(f"/export{_request_of(card)}.html").text
+
+    assert "shop.cart" in text
+    assert "<h2>" not in text
