@@ -3,31 +3,7 @@
   "use strict";
   var fmd = window.fmd;
   var P = fmd.profile, el = fmd.profileTable.el, bar = fmd.profileTable.bar;
-  var KEY = "fmd-editor", MOST = 400;
-  var EDITORS = [
-    ["VS Code", "vscode://file/{path}:{line}"],
-    ["PyCharm", "pycharm://open?file={path}&line={line}"],
-    ["Sublime Text", "subl://open?url=file://{path}&line={line}"],
-    ["Zed", "zed://file/{path}:{line}"],
-  ];
-
-  function preference() {
-    try { return JSON.parse(window.localStorage.getItem(KEY)) || {}; } catch (e) { return {}; } // storage may be off
-  }
-
-  function prefer(choice) {
-    try { window.localStorage.setItem(KEY, JSON.stringify(choice)); } catch (e) { /* storage is off */ }
-  }
-
-  /* The address that opens a line: the person's own choice, else the setting's. Nothing that a page could run. */
-  function editorLink(file, line, setting) {
-    var own = preference(), template = own.template || setting || "";
-    if (!template || !/^[a-z][a-z0-9+.-]*:/i.test(template) || /^(javascript|data|vbscript|blob|file):/i.test(template)) { return ""; }
-    var root = own.template && own.root ? own.root.replace(/[\\/]+$/, "") + "/" : "";
-    var path = (root + file).split("/").map(encodeURIComponent).join("/").replace(/%3A/g, ":");
-    return template.replace("{path}", path).replace("{line}", line || 1);
-  }
-
+  var MOST = 400;
   function fact(list, title, value, hint) {
     var term = el("dt", "", title), said = el("dd", "", value);
     if (hint) { said.title = hint; }
@@ -87,36 +63,6 @@
       return { box: box, current: current };
     }
 
-    function editorForm(setting) {
-      var own = preference(), details = el("details", "fmd-editor"), form = el("div", "fmd-editor-form");
-      details.appendChild(el("summary", "", own.template || setting ? "Change the editor" : "Open lines in your editor …"));
-      var choice = el("select"), template = el("input"), root = el("input");
-      [["Other", ""]].concat(EDITORS).forEach(function (one) {
-        var option = el("option", "", one[0]);
-        option.value = one[1];
-        choice.appendChild(option);
-      });
-      template.value = own.template || setting || EDITORS[0][1];
-      root.value = own.root || "";
-      choice.value = EDITORS.some(function (one) { return one[1] === template.value; }) ? template.value : "";
-      root.placeholder = "/home/me/shop";
-      [["Editor", choice], ["Address", template], ["Folder of the app on this computer", root]].forEach(function (one) {
-        var label = el("label", "", one[0]);
-        label.appendChild(one[1]);
-        form.appendChild(label);
-      });
-      choice.addEventListener("change", function () { if (choice.value) { template.value = choice.value; } });
-      var save = el("button", "fmd-button", "Remember in this browser");
-      save.type = "button";
-      save.addEventListener("click", function () {
-        prefer({ template: template.value.trim(), root: root.value.trim() });
-        self.show(explorer.selected);
-      });
-      form.appendChild(save);
-      details.appendChild(form);
-      return details;
-    }
-
     self.show = function (i) {
       var m = explorer.model;
       host.textContent = "";
@@ -128,7 +74,7 @@
         var where = el("div", "fmd-detail-place"), link = "";
         where.appendChild(el("code", "", P.place(m, i)));
         if (P.group(m, i) === "your code") {
-          link = editorLink(P.file(m, i), P.line(m, i), explorer.editor);
+          link = fmd.editor.link(P.file(m, i), P.line(m, i), explorer.editor);
           if (link) {
             var open = el("a", "fmd-open-editor", "Open in editor");
             open.href = link;
@@ -147,11 +93,13 @@
         var made = lines(m, i);
         host.appendChild(made.box);
         if (made.current) { made.box.scrollTop = Math.max(0, made.current.offsetTop - made.box.offsetTop - 60); }
-        if (P.group(m, i) === "your code") { host.appendChild(editorForm(explorer.editor)); }
+        if (P.group(m, i) === "your code") {
+          host.appendChild(fmd.editor.choice(explorer.editor, function () { self.show(explorer.selected); }));
+        }
       }
     };
     return self;
   }
 
-  fmd.profileSource = { Source: Source, editorLink: editorLink };
+  fmd.profileSource = { Source: Source };
 })();

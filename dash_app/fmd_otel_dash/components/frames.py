@@ -7,21 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 from dash import html
 
+from fmd_otel_dash.components.attributes import attributes
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MOST = 200
 
 
-def frames(stack: Sequence[Any], *, with_values: bool = False) -> Any:
+def frames(stack: Sequence[Any], *, with_values: bool = False, editor: str = "") -> Any:
     """Return a stack, innermost call first.
 
     Args:
         stack: Frames of a document, outermost first, any of whose keys may be missing.
         with_values: Show what local variables held, where that is known: not everybody may see it.
+        editor: Address that opens a line in an editor, as the settings have it; a person may have their own.
     """
     whole = [_without_values(each, keep=with_values) for each in stack if isinstance(each, dict)]
-    shown = whole[-MOST:]
+    shown = [each | {"editor": editor} for each in whole[-MOST:]]
     parts: list[Any] = []
     is_first = True
     for in_app, run in groupby(reversed(shown), key=lambda frame: bool(frame.get("in_app"))):
@@ -35,6 +38,8 @@ def frames(stack: Sequence[Any], *, with_values: bool = False) -> Any:
         is_first = False
     if len(whole) > len(shown):
         parts.append(html.Div(f"{len(whole) - len(shown)} calls further out", className="fmd-frame-more"))
+    if any(_link(each) for each in shown):
+        parts.append(_editor_choice(editor))
     return html.Div(parts, className="fmd-frames")
 
 
@@ -64,13 +69,41 @@ def _frame(frame: dict[str, Any], *, is_open: bool) -> Any:
             html.Span(html.Bdi(_place(frame)), className="fmd-frame-place"),
         ]
     )
-    inside = [_source(frame), _locals(frame)]
+    link, inside = _link(frame), [_source(frame), _locals(frame)]
     if not any(inside):
-        return html.Div(head.children, className="fmd-frame fmd-frame-plain")
+        return html.Div([*head.children, link], className="fmd-frame fmd-frame-plain")
     return html.Details(
-        [head, *inside],
+        [head, link, *inside],
         className="fmd-frame" + ("" if frame.get("in_app") else " fmd-frame-foreign"),
         open=is_open,
+    )
+
+
+def _link(frame: dict[str, Any]) -> Any:
+    """Return the way into an editor, of the application's own code; the browser knows where it leads."""
+    file, line = frame.get("file"), frame.get("line")
+    if not frame.get("in_app") or not isinstance(file, str) or not isinstance(line, int):
+        return None
+    return html.A(
+        "Open in editor",
+        className="fmd-open-editor fmd-frame-editor",
+        target="_self",
+        hidden=True,
+        **attributes(
+            data_edit_file=file,
+            data_edit_line=str(line),
+            data_edit_with=frame["editor"],
+            aria_label=f"Open in editor: {_place(frame)}",
+        ),
+    )
+
+
+def _editor_choice(editor: str) -> Any:
+    """Return where a person chooses an editor of their own; the browser makes the form."""
+    return html.Details(
+        [html.Summary("Change the editor" if editor else "Open lines in your editor …"), html.Div()],
+        className="fmd-editor",
+        **attributes(data_edit_choice=editor),
     )
 
 

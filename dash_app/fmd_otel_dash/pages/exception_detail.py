@@ -205,7 +205,11 @@ def _stack(view: View, found: GroupDetail) -> Any:
     return [
         _occurrences(view, found.occurrences, chosen),
         _about(view, chosen, document),
-        *_chain(document.get("chain"), with_values=view.user.may(ADMIN)),
+        *_chain(
+            document.get("chain"),
+            with_values=view.user.may(ADMIN),
+            editor=view.settings.editor_link,
+        ),
     ]
 
 
@@ -246,7 +250,7 @@ def _about(view: View, one: Occurrence, document: dict[str, Any]) -> Any:
     return html.Div(parts, className="fmd-subtitle fmd-chain-link")
 
 
-def _chain(chain: Any, *, with_values: bool) -> list[Any]:
+def _chain(chain: Any, *, with_values: bool, editor: str) -> list[Any]:
     """Return the exceptions that led to each other, each with its stack."""
     parts: list[Any] = []
     for number, each in enumerate(chain if isinstance(chain, list) else ()):
@@ -264,7 +268,7 @@ def _chain(chain: Any, *, with_values: bool) -> list[Any]:
                     className="fmd-chain-link",
                 )
             )
-        parts.append(frames(each.get("frames") or (), with_values=with_values))
+        parts.append(frames(each.get("frames") or (), with_values=with_values, editor=editor))
     return parts
 
 

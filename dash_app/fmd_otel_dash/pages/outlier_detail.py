@@ -92,7 +92,7 @@ def register(registry: Registry) -> None:
             )
         at_us = found.document.get("stack_at_us")
         when = f"after {formatting.duration(at_us)}" if isinstance(at_us, int | float) else ""
-        return [frames(calls), html.Div(when, className="fmd-caption")]
+        return [frames(calls, editor=view.settings.editor_link), html.Div(when, className="fmd-caption")]
 
     @registry.card(MACHINE)
     def machine(view: View) -> Any:
