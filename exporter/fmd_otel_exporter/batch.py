@@ -90,15 +90,21 @@ class Ids:
         self.users[None] = self.ips[None] = None
 
 
-def prepare(records: Sequence[RequestRecord], ids: Ids) -> Batch:
+def prepare(records: Sequence[RequestRecord], ids: Ids, *, summed: bool = True) -> Batch:
     """Return the batch these requests make.
+
+    Args:
+        records: The requests.
+        ids: What stands for names.
+        summed: Add up what goes into the sums; for a database that does so by itself it is no use.
 
     Raises:
         KeyError: A name has no number yet.
     """
     rows = rows_of(records, ids)
     touches, earlier = touches_of(records, ids)
-    return Batch(batch_id(records), rows, hits_of(rows), latencies_of(rows), touches, earlier)
+    sums = (hits_of(rows), latencies_of(rows)) if summed else ([], [])
+    return Batch(batch_id(records), rows, *sums, touches, earlier)
 
 
 def batch_id(records: Sequence[RequestRecord]) -> bytes:

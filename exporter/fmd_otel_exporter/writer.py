@@ -120,11 +120,12 @@ class Writer:
 
     def _prepare(self, records: Sequence[RequestRecord]) -> Batch:
         self._dimensions.begin_day()
+        summed = not self._store.dialect.sums_itself
         try:
-            return prepare(records, self._dimensions.ids)
+            return prepare(records, self._dimensions.ids, summed=summed)
         except KeyError:  # a name not met before: rare, once an app has warmed up
             self._dimensions.learn(records)
-            return prepare(records, self._dimensions.ids)
+            return prepare(records, self._dimensions.ids, summed=summed)
 
     def _write_what_is_new(self, batch: Batch) -> WriteResult:
         ledger = self._store.tables.batch.c

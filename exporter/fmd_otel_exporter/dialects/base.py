@@ -39,6 +39,8 @@ class Dialect(Protocol):
     undoes: bool
     """A transaction that ends early leaves nothing. Without it, statements last one by one: a batch may have
     its rows and miss what was to follow, until it is sent again."""
+    sums_itself: bool
+    """Sums of raw rows come by themselves."""
     in_one_go: bool
     """Many rows are deleted by one statement, which holds up nobody, rather than a few at a time."""
 

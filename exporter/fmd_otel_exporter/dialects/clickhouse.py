@@ -107,6 +107,7 @@ class ClickhouseDialect:
     single_connection = False
     undoes = False
     has_clock = True
+    sums_itself = True
     in_one_go = True
     raw_by_day = False
 

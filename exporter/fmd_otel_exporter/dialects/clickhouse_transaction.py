@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from clickhouse_connect import dbapi
 from clickhouse_connect.driver.binding import format_str
@@ -39,6 +39,17 @@ _MOST_UNDONE = 1000
 _UNDONE = 1_000_000
 """How much newer a row is that undoes a change: newer than any change of that transaction."""
 _AS_STORED = {"final": 0}
+_OF_READING = {
+    "final",
+    "do_not_merge_across_partitions_select_final",
+    "aggregate_functions_null_for_empty",
+    "cast_keep_nullable",
+    "join_use_nulls",
+    "allow_experimental_correlated_subqueries",
+    "mutations_sync",
+    "lightweight_deletes_sync",
+}
+"""Settings that neither an insert nor a look for keys as they are stored has any use for."""
 THEN = "\n-- then\n"
 """Between statements that stand for one."""
 IF_NONE = "-- if none: "
@@ -55,6 +66,7 @@ class Transaction:
         self.batch: str | None = None
         """The batch's id, which makes tokens."""
         self._unproved: tuple[Table, bytes] | None = None
+        self._address: tuple[Any, str] | None = None
         self._mutex = Mutex(self.client, "meta")
         self._last: list[Callable[[], None]] = []
         self._deleted_from: dict[str, Table] = {}
@@ -140,7 +152,8 @@ class Transaction:
         Raises:
             IntegrityError: One is, or its batch is in the ledger.
         """
-        keys = {row[: len(table.primary_key)] for row in rows}
+        width = len(table.primary_key)
+        keys = {row[:width] for row in rows}
         if len(keys) < len(rows):
             raise dbapi.IntegrityError("two rows have the same key")
         name = f"{table.name} {self.batch}"
@@ -173,25 +186,34 @@ class Transaction:
 
     def _has(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> bool:
         """Tell whether all of these rows are there."""
-        keys = {row[: len(table.primary_key)] for row in rows}
+        width = len(table.primary_key)
+        keys = {row[:width] for row in rows}
         return keys <= {key for query in _queries_for(table, rows) for key in self._keys(query)}
 
     def _finds(self, query: str) -> bool:
         """Tell whether a query finds anything; the driver would first look at every character of it."""
-        return bool(self._post(_AS_STORED, f"{query} FORMAT RowBinary".encode()))
+        return bool(self._post({}, f"{query} FORMAT RowBinary".encode()))
 
     def _post(self, parameters: dict[str, Any], body: bytes) -> bytes:
         """Send a request over the driver's connections, and return the answer.
+
+        What is asked goes into the body, and of the settings only those that matter to it into the address:
+        urllib3 goes through an address letter by letter, several times.
 
         Raises:
             dbapi.Error: As the driver's own.
         """
         client = self.client
-        query = urlencode({**client.params, "database": client.database, **parameters})
+        if self._address is None:
+            place = urlsplit(client.url)
+            kept = {name: value for name, value in client.params.items() if name not in _OF_READING}
+            query = urlencode({**kept, "database": client.database})
+            self._address = client.http.connection_from_url(client.url), f"{place.path}/?{query}"
+        pool, target = self._address
         try:
-            answer = client.http.urlopen(
+            answer = pool.urlopen(
                 "POST",
-                f"{client.url}/?{query}",
+                f"{target}&{urlencode(parameters)}" if parameters else target,
                 body=body,
                 headers=client.headers,
                 timeout=client.timeout,
@@ -227,8 +249,8 @@ class Transaction:
         self._prove()
         settings = self.token_settings(table.name)
         columns = ", ".join(f"`{name}`" for name in names)
-        query = f"INSERT INTO `{table.name}` ({columns}) FORMAT Native"  # names of the schema
-        self._post({**settings, "query": query}, block)
+        query = f"INSERT INTO `{table.name}` ({columns}) FORMAT Native\n"  # names of the schema
+        self._post(settings, query.encode() + block)
 
     def insert(self, table: Table, values: Sequence[dict[str, Any]], *, new_only: bool) -> int | None:
         """Insert rows; return the id of the last one where the database gives it.
@@ -406,7 +428,8 @@ def _queries_for(table: Table, rows: Sequence[tuple[Any, ...]]) -> Iterator[str]
     columns = ", ".join(f"`{column.name}`" for column in table.primary_key)
     by = ", ".join(f"`{column.name}`" for column in numbers)
     pattern = f"({', '.join(['%d'] * len(numbers))})"
-    wanted = sorted({row[: len(numbers)] for row in rows})
+    width = len(numbers)
+    wanted = sorted({row[:width] for row in rows})
     for start in range(0, len(wanted), _CHUNK):
         chosen = ", ".join([pattern % each for each in wanted[start : start + _CHUNK]])
         yield f"SELECT {columns} FROM `{table.name}` WHERE ({by}) IN ({chosen})"  # noqa: S608 # names of the schema, and numbers

@@ -19,6 +19,7 @@ class Transactional:
 
     undoes = True
     has_clock = True
+    sums_itself = False
     in_one_go = False
     raw_by_day = False
 
