@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from fmd_otel_dash.stats.percentiles import Change
+    from fmd_otel_dash.stats.significance import Effect
 
 NONE = "–"
 _MIN_SAMPLE = 20
 _NOTABLE = 0.05
+_LEVEL = 0.05
+"""A change has a colour where chance alone gives one like it less often than this."""
 _SECONDS = ((60, "s", 1), (3600, "min", 60), (86_400, "h", 3600))
 
 Tone = Literal["good", "bad", "neutral"]
@@ -118,25 +121,29 @@ def measured_change(change: Change) -> Delta:
     return delta if few or change.significant else replace(delta, tone="neutral")
 
 
-def point_change(now: float | None, before: float | None, *, n_now: int, n_before: int) -> Delta | None:
-    """Return how a share that should be low changed, in percentage points."""
-    if now is None or before is None:
-        return None
-    points = (now - before) * 100
+def point_change(change: Effect) -> Delta:
+    """Return how a share that should be low changed, in percentage points; coloured only beyond chance."""
+    points = change.value * 100
     if abs(points) < 0.005:  # noqa: PLR2004 - would be printed as 0.00
         return Delta("no change", "neutral", "")
-    return _delta(points, f"{abs(points):.2f} pt", "lower", plain=min(n_now, n_before) < _MIN_SAMPLE)
+    return _tested(_delta(points, f"{abs(points):.2f} pt", "lower", plain=_few(change)), change)
 
 
-def score_change(now: float | None, before: float | None, *, n_now: int, n_before: int) -> Delta | None:
-    """Return how a score between 0 and 1 that should be high changed."""
-    if now is None or before is None:
-        return None
-    change = now - before
-    if abs(change) < 0.005:  # noqa: PLR2004 - would be printed as 0.00
+def score_change(change: Effect) -> Delta:
+    """Return how a score between 0 and 1 that should be high changed; coloured only beyond chance."""
+    if abs(change.value) < 0.005:  # noqa: PLR2004 - would be printed as 0.00
         return Delta("no change", "neutral", "")
     # A hundredth of Apdex is about what five percent are of a duration.
-    return _delta(change * 5, f"{abs(change):.2f}", "higher", plain=min(n_now, n_before) < _MIN_SAMPLE)
+    delta = _delta(change.value * 5, f"{abs(change.value):.2f}", "higher", plain=_few(change))
+    return _tested(delta, change)
+
+
+def _few(change: Effect) -> bool:
+    return min(change.n_before, change.n_after) < _MIN_SAMPLE
+
+
+def _tested(delta: Delta, change: Effect) -> Delta:
+    return delta if change.p < _LEVEL else replace(delta, tone="neutral")
 
 
 def _delta(change: float, text: str, better: Direction, *, plain: bool) -> Delta:

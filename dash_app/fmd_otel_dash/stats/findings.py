@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from fmd_otel_dash.stats.significance import Effect
 
-Measure = Literal["latency", "p95", "errors", "traffic"]
+Measure = Literal["latency", "p95", "errors", "traffic", "presence"]
+"""What is tested of an endpoint; presence: whether it came or went."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Threshold:
             "p95": self.latency,
             "errors": self.errors,
             "traffic": self.traffic,
+            "presence": 0.0,
         }[measure]
 
 
@@ -54,7 +56,7 @@ class Finding:
     @property
     def worse(self) -> bool:
         """Whether it is bad news: slower, or more errors. Traffic is neither good nor bad."""
-        return self.matters and self.measure != "traffic" and self.effect.value > 0
+        return self.matters and self.measure not in {"traffic", "presence"} and self.effect.value > 0
 
 
 def judged(

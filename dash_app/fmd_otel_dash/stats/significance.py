@@ -11,6 +11,7 @@ from math import exp, inf, lgamma, log, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
+from fmd_otel_dash.stats import student
 from fmd_otel_dash.stats.percentiles import count, interpolated, percentile_interval, share_below
 from fmd_otel_exporter.buckets import PER_OCTAVE
 
@@ -23,6 +24,9 @@ _NORMAL = NormalDist()
 _Z_95 = _NORMAL.inv_cdf(0.975)
 LEAST_N = 8
 """Requests on either side below which ranks say nothing: the normal approximation needs about so many."""
+_LARGEST_EXPONENT = 700
+_FEWEST_SLOTS = 1.01
+"""Slots in one of which nearly all requests fell show no variance."""
 _EXACT_UP_TO = 2_000
 """Events in both samples together up to which Fisher's exact test is summed up term by term."""
 
@@ -120,7 +124,9 @@ def rate_change(before: Sequence[int], after: Sequence[int], *, exposure: float 
 
     Given the requests of both periods in a slot (the same hour of two days, say), how many of them came in
     the later one is binomial. Traffic comes in bursts, so the variance is what the slots show, if that is
-    more than the binomial's (quasi-likelihood: McCullagh and Nelder 1989, section 4.5).
+    more than the binomial's: in proportion to their requests (quasi-likelihood: McCullagh and Nelder 1989,
+    section 4.5), or as it may be (the "sandwich" of White 1980), whichever is more. A few slots show it only
+    roughly, and so do many of which a few have most requests; Student's t allows for that.
 
     Args:
         before: requests of each slot of the earlier period.
@@ -131,15 +137,41 @@ def rate_change(before: Sequence[int], after: Sequence[int], *, exposure: float 
     slots = [(a, b) for a, b in zip(before, after, strict=True) if a + b]
     if not n or not m or len(slots) < 2:  # noqa: PLR2004 - one slot shows no variance
         return None
-    share = m / (n + m)
-    chi2 = sum((b - (a + b) * share) ** 2 / ((a + b) * share * (1 - share)) for a, b in slots)
-    dispersion = max(1.0, chi2 / (len(slots) - 1))
+    both, share = n + m, m / (n + m)
+    like_so_many = both**2 / sum((a + b) ** 2 for a, b in slots)
+    if like_so_many < _FEWEST_SLOTS:
+        return None
+    squares = [((b - (a + b) * share) ** 2, a + b) for a, b in slots]
+    in_proportion = sum(square / size for square, size in squares) / (len(slots) - 1) / (share * (1 - share))
+    as_it_may_be = (
+        sum(square for square, _ in squares) / (both * share * (1 - share)) ** 2
+        * like_so_many / (like_so_many - 1)
+    )  # fmt: skip
+    error = sqrt(max(max(1.0, in_proportion) * (1 / n + 1 / m), as_it_may_be))
+    df = max(1, round(like_so_many - 1))
     ratio = m / n / exposure
-    error = sqrt(dispersion * (1 / n + 1 / m))
-    z = abs(log(ratio)) / error
-    return Effect(
-        ratio - 1, ratio * exp(-_Z_95 * error) - 1, ratio * exp(_Z_95 * error) - 1, two_sided(z), n, m
-    )
+    half = student.quantile(df) * error
+    p = student.tail(log(ratio) / error, df)
+    return Effect(ratio - 1, _grown(ratio, -half), _grown(ratio, half), p, n, m)
+
+
+def presence(n: int, m: int, *, share: float = 0.5) -> Effect | None:
+    """Test whether something that was seen on one side only came or went by chance; None where on both.
+
+    Each of its requests fell on the later side with the same chance, if nothing changed: the share of the
+    later side in all time, or in all requests. That all of them fell on one side is then as likely as heads
+    each time (the conditional test of two Poisson rates: Przyborowski and Wilenski 1940).
+
+    Args:
+        n: requests on the earlier side.
+        m: requests on the later side.
+        share: of the later side.
+    """
+    if bool(n) == bool(m) or not 0 < share < 1:
+        return None
+    p = min(1.0, 2 * (share**m if m else (1 - share) ** n))
+    value = 1.0 if m else -1.0
+    return Effect(value, value, value, p, n, m)
 
 
 def adjusted(ps: Sequence[float]) -> list[float]:
@@ -210,6 +242,11 @@ def _at(differences: Sequence[tuple[int, int]], rank: float) -> float:
             return step - 0.5 + (rank - passed) / weight
         passed += weight
     return inf
+
+
+def _grown(ratio: float, exponent: float) -> float:
+    """Return a relative change at an end of its interval, which may be farther out than numbers go."""
+    return ratio * exp(exponent) - 1 if exponent < _LARGEST_EXPONENT else inf
 
 
 def _factor(buckets: float) -> float:

@@ -16,6 +16,7 @@ from fmd_otel_dash.stats.significance import (
     adjusted,
     latency_shift,
     percentile_shift,
+    presence,
     rate_change,
     share_change,
     two_sided,
@@ -141,6 +142,52 @@ def test_traffic_with_the_rhythm_of_a_day_is_no_change():
     assert doubled.value == pytest.approx(1.0)
     assert doubled.p < 1e-9
     assert rate_change(day, [2 * n for n in day], exposure=2).value == pytest.approx(0)
+
+
+def poisson(chance: random.Random, mean: float) -> int:
+    """Count events until their waiting times, exponential each, fill one unit of time."""
+    n, waited = 0, chance.expovariate(mean)
+    while waited < 1:
+        n, waited = n + 1, waited + chance.expovariate(mean)
+    return n
+
+
+def bursts(chance: random.Random, mean: float, dispersion: float, slots: int) -> list[int]:
+    """Draw counts whose variance is so many times their mean: Poisson with a mean that varies by a gamma."""
+    if dispersion == 1:
+        return [poisson(chance, mean) for _ in range(slots)]
+    shape = mean / (dispersion - 1)
+    return [poisson(chance, chance.gammavariate(shape, mean / shape) + 1e-9) for _ in range(slots)]
+
+
+@pytest.mark.parametrize("dispersion", [1, 3, 10])
+@pytest.mark.parametrize(("slots", "mean"), [(2, 40), (3, 40), (5, 40), (24, 40), (24, 2)])
+def test_traffic_that_has_not_changed_is_told_apart_no_more_often_than_the_level_says(
+    slots, mean, dispersion
+):
+    chance = seeded(9)
+    found = [
+        rate_change(bursts(chance, mean, dispersion, slots), bursts(chance, mean, dispersion, slots))
+        for _ in range(ROUNDS)
+    ]
+    # As above: of 200 rounds at 5 %, more than 20 happen less than once in 900 times.
+    assert sum(effect.p < 0.05 for effect in found if effect) <= 20
+
+
+def test_traffic_that_has_changed_by_half_is_found_in_a_few_hours():
+    chance = seeded(10)
+    found = [rate_change(bursts(chance, 100, 1, 6), bursts(chance, 150, 1, 6)).p < 0.01 for _ in range(60)]
+    assert sum(found) >= 57
+
+
+def test_what_came_or_went_has_to_be_more_than_chance():
+    """As likely as heads each time."""
+    assert presence(0, 1).p == 1
+    assert presence(0, 4).p == pytest.approx(0.125)
+    assert presence(10, 0).p == pytest.approx(2 / 1024)
+    assert presence(0, 10, share=0.9).p > presence(0, 10, share=0.5).p
+    assert presence(0, 0) is None
+    assert presence(3, 4) is None
 
 
 def test_traffic_in_bursts_needs_more_to_be_a_change():
