@@ -130,7 +130,8 @@ def _moments(wanted: str, now_us: int, zone: ZoneInfo, started: VersionStart) ->
         return _since(wanted[len("since ") :], now_us, zone, started), "now"
     parts = _BETWEEN.split(wanted, maxsplit=1)
     if len(parts) == 2:  # noqa: PLR2004 - a start and an end
-        start, end = (_one(part.strip(), now_us, zone) for part in parts)
+        start = _one(parts[0].strip(), now_us, zone)
+        end = _same_day(start, parts[1].strip()) or _one(parts[1].strip(), now_us, zone)
         return start, end
     if span := _span(wanted):
         return f"now-{span}", "now"
@@ -139,6 +140,17 @@ def _moments(wanted: str, now_us: int, zone: ZoneInfo, started: VersionStart) ->
     if _RELATIVE.fullmatch(wanted) and wanted != "now":
         return wanted, "now"
     raise RangeError(f"“{_short(wanted)}” is not a range of time. {EXAMPLES}")
+
+
+def _same_day(start: str, end: str) -> str | None:
+    """Return an end that is but a time of day, on the day of its start, or on the next if it is earlier."""
+    match = _DATE.fullmatch(start)
+    if not match or not _CLOCK.fullmatch(end):
+        return None
+    date, clock, offset = match.groups()
+    if clock and end.zfill(5) <= clock:
+        date = f"{datetime.fromisoformat(date) + timedelta(days=1):%Y-%m-%d}"
+    return f"{date}T{end.zfill(5)}{offset or ''}"
 
 
 def _one(part: str, now_us: int, zone: ZoneInfo) -> str:
@@ -210,8 +222,22 @@ def _moment_us(text: str, now_us: int, zone: ZoneInfo, started: VersionStart, *,
         return next_midnight_us(to_us(noon), zone) if end else midnight_us(to_us(noon), zone)
     local = datetime.strptime(f"{date}T{clock}", _clock_format(clock))  # noqa: DTZ007 - the zone follows
     if offset is None:
-        return to_us(local.replace(tzinfo=zone, fold=int(end)))
+        return to_us(_end(local, zone) if end else local.replace(tzinfo=zone))
     return to_us(local.replace(tzinfo=timezone.utc)) - _offset_s(offset) * US_PER_S
+
+
+def _end(local: datetime, zone: ZoneInfo) -> datetime:
+    """Return the moment before which the clocks show no more than a time of day, that excluded.
+
+    Of a time that comes twice it is the second one, but for the first moment of what is repeated: where the
+    clocks go back from 03:00 to 02:00, nothing before 02:00 comes twice. A time that is skipped is as long
+    after midnight as on other days.
+    """
+    first, second = (local.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    just_before = local - timedelta(microseconds=1)
+    again = [just_before.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)]
+    twice = to_us(second) > to_us(first) and again[0] != again[1]
+    return second if twice else first
 
 
 def _clock_format(clock: str) -> str:
