@@ -10,6 +10,7 @@ from dash import dcc, html
 
 from fmd_otel_dash import ids
 from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.figures.base import label as safe_name
 from fmd_otel_dash.figures.timeaxis import clock_of, with_clock
 from fmd_otel_dash.queries.scope import local_time
 
@@ -31,6 +32,7 @@ _CONFIG = {
     "toImageButtonOptions": {"format": "svg", "scale": 1},
 }  # fmt: skip
 _MAX_MARKERS = 12
+_NAME_LENGTH = 20
 _NAME_SHARE = 0.15
 """Of the width of a figure, what the name of a version may need."""
 
@@ -110,7 +112,8 @@ def with_deploys(figure: dict[str, Any], deploys: Iterable[tuple[str, int]], tz:
                 "yref": "paper",
                 "x": x,
                 "y": 1,
-                "text": version,
+                # It comes from whoever deploys, and plotly takes text for markup.
+                "text": safe_name(version, _NAME_LENGTH),
                 "showarrow": False,
                 # A name that begins near the right edge would be cut off there.
                 "xanchor": "right" if late and x > late else "left",

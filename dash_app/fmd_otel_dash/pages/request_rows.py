@@ -21,15 +21,14 @@ if TYPE_CHECKING:
 
 _MAX_MS = 1e9
 _HOURS = {str(hour) for hour in range(24)}
+_NO_STATUS = 9999
 
 
 def wanted(state: UrlState) -> RequestFilter:
     """Return the filter that an address describes; what cannot be read counts as not given."""
     status = state.get("status")
     return RequestFilter(
-        status=int(status.rstrip("x"))
-        if status.rstrip("x").isascii() and status.rstrip("x").isdigit()
-        else None,
+        status=_status(status),
         min_status=FIRST_ERROR if status == "error" else None,
         user=state.get("user"),
         ip=state.get("ip"),
@@ -112,6 +111,12 @@ def _digest(state: UrlState) -> str:
 
 def _hour(text: str) -> int | None:
     return int(text) if text in _HOURS else None
+
+
+def _status(text: str) -> int | None:
+    """Return a code, or a class by its first digit; what is too large for any is one that no answer has."""
+    digits = text.rstrip("x")
+    return min(int(digits), _NO_STATUS) if digits.isascii() and digits.isdigit() else None
 
 
 def _us(ms: str) -> int:

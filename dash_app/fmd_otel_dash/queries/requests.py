@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 
 from fmd_otel_dash.queries.latency import grouped
 from fmd_otel_dash.queries.look import Endpoint, Look, look
+from fmd_otel_dash.queries.named import subject_names, version_names
 from fmd_otel_dash.queries.requestfilter import ALL, RequestFilter, conditions
 from fmd_otel_dash.queries.scope import US_PER_S, Scope
 from fmd_otel_dash.stats.percentiles import count, share_below
@@ -212,14 +213,10 @@ def _columns(view: Look) -> tuple[ColumnElement[Any], ...]:
 
 
 def _named(view: Look, found: Sequence[Any]) -> tuple[RequestRow, ...]:
-    """Put names in place of ids, with one statement a table."""
+    """Put names in place of ids, with few statements a table."""
     endpoints = view.by_id
-    subject = view.tables.subject.c
-    ids = {row[i] for row in found for i in (9, 10) if row[i] is not None}
-    subjects = dict(
-        tuple(row) for row in view.conn.execute(select(subject.id, subject.value).where(subject.id.in_(ids)))
-    )
-    names = _version_names(view, {row[8] for row in found})
+    subjects = subject_names(view.conn, view.tables, {row[i] for row in found for i in (9, 10)})
+    names = version_names(view.conn, view.tables, {row[8] for row in found})
     return tuple(
         RequestRow(
             endpoint=endpoints[row[0]],
@@ -236,11 +233,6 @@ def _named(view: Look, found: Sequence[Any]) -> tuple[RequestRow, ...]:
         )
         for row in found
     )
-
-
-def _version_names(view: Look, ids: set[int]) -> dict[int, str]:
-    c = view.tables.version.c
-    return {row[0]: row[1] for row in view.conn.execute(select(c.id, c.name).where(c.id.in_(ids)))}
 
 
 def parse_key(key: str) -> RequestKey | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from fmd_otel_dash.queries.look import Version, look
+from fmd_otel_dash.queries.named import subject_names
 from fmd_otel_dash.queries.subject_ranks import ranks, remembered
 from fmd_otel_dash.queries.subject_sources import SubjectPlan, plan
 from fmd_otel_dash.stats.percentiles import BoxStats, box, merge
@@ -20,7 +21,7 @@ from fmd_otel_exporter.buckets import bucket_of
 from fmd_otel_exporter.subject_sums import read_buckets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from fmd_otel_dash.queries.look import Look
     from fmd_otel_dash.queries.plan import Segment
@@ -177,7 +178,7 @@ def _ranked(store: Store, where: SubjectPlan, scope: Scope, part: _Part) -> tupl
     whose = _whose(view, where.kind, part.search) if part.search else None
     found, n = everybody.total(whose)
     rows = everybody.busiest(whose, part.limit, part.offset)
-    names = _names(view, [row.id for row in rows])
+    names = subject_names(view.conn, view.tables, [row.id for row in rows])
     ranked = Busiest(
         scope=scope,
         kind=where.kind,
@@ -196,11 +197,6 @@ def _whose(view: Look, kind: int, search: str) -> set[int]:
     likely = select(c.id, c.value).where(c.kind == kind, c.value.ilike(pattern))
     wanted = search.lower()
     return {number for number, value in view.conn.execute(likely) if wanted in value.lower()}
-
-
-def _names(view: Look, ids: Collection[int]) -> dict[int, str]:
-    c = view.tables.subject.c
-    return {row[0]: row[1] for row in view.conn.execute(select(c.id, c.value).where(c.id.in_(ids)))}
 
 
 def _samples(store: Store, where: SubjectPlan, ids: tuple[int, ...]) -> Samples:

@@ -21,6 +21,7 @@ HOUR = 3600 * 1_000_000
         ("?status=error", RequestFilter(min_status=400)),
         ("?status=nonsense", RequestFilter()),
         ("?status=٣", RequestFilter()),
+        ("?status=99999999999999999999999", RequestFilter(status=9999)),
         ("?min_ms=12.5&max_ms=100", RequestFilter(min_us=12_500, max_us=100_000)),
         ("?min_ms=-3&max_ms=nan", RequestFilter()),
         ("?min_ms=1e400", RequestFilter()),
@@ -184,3 +185,9 @@ def test_of_a_request_of_which_nothing_is_kept_the_file_has_its_row(now, write, 
 
     assert "shop.cart" in text
     assert "<h2>" not in text
+
+
+def test_a_status_that_no_answer_can_have_is_one_that_nothing_meets(now, write, card):
+    write(now - HOUR)
+
+    assert "No requests match" in card("requests-list", "/requests", "?status=99999999999999999999999").text
