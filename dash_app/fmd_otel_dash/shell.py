@@ -187,18 +187,20 @@ def _menu(view: View, router: Router, page: Page) -> list[Any]:
         params = {"endpoint_id": str(each.id)}
         link = MenuLink(
             each.name,
-            view.href(target.url(params)),
+            view.with_versions().href(target.url(params)),
             color=endpoint_color(each.name, view.settings.colors),
         )
         pages = [_page_link(view, one, params, current=one is page) for one in below] if here else []
         endpoints.append((link, pages))
     own = [_page_link(view, one, {}, current=one is page) for one in router.section("dashboard")]
-    return menu(own, endpoints, MenuLink("All endpoints", view.href("/overview"), icon="list"))
+    return menu(
+        own, endpoints, MenuLink("All endpoints", view.with_versions().href("/overview"), icon="list")
+    )
 
 
 def _page_link(view: View, page: Page, params: dict[str, str], *, current: bool) -> MenuLink:
     key = f"e {page.key}" if page.section == "endpoint" and page.key else page.key
-    return MenuLink(page.title, view.href(page.url(params)), page.icon, key, current)
+    return MenuLink(page.title, view.with_versions().href(page.url(params)), page.icon, key, current)
 
 
 def service_names(store: Store) -> tuple[str, ...]:

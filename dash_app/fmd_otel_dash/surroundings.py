@@ -11,8 +11,8 @@ from flask import g
 from fmd_otel_dash import urlstate
 from fmd_otel_dash.auth import gate
 from fmd_otel_dash.comparison import baseline_problem
-from fmd_otel_dash.queries.look import look
-from fmd_otel_dash.queries.scope import US_PER_S, Scope
+from fmd_otel_dash.queries.scope import US_PER_S
+from fmd_otel_dash.queries.versions import version_starts as read_version_starts
 from fmd_otel_dash.view import View
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from fmd_otel_dash.roles import Role
     from fmd_otel_dash.router import Router
     from fmd_otel_dash.services import Services
-    from fmd_otel_exporter.store import Store
 
 _NOW_STEP_US = 2 * US_PER_S
 """All cards of a page ask for the same "now", so that they share answers."""
@@ -81,16 +80,7 @@ class FlaskSurroundings:
 
 def version_starts(services: Services) -> dict[str, int]:
     """Return when each version first served, whatever its service, oldest first."""
-
-    def read(store: Store) -> dict[str, int]:
-        found: dict[str, int] = {}
-        everything = Scope(0, 0)
-        with look(store, everything) as view:
-            for version in view.versions(everything):
-                found.setdefault(version.name, version.first_us)
-        return found
-
-    return services.cache.get("version_starts", lambda: read(services.store))
+    return services.cache.get("version_starts", lambda: read_version_starts(services.store))
 
 
 def add_timing(response: Response) -> Response:

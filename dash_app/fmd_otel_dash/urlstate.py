@@ -100,6 +100,11 @@ class UrlState:
         return replace(self, start=start, end=end, tz=(self.tz or zone) if civil else self.tz)
 
     @property
+    def has_range(self) -> bool:
+        """Whether a range was asked for; without one a page shows the last 24 hours."""
+        return (self.start, self.end) != (DEFAULT_START, DEFAULT_END)
+
+    @property
     def relative(self) -> bool:
         """Whether the range moves with the clock: only then is there something to refresh."""
         return is_relative(self.end)

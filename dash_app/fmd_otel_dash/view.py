@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from fmd_otel_dash import urlstate
 from fmd_otel_dash.comparison import compared
-from fmd_otel_dash.queries.scope import Scope
-from fmd_otel_dash.queries.versions import versions
+from fmd_otel_dash.queries.look import endpoints
+from fmd_otel_dash.queries.scope import Pair, Scope
+from fmd_otel_dash.queries.versions import version_starts, versions
+from fmd_otel_dash.rangetext import never_deployed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,25 +61,60 @@ class View:
 
     @property
     def comparison(self) -> Comparison | None:
-        """What to compare it with, and in words, if the person wants that and there is such a thing."""
-        known: tuple[Version, ...] = ()
-        if self.state.compare in {"version", "pin"}:
-            known = self.query(versions, Scope(0, 0, services=self.state.services))
-        starts: dict[str, int] = {each.name: each.first_us for each in known}
+        """What is compared with what, and in words, if the person wants that and there is such a thing."""
         return compared(
             self.state,
             self.scope,
             now_us=self.now_us,
             previous=urlstate.previous_label(self.state),
-            versions=known,
-            started=lambda name: starts.get(name),  # noqa: PLW0108 # of the overloads, only this one fits
+            versions=self.own_versions if self.state.compare == "version" else (),
+            started=self.query(version_starts).get if self.state.compare == "pin" else never_deployed,
         )
 
     @property
-    def compare(self) -> Scope | None:
-        """What to compare it with."""
+    def own_versions(self) -> tuple[Version, ...]:
+        """Versions of the services that the page speaks of, oldest first: of an endpoint, its own."""
+        services = self.state.services
+        if self.endpoint_id is not None:
+            found = self.query(endpoints, Scope(0, 0, endpoint_ids=(self.endpoint_id,)))
+            services = tuple(endpoint.service for endpoint in found) or services
+        return self.query(versions, Scope(0, 0, services=services))
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """What is looked at and what it is compared with: one pair, or of versions one for each service."""
         found = self.comparison
-        return found.scope if found else None
+        return found.pairs if found else (Pair(self.scope.until(self.now_us)),)
+
+    def pair_of(self, service: str) -> Pair:
+        """Return what of a service is compared with what."""
+        pairs = self.pairs
+        return next((pair for pair in pairs if pair.of_service(service)), pairs[0])
+
+    @property
+    def after(self) -> Scope:
+        """What is looked at where something is compared: the scope, up to now, or of it the newer version."""
+        pairs = self.pairs
+        return pairs[0].after if len(pairs) == 1 else self.scope.until(self.now_us)
+
+    @property
+    def compare(self) -> Scope | None:
+        """What to compare it with; nothing where each service has something of its own."""
+        pairs = self.pairs
+        return pairs[0].before if len(pairs) == 1 else None
+
+    @property
+    def ghost(self) -> Scope | None:
+        """What to draw behind a line over time: of what it is compared with, as much as there is a line.
+
+        Of an earlier version, its last; of a baseline, its first.
+        """
+        before, length_us = self.compare, self.after.length_us
+        if before is None or before.length_us <= length_us:
+            return before
+        if before.versions != self.after.versions:
+            return replace(before, start_us=before.end_us - length_us)
+        return replace(before, end_us=before.start_us + length_us)
 
     @property
     def endpoint_id(self) -> int | None:
@@ -93,16 +130,28 @@ class View:
         key = (ask, args, tuple(sorted(kwargs.items())), self.serial)
         return self.services.cache.get(key, lambda: ask(self.store, *args, **kwargs))
 
-    def href(self, path: str, *, start: str = "", end: str = "", **extra: str) -> str:
-        """Return a link to another page that keeps range, zone, comparison and service.
+    def with_versions(self, *names: str) -> View:
+        """Return the view of other versions; of all, if none is named."""
+        return replace(self, state=replace(self.state, versions=names))
+
+    def href(
+        self,
+        path: str,
+        *,
+        start: str = "",
+        end: str = "",
+        **extra: str,
+    ) -> str:
+        """Return a link to another page that keeps range, zone, comparison and filters.
 
         Args:
             path: path within the dashboard: ``/endpoint/3/versions``.
             start: another start, as a moment; needs ``end``.
             end: another end.
-            extra: parameters of that page.
+            extra: parameters of that page; ``v`` is a single version.
         """
-        state = replace(self.state, extra=tuple(extra.items()), versions=())
+        versions = (extra.pop("v"),) if "v" in extra else self.state.versions
+        state = replace(self.state, extra=tuple(extra.items()), versions=versions)
         if start and end:
             state = state.with_range(start, end, self.window.tz)
         return self.settings.url(path) + urlstate.format_search(state)

@@ -30,16 +30,17 @@ class _NoReport(click.ClickException):
 
 
 @click.command("report")
-@click.option("--from", "start", default="now-24h", show_default=True, metavar="TIME",
-              help="Start: now-24h, now/d, 2026-11-01, 2026-11-01T09:00 or version:1.7.0.")  # fmt: skip
+@click.option("--from", "start", default=None, metavar="TIME",
+              help="Start: now-24h, now/d, 2026-11-01, 2026-11-01T09:00 or version:1.7.0.  "
+              "[default: now-24h; with --app-version, all that either version has served]")  # fmt: skip
 @click.option("--to", "end", default="now", show_default=True, metavar="TIME", help="End, likewise.")
 @click.option("--compare", type=click.Choice(_COMPARISONS), default=None,
-              help="With the period before (the default), a day, week or month earlier, the previous "
-              "version, or the --baseline.")  # fmt: skip
+              help="With the period before (the default), a day, week or month earlier (or as many as it "
+              "takes not to overlap), the previous version, or the --baseline.")  # fmt: skip
 @click.option("--baseline", nargs=2, metavar="FROM TO", default=None,
               help="Compare with this period; implies --compare pin.")  # fmt: skip
 @click.option("--app-version", "new", metavar="NAME", help="Compare this version …")
-@click.option("--against", "old", metavar="NAME", help="… with this one, over the whole range.")
+@click.option("--against", "old", metavar="NAME", help="… with this one.")
 @click.option("--service", "services", multiple=True, metavar="NAME", help="Only this service; repeatable.")
 @click.option("--timezone", "tz", metavar="ZONE", help="Of the times; default: TIMEZONE, else UTC.")
 @click.option("--format", "kind", type=click.Choice(["md", "html", "json"]), default="md", show_default=True)
@@ -68,6 +69,8 @@ def write_report(settings: Settings, /, *, output: Path | None, exit_zero: bool,
             store.dispose()
     except StorageError as error:
         raise _NoReport(str(error)) from None
+    if not found.n_before or not found.n_after:
+        raise _NoReport(_nothing(found))
     text = _text(found, lines, options["kind"], everything=options["everything"])
     if output is None:
         click.echo(text, nl=False)
@@ -94,13 +97,16 @@ def _made(
 
 
 def _compared(store: Store, settings: Settings, options: dict[str, Any]) -> Report:
-    from dataclasses import replace  # noqa: PLC0415 # with the rest, which is not for --help
-
-    from fmd_otel_dash import urlstate  # noqa: PLC0415
-    from fmd_otel_dash.comparison import baseline_problem, compared, pinned  # noqa: PLC0415
-    from fmd_otel_dash.queries.report import report  # noqa: PLC0415
+    from fmd_otel_dash import urlstate  # noqa: PLC0415 # with the rest, which is not for --help
+    from fmd_otel_dash.comparison import (  # noqa: PLC0415
+        baseline_problem,
+        chosen_versions,
+        compared,
+        pinned,
+    )
+    from fmd_otel_dash.queries.report import report_of  # noqa: PLC0415
     from fmd_otel_dash.queries.scope import Scope  # noqa: PLC0415
-    from fmd_otel_dash.queries.versions import versions  # noqa: PLC0415
+    from fmd_otel_dash.queries.versions import first_starts, versions  # noqa: PLC0415
     from fmd_otel_dash.stats.findings import Threshold  # noqa: PLC0415
 
     old, new, baseline = options["old"], options["new"], options["baseline"]
@@ -109,13 +115,13 @@ def _compared(store: Store, settings: Settings, options: dict[str, Any]) -> Repo
     if options["compare"] == "pin" and not baseline:
         raise SettingsError("--compare pin needs --baseline FROM TO")
     known = versions(store, Scope(0, 0, services=options["services"]))
-    starts = {each.name: each.first_us for each in known}
+    starts = first_starts(known)
     for option, name in (("--app-version", new), ("--against", old)):
         if name and name not in starts:
             names = ", ".join(list(starts)[-8:]) or "none"
             raise SettingsError(f"{option} {name}: no such version has served a request; known: {names}")
     state = urlstate.UrlState(
-        start=options["start"],
+        start=options["start"] or urlstate.DEFAULT_START,
         end=options["end"],
         tz=options["tz"] or "",
         compare="pin" if baseline else options["compare"] or "prev",
@@ -134,8 +140,11 @@ def _compared(store: Store, settings: Settings, options: dict[str, Any]) -> Repo
         raise SettingsError(problem.partition(" Showing")[0])
     threshold = Threshold(latency=options["min_change"] / 100)
     if new:
-        before, after = (replace(scope, versions=(name,)) for name in (old, new))
-        return report(store, before, after, threshold, traffic=False)
+        lifetime = options["start"] is None and options["end"] == urlstate.DEFAULT_END
+        pairs = chosen_versions(scope.until(now_us), old, new, known, lifetime=lifetime)
+        if not pairs:
+            raise SettingsError(f"no service has served both {old} and {new}: there is nothing to compare")
+        return report_of(store, pairs, threshold, traffic=False)
     other = compared(
         state,
         scope,
@@ -146,7 +155,18 @@ def _compared(store: Store, settings: Settings, options: dict[str, Any]) -> Repo
     )
     if other is None:
         raise SettingsError("there is no previous version to compare with: only one has served so far")
-    return report(store, other.scope, scope, threshold, traffic=not other.scope.versions)
+    return report_of(store, other.pairs, threshold, traffic=not other.versions)
+
+
+def _nothing(found: Report) -> str:
+    from fmd_otel_dash.reports import sides  # noqa: PLC0415 # as above
+
+    missing = "either side" if found.n_before == found.n_after else "one side"
+    told = "\n".join(f"{side}: {words}" for side, words in sides(found))
+    return (
+        f"nothing was compared, since {missing} has no request "
+        f"({found.n_before:,} before, {found.n_after:,} after).\n{told}"
+    )
 
 
 def _text(found: Report, lines: dict[int, ChangedLines], kind: str, *, everything: bool) -> str:

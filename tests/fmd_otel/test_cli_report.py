@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -113,6 +114,85 @@ def test_where_profiles_tell_the_lines_are_named_in_every_format(fill, report, u
     assert endpoint["profiles"]["lines"][0]["function"] == "exchange_rate"
 
 
+@pytest.fixture
+def write(url: str) -> Callable[..., None]:
+    """Write requests of a version: so many, evenly over so many hours, up to so many hours ago."""
+    chance = random.Random(6)  # noqa: S311 - the same in every run
+
+    def into(
+        version: str, n: int, *, hours: float, ended: float = 0, factor: float = 1.0, service: str = "shop"
+    ) -> None:
+        start_us = time.time_ns() // 1000 - round((hours + ended) * DAY_US / 24)
+        records = [
+            RequestRecord(
+                service, f"{service}.cart", start_us + round(i * hours / n * DAY_US / 24),
+                chance.randbytes(8), chance.randbytes(16),
+                round(20_000 * factor * chance.lognormvariate(0, 0.3)), 200, "GET", version,
+            )
+            for i in range(n)
+        ]  # fmt: skip
+        store = open_store(url)
+        Writer(store).write(records)
+        store.dispose()
+
+    return into
+
+
+def test_a_version_of_the_last_hours_is_not_hidden_by_the_one_before(write, report):
+    write("1.6", 460, hours=46, ended=2)
+    write("1.7", 20, hours=2, factor=1.5)
+    answer = report("--compare", "version")
+    assert answer.exit_code == 1
+    assert "The only endpoint got slower" in answer.stdout
+    assert "Before: version 1.6" in answer.stdout
+    assert "After: version 1.7" in answer.stdout
+
+
+def test_each_service_has_its_own_previous_version(write, report):
+    write("1.6", 460, hours=20, ended=3)
+    write("1.7", 40, hours=3, factor=1.5)
+    write("8", 460, hours=20, ended=1, service="mail")
+    write("9", 40, hours=1, service="mail")
+    answer = report("--compare", "version", "--format", "json")
+    assert answer.exit_code == 1
+    found = json.loads(answer.stdout)
+    assert found["regressions"] == ["shop.cart"]
+    assert sorted(each["before"]["versions"] for each in found["compared"]) == [["1.6"], ["8"]]
+
+
+def test_two_versions_are_compared_over_all_that_they_served(write, report):
+    write("1.6", 200, hours=24, ended=72)
+    write("1.7", 200, hours=12, factor=1.5)
+    assert report("--app-version", "1.7", "--against", "1.6").exit_code == 1
+
+
+def test_what_was_compared_with_nothing_is_no_success(write, report):
+    write("1.6", 200, hours=24, ended=72)
+    write("1.7", 200, hours=12, factor=1.5)
+    for options in (
+        ("--app-version", "1.7", "--against", "1.6", "--from", "now-24h"),
+        ("--compare", "prev"),
+    ):
+        answer = report(*options)
+        assert answer.exit_code == 2
+        assert "nothing was compared" in answer.stderr
+        assert "Before: " in answer.stderr
+    write("9", 20, hours=1, service="mail")
+    answer = report("--app-version", "9", "--against", "1.6")
+    assert answer.exit_code == 2
+    assert "no service has served both" in answer.stderr
+
+
+def test_a_day_that_is_not_over_is_compared_with_as_much_of_another(write, report):
+    write("1.6", 49 * 12, hours=49)
+    today = datetime.now(timezone.utc).strftime("%Y-%m-%d")
+    found = json.loads(report("--from", today, "--to", today, "--compare", "day", "--format", "json").stdout)
+    assert found["after"]["end_us"] <= time.time_ns() // 1000
+    assert found["before"]["end_us"] - found["before"]["start_us"] == (
+        found["after"]["end_us"] - found["after"]["start_us"]
+    )
+
+
 def test_a_file_is_written_and_named(fill, report, tmp_path):
     fill(1.3)
     answer = report("--format", "html", "--output", str(tmp_path / "report.html"))
@@ -152,5 +232,5 @@ def test_a_database_that_is_not_there_is_no_regression(report):
 def test_an_empty_database_has_nothing_to_compare(url, report):
     open_store(url).dispose()
     answer = report()
-    assert answer.exit_code == 0
-    assert "nothing to compare" in answer.output
+    assert answer.exit_code == 2
+    assert "nothing was compared" in answer.output

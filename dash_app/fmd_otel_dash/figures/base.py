@@ -116,6 +116,15 @@ def ghost(color: str = ACCENT, **line: Any) -> dict[str, Any]:
     }
 
 
+def is_ghost(figure: Figure, curve: Any) -> bool:
+    """Tell whether a click on a trace, by its number, was one on the comparison."""
+    traces = figure["data"]
+    if not isinstance(curve, int) or not 0 <= curve < len(traces):
+        return False
+    line: dict[str, Any] = traces[curve].get("line", {})
+    return line.get("dash") == "dash"
+
+
 def time_axis(scope: Scope, **options: Any) -> dict[str, Any]:
     """Return an axis of local time over a scope, whose ticks name the day once."""
     stops = [

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from dash import Input, Output, html, no_update
 
-from fmd_otel_dash import ids, urlstate
+from fmd_otel_dash import formatting, ids, urlstate
 from fmd_otel_dash.components import empty, icon, nothing_in_range, nothing_recorded
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.figures.base import requests_text
-from fmd_otel_dash.queries.look import Endpoint, look
+from fmd_otel_dash.queries.look import endpoints
 from fmd_otel_dash.queries.scope import US_PER_S, Scope
 from fmd_otel_dash.queries.versions import versions
 from fmd_otel_dash.rangetext import utc_moment
@@ -20,18 +20,13 @@ from fmd_otel_dash.urlstate import format_search
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fmd_otel_dash.formatting import Delta
+    from fmd_otel_dash.queries.counts import Counts
     from fmd_otel_dash.registry import Registry
     from fmd_otel_dash.view import View
-    from fmd_otel_exporter.store import Store
 
 _DAY_US = 86_400 * US_PER_S
 _LONGER = (("Last 7 days", "now-7d", "now"), ("Last 30 days", "now-30d", "now"))
-
-
-def endpoints(store: Store, scope: Scope) -> tuple[Endpoint, ...]:
-    """Return the endpoints of a scope."""
-    with look(store, scope) as found:
-        return found.endpoints
 
 
 def caption(view: View, n: int, *more: str, where: str = "") -> Any:
@@ -46,6 +41,9 @@ def caption(view: View, n: int, *more: str, where: str = "") -> Any:
 
 def absent(view: View, last_us: int | None) -> Any:
     """Return what stands in place of a chart that has nothing to draw."""
+    of = looked_at(view)
+    if of:
+        return empty("No requests to compare", f"Of {of} none was recorded within the range.")
     if last_us is not None:
         return nothing_in_range(view, last_us)
     if view.endpoint_id is not None:
@@ -54,7 +52,7 @@ def absent(view: View, last_us: int | None) -> Any:
         return empty(
             "No requests recorded yet",
             "This endpoint has not been asked for at monitor level 1 or above.",
-            html.A("Open the Overview", href=view.href("/overview"), className="fmd-button"),
+            html.A("Open the Overview", href=view.with_versions().href("/overview"), className="fmd-button"),
         )
     if view.state.versions or view.state.services:
         return empty("No requests recorded", "Nothing matches the filters of this address, at any time.")
@@ -100,9 +98,36 @@ def deploys(view: View) -> list[tuple[str, int]]:
     ]
 
 
+def earlier_time(view: View) -> Scope | None:
+    """Return what to compare numbers of requests with: those of two versions are not comparable."""
+    found = view.comparison
+    return view.compare if found and not found.versions else None
+
+
+def requests_change(view: View, now: Counts, before: Counts | None) -> Delta | None:
+    """Return how traffic changed: as rates, since months and days across a clock change differ in length."""
+    earlier = earlier_time(view)
+    if not (earlier and before and view.after.length_us and earlier.length_us):
+        return None
+    rates = now.n / view.after.length_us, before.n / earlier.length_us
+    return formatting.relative_change(*rates, better="none")
+
+
+def part_of_range(view: View) -> Any:
+    """Return a note that less than the range is looked at, where that is so."""
+    told = looked_at(view)
+    return html.Div(f"Of {told}, against {compared_with(view)}", className="fmd-caption") if told else None
+
+
 def against(view: View) -> str:
     """Return what the dashed line is, in a caption."""
     return f"dashed: {compared_with(view)}" if view.compare else ""
+
+
+def looked_at(view: View) -> str:
+    """Return what is compared, where it is less than the range and its filters; to precede "against"."""
+    found = view.comparison
+    return found.of if found else ""
 
 
 def compared_with(view: View) -> str:

@@ -12,6 +12,7 @@ from fmd_otel_dash.pages.common import (
     against,
     caption,
     deploys,
+    earlier_time,
     export,
     longer_ranges,
     on_click,
@@ -56,7 +57,8 @@ def register(registry: Registry) -> None:
         found = view.query(daily, view.scope)
         if not found.total:
             return absent(view, found.last_recorded_us)
-        before = view.query(daily, view.compare) if view.compare else None
+        earlier = earlier_time(view)
+        before = view.query(daily, earlier) if earlier else None
         figure = bars.daily(found, before, view.settings.colors)
         compared = against(view) if before and before.total else ""
         return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fmd_otel_dash.figures.base import is_ghost
 from fmd_otel_dash.figures.latencybands import first_us
 from fmd_otel_dash.figures.report import AFTER, BEFORE
 from fmd_otel_dash.pages.common import requests_href, requests_path
@@ -11,6 +12,10 @@ from fmd_otel_dash.queries.scope import US_PER_S
 from fmd_otel_dash.reports.drawing import COARSE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fmd_otel_dash.figures.base import Figure
+    from fmd_otel_dash.queries.look import Endpoint
     from fmd_otel_dash.queries.scope import Scope
     from fmd_otel_dash.queries.timeline import Timeline
     from fmd_otel_dash.view import View
@@ -35,6 +40,7 @@ def figure_hrefs(view: View, *least_us: float | None, errors_at: int = 2) -> lis
         least_us: durations that are shown, or None where there are none.
         errors_at: place of the share of errors among the figures.
     """
+    view = view.with_versions(*view.after.versions)
     path = requests_path(view)
     slow = [view.href(path, **duration_filters(int(us))) if us else "" for us in least_us]
     hrefs = [view.href(path), *slow]
@@ -42,9 +48,10 @@ def figure_hrefs(view: View, *least_us: float | None, errors_at: int = 2) -> lis
     return hrefs
 
 
-def row_hrefs(view: View, endpoint_id: int, p95_us: float | None) -> dict[str, str]:
+def row_hrefs(view: View, endpoint: Endpoint, p95_us: float | None) -> dict[str, str]:
     """Return where the numbers of an endpoint's row lead: to all requests, those that failed, the slow."""
-    path = requests_path(view, endpoint_id)
+    view = view.with_versions(*view.pair_of(endpoint.service).after.versions)
+    path = requests_path(view, endpoint.id)
     return {
         "requestsHref": view.href(path),
         "errorsHref": view.href(path, status="5xx"),
@@ -76,4 +83,16 @@ def step_href(
     start_us = found.points[number].start_us
     end_us = start_us + found.step_s * US_PER_S
     within = max(start_us, found.scope.start_us), min(end_us, found.scope.end_us)
-    return requests_href(view, *within, endpoint_id, **filters)
+    return requests_href(view.with_versions(*found.scope.versions), *within, endpoint_id, **filters)
+
+
+def line_href(
+    view: View,
+    lines: tuple[Timeline, Timeline | None],
+    point: dict[str, Any],
+    draw: Callable[[Timeline, Timeline | None], Figure],
+) -> str | None:
+    """Return the requests of a step of a click on a line over time; on the dashed line, of what is before."""
+    found, before = lines
+    of_ghost = before and is_ghost(draw(found, before), point.get("curveNumber"))
+    return step_href(view, before if before and of_ghost else found, point)

@@ -17,19 +17,22 @@ from fmd_otel_dash.pages.common import (
     against,
     caption,
     deploys,
+    looked_at,
     on_click,
+    part_of_range,
+    requests_change,
     requests_href,
     step_text,
     versus,
 )
-from fmd_otel_dash.pages.drill import duration_filters, figure_hrefs
+from fmd_otel_dash.pages.drill import duration_filters, figure_hrefs, line_href
 from fmd_otel_dash.pages.endpoint_head import endpoint_page, read
-from fmd_otel_dash.queries.overview import Kpis, Overview
 from fmd_otel_dash.queries.scope import US_PER_S
 from fmd_otel_dash.queries.timeline import MAX_POINTS, Timeline, timeline
 from fmd_otel_dash.router import Page
 
 if TYPE_CHECKING:
+    from fmd_otel_dash.queries.overview import Overview
     from fmd_otel_dash.registry import Registry
     from fmd_otel_dash.view import View
 
@@ -74,31 +77,31 @@ def register(registry: Registry) -> None:
     def figures(view: View) -> Any:
         found = read(view)
         hrefs = figure_hrefs(view, found.kpis.p95_us, found.kpis.p50_us, errors_at=3)
-        return kpi_row(_kpis(view, found), hrefs) if found.kpis.n else None
+        return [kpi_row(_kpis(view, found), hrefs), part_of_range(view)] if found.kpis.n else None
 
     @registry.card(TRAFFIC)
     def traffic(view: View) -> Any:
-        found, before = _lines(view, traffic_points(read(view).kpis.n), durations=False)
+        found, before = _traffic(view)
         if not found.counts.n:
             return absent(view, read(view).last_recorded_us)
         return [
             _over_time(view, lines.traffic(found, before), TRAFFIC, "Requests over time"),
-            caption(view, found.counts.n, _ghost(view, before)),
+            caption(view, found.counts.n, looked_at(view), _ghost(view, before)),
         ]
 
     @registry.card(DURATIONS)
     def durations(view: View) -> Any:
-        found, before = _lines(view, duration_points(read(view).kpis.n))
+        found, before = _durations(view)
         if not found.counts.n:
             return None
         return [
             _over_time(view, lines.durations(found, before), DURATIONS, "p50, p95 and p99 over time"),
-            caption(view, found.counts.n, step_text(found.step_s), _ghost(view, before)),
+            caption(view, found.counts.n, looked_at(view), step_text(found.step_s), _ghost(view, before)),
         ]
 
     @registry.card(SPREAD)
     def spread(view: View) -> Any:
-        found = view.query(timeline, view.scope, SPREAD_POINTS)
+        found = view.query(timeline, view.after, SPREAD_POINTS)
         if not found.counts.n:
             return None
         figure = heatmap.durations(found)
@@ -107,7 +110,7 @@ def register(registry: Registry) -> None:
                 with_deploys(figure, deploys(view), view.scope.tz), name=SPREAD, height=300, zoom=True,
                 label="How many requests took how long, over time", leads=True,
             ),
-            caption(view, found.counts.n),
+            caption(view, found.counts.n, looked_at(view)),
         ]  # fmt: skip
 
     on_click(registry, TRAFFIC, clicked_step)
@@ -117,35 +120,29 @@ def register(registry: Registry) -> None:
 
 def clicked_step(view: View, point: dict[str, Any]) -> str | None:
     """Return the requests of a step of the bars."""
-    points = traffic_points(read(view).kpis.n)
-    return _clicked(view, view.query(timeline, view.scope, points, durations=False), point)
+    return line_href(view, _traffic(view), point, lines.traffic)
 
 
 def clicked_duration(view: View, point: dict[str, Any]) -> str | None:
     """Return the requests of a step of the durations."""
-    return _clicked(view, view.query(timeline, view.scope, duration_points(read(view).kpis.n)), point)
+    return line_href(view, _durations(view), point, lines.durations)
 
 
 def clicked_cell(view: View, point: dict[str, Any]) -> str | None:
     """Return the requests of a step that took about as long as the cell says."""
-    found = view.query(timeline, view.scope, SPREAD_POINTS)
+    found = view.query(timeline, view.after, SPREAD_POINTS)
     x, middle_us = str(point.get("x", "")), point.get("y")
-    zone = axis_zone(view.scope)
+    zone = axis_zone(found.scope)
     starts = [wall(each.start_us, zone) for each in found.points]
     column = bisect_right(starts, x) - 1
     if column < 0 or not isinstance(middle_us, int | float):
         return None
     bands = bands_over(bkt for each in found.points for bkt, _ in each.latency)
-    within = _within(found, found.points[column].start_us)
-    return requests_href(view, *within, **duration_filters(*band_us(middle_us, bands.coarse)))
-
-
-def _clicked(view: View, found: Timeline, point: dict[str, Any]) -> str | None:
-    """Return the step of a click, by its number: the time on the axis may mean two moments."""
-    number = point.get("pointNumber")
-    if not isinstance(number, int) or not 0 <= number < len(found.points):
-        return None
-    return requests_href(view, *_within(found, found.points[number].start_us))
+    return requests_href(
+        view.with_versions(*found.scope.versions),
+        *_within(found, found.points[column].start_us),
+        **duration_filters(*band_us(middle_us, bands.coarse)),
+    )
 
 
 def _within(found: Timeline, start_us: int) -> tuple[int, int]:
@@ -163,9 +160,17 @@ def duration_points(n: int) -> int:
     return max(_FEWEST_POINTS, min(MAX_POINTS, n // _REQUESTS_PER_POINT))
 
 
-def _lines(view: View, points: int, *, durations: bool = True) -> tuple[Timeline, Timeline | None]:
-    before = view.query(timeline, view.compare, points, durations=durations) if view.compare else None
-    return view.query(timeline, view.scope, points, durations=durations), before
+def _traffic(view: View) -> tuple[Timeline, Timeline | None]:
+    return _lines(view, traffic_points(read(view).kpis.n), durations=False)
+
+
+def _durations(view: View) -> tuple[Timeline, Timeline | None]:
+    return _lines(view, duration_points(read(view).kpis.n), durations=True)
+
+
+def _lines(view: View, points: int, *, durations: bool) -> tuple[Timeline, Timeline | None]:
+    before = view.query(timeline, view.ghost, points, durations=durations) if view.ghost else None
+    return view.query(timeline, view.after, points, durations=durations), before
 
 
 def _over_time(view: View, figure: dict[str, Any], name: str, text: str) -> Any:
@@ -184,35 +189,34 @@ def _ghost(view: View, before: Timeline | None) -> str:
 
 
 def _kpis(view: View, found: Overview) -> list[Any]:
-    now, before = found.kpis, found.previous or Kpis()
+    now, moved = found.kpis, found.changes
     beside = versus(view) if found.previous and found.previous.n else ""
-    moved = found.p95_change
     return [
         kpi(
             "Requests",
             formatting.count(now.n),
-            delta=formatting.relative_change(now.n, before.n, better="none"),
+            delta=requests_change(view, now, found.previous),
             against=beside,
             hint=f"{now.n:,} requests",
         ),
         kpi(
             "p95",
             formatting.duration(now.p95_us),
-            delta=formatting.measured_change(moved) if moved else None,
+            delta=formatting.measured_change(moved.p95) if moved.p95 else None,
             against=beside,
             hint=f"95 % of {now.n:,} requests took less",
         ),
         kpi(
             "Median",
             formatting.duration(now.p50_us),
-            delta=formatting.relative_change(now.p50_us, before.p50_us, n_now=now.n, n_before=before.n),
+            delta=formatting.measured_change(moved.p50) if moved.p50 else None,
             against=beside,
             hint=f"Half took less; 99 % less than {formatting.duration(now.p99_us)}",
         ),
         kpi(
             "Error rate",
             formatting.percent(now.error_rate),
-            delta=formatting.point_change(now.error_rate, before.error_rate, n_now=now.n, n_before=before.n),
+            delta=formatting.point_change(moved.errors) if moved.errors else None,
             against=beside,
             hint=f"{now.errors:,} answers of 500 and above; {now.client_errors:,} of 400 to 499 left out",
         ),

@@ -13,7 +13,7 @@ from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.pages import endpoint_level
 from fmd_otel_dash.pages.endpoint_level import LEVEL, control
 from fmd_otel_dash.pages.endpoint_verdict import verdict
-from fmd_otel_dash.queries.overview import EndpointRow, Overview, overview
+from fmd_otel_dash.queries.overview import EndpointRow, Overview, overview_of
 
 if TYPE_CHECKING:
     from fmd_otel_dash.queries.look import Endpoint
@@ -48,7 +48,7 @@ def endpoint_page(*cards: Any) -> Any:
 
 def read(view: View) -> Overview:
     """Return the figures of the endpoint; all its cards share the answer."""
-    return view.query(overview, view.scope, view.compare, view.now_us)
+    return view.query(overview_of, view.scope, view.pairs, view.now_us)
 
 
 def register(registry: Registry) -> None:
@@ -145,7 +145,7 @@ def _tabs(view: View) -> Any:
         [
             html.A(
                 text,
-                href=view.href(base + path),
+                href=view.with_versions().href(base + path),
                 className="fmd-tab",
                 **attributes(aria_current="page" if _shows(here, base, path) else None, data_keep="range"),
             )

@@ -12,7 +12,7 @@ from fmd_otel_dash.colors import endpoint_color
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.figures.boxes import change_text
 from fmd_otel_dash.pages.drill import row_hrefs
-from fmd_otel_dash.queries.overview import overview
+from fmd_otel_dash.queries.overview import overview_of
 from fmd_otel_dash.queries.scope import local_time
 from fmd_otel_dash.tables import Table, milliseconds
 
@@ -41,7 +41,7 @@ def row(view: View, each: EndpointRow, *, with_service: bool = False) -> dict[st
         "tag": endpoint.service if with_service else "",
         "route": endpoint.route or "",
         "href": view.href(f"/endpoint/{endpoint.id}"),
-        **row_hrefs(view, endpoint.id, each.p95_us),
+        **row_hrefs(view, endpoint, each.p95_us),
         "color": endpoint_color(endpoint.name, view.settings.colors),
         "level": endpoint.level,
         "today": each.n_today,
@@ -70,7 +70,7 @@ def row(view: View, each: EndpointRow, *, with_service: bool = False) -> dict[st
 
 def table_rows(view: View) -> Iterable[Sequence[Any]]:
     """Return the lines of the CSV file: those whose text matches the filter."""
-    found = view.query(overview, view.scope, view.compare, view.now_us)
+    found = view.query(overview_of, view.scope, view.pairs, view.now_us)
     words = view.state.get("q").casefold().split()
     for each in found.endpoints:
         endpoint = each.endpoint

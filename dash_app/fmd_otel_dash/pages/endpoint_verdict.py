@@ -14,14 +14,11 @@ from dash import html
 from fmd_otel_dash.pages.common import compared_with
 from fmd_otel_dash.queries.report import report
 from fmd_otel_dash.queries.scope import Scope
-from fmd_otel_dash.queries.versions import versions
 from fmd_otel_dash.reports.sentence import sentence
 from fmd_otel_dash.urlstate import format_search
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from fmd_otel_dash.queries.look import Endpoint, Version
+    from fmd_otel_dash.queries.look import Endpoint
     from fmd_otel_dash.view import View
 
 _DEPLOYMENT_FIRST = {"prev", "off"}
@@ -77,11 +74,12 @@ def report_href(view: View, chosen: Sides) -> str:
 
 def sides(view: View, endpoint: Endpoint) -> Sides | None:
     """Return what to hold against what."""
-    scope = _until_now(view)
-    everything = view.query(versions, Scope(0, 0, services=view.scope.services))
-    own = [each for each in everything if each.service == endpoint.service]
-    if view.state.compare == "version":
-        return _version_before(scope, own)
+    found = view.comparison
+    if found and found.versions:
+        pair = view.pair_of(endpoint.service)
+        new = ", ".join(pair.after.versions)
+        return Sides(pair.before, pair.after, f"since {new}", traffic=False) if pair.before else None
+    scope, own = view.scope.until(view.now_us), view.own_versions
     if view.state.compare in _DEPLOYMENT_FIRST and not scope.versions:
         deployed = [each for each in own[1:] if scope.start_us < each.first_us < scope.end_us]
         if deployed:
@@ -96,29 +94,4 @@ def sides(view: View, endpoint: Endpoint) -> Sides | None:
     before = view.compare
     if before is None:
         return None
-    if view.state.compare != "pin":
-        before = replace(before, end_us=min(before.end_us, before.start_us + scope.length_us))
-    return Sides(before, scope, f"against {compared_with(view)}", traffic=not before.versions)
-
-
-def _version_before(scope: Scope, own: Sequence[Version]) -> Sides | None:
-    """Return the newest version of the range, or of those chosen, against its predecessor."""
-    served = [
-        each
-        for each in own
-        if each.first_us < scope.end_us and (not scope.versions or each.name in scope.versions)
-    ]
-    older = [each for each in own if served and each.first_us < served[-1].first_us]
-    if not older:
-        return None
-    newest, last = served[-1], older[-1]
-    after = replace(scope, start_us=max(scope.start_us, newest.first_us), versions=(newest.name,))
-    start_us = max(last.first_us, newest.first_us - scope.length_us)
-    before = replace(scope, start_us=start_us, end_us=newest.first_us, versions=(last.name,))
-    return Sides(before, after, f"since {newest.name}", traffic=False, named=(last.name, newest.name))
-
-
-def _until_now(view: View) -> Scope:
-    """Return the page's scope without what lies ahead, where no request can be yet."""
-    scope = view.scope
-    return replace(scope, end_us=min(scope.end_us, max(view.now_us, scope.start_us)))
+    return Sides(before, view.after, f"against {compared_with(view)}", traffic=True)

@@ -240,7 +240,7 @@ def _about(view: View, one: Occurrence, document: dict[str, Any]) -> Any:
         parts += [" in ", html.A(html.Bdi(one.endpoint.name), href=view.href(f"/endpoint/{one.endpoint.id}"))]
         if view.user.may(ADMIN) and document.get("url"):
             parts += [" · ", html.Code(f"{document.get('method') or ''} {document['url']}".strip())]
-        parts += [" · ", html.A("trace", href=view.href("/requests", trace=one.trace_id))]
+        parts += [" · ", html.A("trace", href=view.with_versions().href("/requests", trace=one.trace_id))]
     else:
         parts.append(" outside of any request")
     if one.version:

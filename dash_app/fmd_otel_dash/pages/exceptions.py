@@ -20,7 +20,7 @@ from fmd_otel_dash.components import (
     with_deploys,
 )
 from fmd_otel_dash.figures.exceptions import COLORS, over_time
-from fmd_otel_dash.pages.common import against, deploys, export, on_click, versus
+from fmd_otel_dash.pages.common import against, deploys, earlier_time, export, on_click, versus
 from fmd_otel_dash.pages.endpoint_head import endpoint_page
 from fmd_otel_dash.queries.exceptions import OPEN, REOPENED, RESOLVED, ExceptionGroup, Spark, groups
 from fmd_otel_dash.queries.lastexception import last_exception_us
@@ -83,7 +83,7 @@ def register(registry: Registry) -> None:
         if not found:
             return _none(view)
         before = before_of(view)
-        figure = over_time(found, view.scope, before, view.compare)
+        figure = over_time(found, view.scope, before, earlier_time(view))
         return [
             graph(
                 with_deploys(figure, deploys(view), view.scope.tz),
@@ -102,7 +102,7 @@ def register(registry: Registry) -> None:
         if not found:
             words = {"open": "Nothing is open", "resolved": "Nothing is resolved"}.get(shown, "Nothing")
             return [toolbar, empty(words, "Choose another state above.", symbol="status")]
-        before = {each.id: each.n for each in before_of(view)} if view.compare else None
+        before = {each.id: each.n for each in before_of(view)} if earlier_time(view) else None
         columns = _columns(compare=before is not None)
         return [toolbar, data_grid(GRID, columns, [row(view, each, before) for each in found])]
 
@@ -111,7 +111,8 @@ def register(registry: Registry) -> None:
 
 def before_of(view: View) -> tuple[ExceptionGroup, ...]:
     """Return the groups of the comparison, whatever their state is now."""
-    return view.query(groups, view.compare) if view.compare else ()
+    earlier = earlier_time(view)
+    return view.query(groups, earlier) if earlier else ()
 
 
 def clicked_bar(view: View, point: dict[str, Any]) -> str | None:

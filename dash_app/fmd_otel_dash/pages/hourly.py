@@ -11,6 +11,7 @@ from fmd_otel_dash.pages.common import (
     absent,
     against,
     caption,
+    earlier_time,
     export,
     longer_ranges,
     on_click,
@@ -94,7 +95,8 @@ def register(registry: Registry) -> None:
         found = view.query(hourly, view.scope)
         if not found.total:
             return None
-        before = view.query(hourly, view.compare) if view.compare else None
+        earlier = earlier_time(view)
+        before = view.query(hourly, earlier) if earlier else None
         compared = against(view) if before and before.total else ""
         return [
             graph(bars.by_hour_of_day(found, before), name=TYPICAL, height=_TYPICAL_HEIGHT,
@@ -109,22 +111,23 @@ def register(registry: Registry) -> None:
 def clicked_hour(view: View, point: dict[str, Any]) -> str | None:
     """Return the requests of an hour; of a week, the week by days.
 
-    Wall-clock times, since that is what was clicked: an hour that comes twice is both of them.
+    As instants: an hour that comes twice is both of them, and one before a skipped one ends where that was.
     """
     try:
         day, hour = date.fromisoformat(str(point["x"])[:10]), int(point["y"])
     except (KeyError, ValueError):
         return None
+    if not 0 <= hour < HOURS:
+        return None
     if view.query(hourly, view.scope).by_week:
         return view.href(view.path, start=str(day), end=str(day + timedelta(days=6)))
-    path = requests_path(view)
-    end = f"{day}T{hour + 1:02d}:00" if hour < 23 else f"{day + timedelta(days=1)}T00:00"  # noqa: PLR2004 - the last hour
-    return view.href(path, start=f"{day}T{hour:02d}:00", end=end)
+    found = view.scope.local_hour(day, hour)
+    return requests_href(view, *found) if found else None
 
 
 def clicked_typical(view: View, point: dict[str, Any]) -> str | None:
     """Return the requests of an hour, of all days together; on the dashed line, of before."""
-    hour, of = point.get("x"), view.compare
+    hour, of = point.get("x"), earlier_time(view)
     if not isinstance(hour, int) or not 0 <= hour < HOURS:
         return None
     if point.get("curveNumber") == 1 and of:

@@ -21,9 +21,10 @@ from fmd_otel_dash.components import (
     with_deploys,
 )
 from fmd_otel_dash.figures import outliers as figures
-from fmd_otel_dash.pages.common import compared_with, deploys, endpoints, export, on_click
+from fmd_otel_dash.pages.common import compared_with, deploys, earlier_time, export, on_click
 from fmd_otel_dash.pages.endpoint_head import endpoint_page
 from fmd_otel_dash.queries.commonality import in_common
+from fmd_otel_dash.queries.look import endpoints
 from fmd_otel_dash.queries.outlier_load import outlier_loads
 from fmd_otel_dash.queries.outliers import Outlier, Outliers, outliers
 from fmd_otel_dash.queries.scope import local_time
@@ -181,7 +182,7 @@ def _register_machine(registry: Registry) -> None:
 
 def _before(view: View) -> tuple[Outliers | None, int]:
     """Return the outliers of the comparison, and how much earlier it is."""
-    compare = view.compare
+    compare = view.ghost if earlier_time(view) else None
     if compare is None:
         return None, 0
     return view.query(outliers, compare), view.scope.start_us - compare.start_us

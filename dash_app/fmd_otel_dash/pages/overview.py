@@ -23,10 +23,11 @@ from fmd_otel_dash.components import (
 from fmd_otel_dash.components.endpoints import columns, export_link, filter_field
 from fmd_otel_dash.figures import lines
 from fmd_otel_dash.pages import endpoint_rows
-from fmd_otel_dash.pages.common import deploys, on_click, versus
-from fmd_otel_dash.pages.drill import figure_hrefs, step_href
-from fmd_otel_dash.queries.overview import APDEX_THRESHOLD_US, Kpis, Overview, overview
-from fmd_otel_dash.queries.timeline import timeline
+from fmd_otel_dash.pages.common import deploys, on_click, part_of_range, requests_change, versus
+from fmd_otel_dash.pages.drill import figure_hrefs, line_href
+from fmd_otel_dash.queries.kpis import APDEX_THRESHOLD_US
+from fmd_otel_dash.queries.overview import Overview, overview_of
+from fmd_otel_dash.queries.timeline import Timeline, timeline
 from fmd_otel_dash.roles import ADMIN
 from fmd_otel_dash.router import Page
 from fmd_otel_exporter.catalog import set_level
@@ -35,7 +36,6 @@ from fmd_otel_exporter.errors import FmdOtelError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fmd_otel_dash.formatting import Delta
     from fmd_otel_dash.registry import Registry
     from fmd_otel_dash.view import View
 
@@ -85,7 +85,7 @@ def layout(view: View) -> Any:
 
 def read(view: View) -> Overview:
     """Return what the page shows; its cards share the answer."""
-    return view.query(overview, view.scope, view.compare, view.now_us)
+    return view.query(overview_of, view.scope, view.pairs, view.now_us)
 
 
 def register(registry: Registry) -> None:
@@ -112,11 +112,11 @@ def register(registry: Registry) -> None:
         several = len({each.endpoint.service for each in found.endpoints}) > 1
         grid = data_grid(
             GRID,
-            columns(compare=found.compare is not None, may_set_level=view.user.may(ADMIN)),
+            columns(compare=found.compares, may_set_level=view.user.may(ADMIN)),
             [endpoint_rows.row(view, each, with_service=several) for each in found.endpoints],
             filter_input=FILTER,
         )
-        return [*notes, grid]
+        return [*notes, grid, part_of_range(view)]
 
     @registry.card(TRAFFIC)
     def over_time(view: View) -> Any:
@@ -133,12 +133,12 @@ def register(registry: Registry) -> None:
 
 def clicked_traffic(view: View, point: dict[str, Any]) -> str | None:
     """Return the requests of a step."""
-    return step_href(view, view.query(timeline, view.scope, durations=False), point)
+    return line_href(view, _lines(view, durations=False), point, lines.traffic)
 
 
 def clicked_durations(view: View, point: dict[str, Any]) -> str | None:
     """Return the requests of a step of the durations."""
-    return step_href(view, view.query(timeline, view.scope, durations=True), point)
+    return line_href(view, _lines(view, durations=True), point, lines.durations)
 
 
 def _register_levels(registry: Registry) -> None:
@@ -175,30 +175,33 @@ def _change_level(view: View, change: dict[str, Any]) -> tuple[dict[str, Any], A
 
 
 def _chart(view: View, name: str, draw: Callable[..., Any], label: str, *, durations: bool = True) -> Any:
-    found = view.query(timeline, view.scope, durations=durations)
+    found, before = _lines(view, durations=durations)
     if not found.counts.n:
         return None  # the table above says so already; an empty card is not shown
-    before = view.query(timeline, view.compare, durations=durations) if view.compare else None
     figure = with_deploys(draw(found, before), deploys(view), view.scope.tz)
     return graph(figure, name=name, height=_CHART_HEIGHT, zoom=True, label=label, leads=True)
 
 
+def _lines(view: View, *, durations: bool) -> tuple[Timeline, Timeline | None]:
+    before = view.query(timeline, view.ghost, durations=durations) if view.ghost else None
+    return view.query(timeline, view.after, durations=durations), before
+
+
 def _kpis(view: View, found: Overview) -> list[Any]:
-    now, before = found.kpis, found.previous or Kpis()
+    now, moved = found.kpis, found.changes
     against = versus(view) if found.previous and found.previous.n else ""
-    n = {"n_now": now.n, "n_before": before.n}
     return [
         kpi(
             "Requests",
             formatting.count(now.n),
-            delta=formatting.relative_change(now.n, before.n, better="none"),
+            delta=requests_change(view, now, found.previous),
             against=against,
             hint=f"{now.n:,} requests at monitor level 1 or above",
         ),
         kpi(
             "p95 latency",
             formatting.duration(now.p95_us),
-            delta=_p95_delta(found),
+            delta=formatting.measured_change(moved.p95) if moved.p95 else None,
             against=against,
             hint=f"95 % of requests took less. Half took less than {formatting.duration(now.p50_us)}, "
             f"99 % less than {formatting.duration(now.p99_us)}.",
@@ -206,7 +209,7 @@ def _kpis(view: View, found: Overview) -> list[Any]:
         kpi(
             "Error rate",
             formatting.percent(now.error_rate),
-            delta=formatting.point_change(now.error_rate, before.error_rate, **n),
+            delta=formatting.point_change(moved.errors) if moved.errors else None,
             against=against,
             hint=f"{now.errors:,} answers of 500 and above; "
             f"{now.client_errors:,} of 400 to 499 are not counted in",
@@ -214,15 +217,11 @@ def _kpis(view: View, found: Overview) -> list[Any]:
         kpi(
             "Apdex (300 ms)",
             formatting.NONE if now.apdex is None else f"{now.apdex:.2f}",
-            delta=formatting.score_change(now.apdex, before.apdex, **n),
+            delta=formatting.score_change(moved.apdex) if moved.apdex else None,
             against=against,
             hint="Share of requests within 300 ms, plus half of those within 1.2 s",
         ),
     ]
-
-
-def _p95_delta(found: Overview) -> Delta | None:
-    return None if found.p95_change is None else formatting.measured_change(found.p95_change)
 
 
 PAGE = Page(

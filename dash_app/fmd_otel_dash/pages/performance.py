@@ -21,11 +21,21 @@ from fmd_otel_dash.components import (
 )
 from fmd_otel_dash.figures import boxes, spread
 from fmd_otel_dash.figures.bands import STRIP_HEIGHT, TRACES, strips
+from fmd_otel_dash.figures.base import is_ghost
 from fmd_otel_dash.figures.latencybands import band_us
-from fmd_otel_dash.pages.common import absent, against, caption, deploys, export, on_click, requests_path
+from fmd_otel_dash.pages.common import (
+    absent,
+    against,
+    caption,
+    deploys,
+    export,
+    looked_at,
+    on_click,
+    requests_path,
+)
 from fmd_otel_dash.pages.drill import duration_filters, row_hrefs, step_href
 from fmd_otel_dash.queries.bands import MAX_POINTS, bands
-from fmd_otel_dash.queries.performance import EndpointPerformance, Order, Performance, performance
+from fmd_otel_dash.queries.performance import EndpointPerformance, Order, Performance, performance_of
 from fmd_otel_dash.queries.timeline import timeline
 from fmd_otel_dash.router import Page
 from fmd_otel_dash.tables import Table, milliseconds
@@ -78,7 +88,7 @@ def register(registry: Registry) -> None:
 
     @registry.card(BOXES)
     def chart(view: View) -> Any:
-        found = view.query(performance, view.scope, view.compare)
+        found = view.query(performance_of, view.scope, view.pairs)
         if not found.endpoints:
             return absent(view, found.last_recorded_us)
         drawn = drawn_as(view)
@@ -87,11 +97,11 @@ def register(registry: Registry) -> None:
 
     @registry.card(ENDPOINTS)
     def table(view: View) -> Any:
-        found = view.query(performance, view.scope, view.compare)
+        found = view.query(performance_of, view.scope, view.pairs)
         if not found.endpoints:
             return None
         lines = [row(view, one) for one in found.ordered(order_of(view))]
-        return data_grid(GRID, _columns(compare=view.compare is not None), lines)
+        return data_grid(GRID, _columns(compare=view.comparison is not None), lines)
 
     on_click(registry, BOXES, clicked_endpoint)
     on_click(registry, SPREAD, clicked_cell)
@@ -147,7 +157,7 @@ def _spread(view: View, found: Performance) -> list[Any]:
 
 def _bands(view: View, found: Performance) -> list[Any]:
     rows = _strips(view, found)
-    figure = with_deploys(strips(view.scope, rows), deploys(view), view.scope.tz)
+    figure = with_deploys(strips(view.after, rows), deploys(view), view.scope.tz)
     compared = any(before and before.counts.n for _, _, before in rows)
     return [
         graph(
@@ -166,13 +176,13 @@ def _strips(view: View, found: Performance) -> list[tuple[str, Timeline, Timelin
     """Return the timeline of all requests, and those of the first endpoints, each with the comparison's."""
     shown = found.ordered(order_of(view))[:MOST_STRIPS]
     ids = tuple(sorted(one.endpoint.id for one in shown))
-    compare = view.compare
-    now = view.query(bands, view.scope, ids)
+    compare = view.ghost
+    now = view.query(bands, view.after, ids)
     before = view.query(bands, compare, ids) if compare else {}
     rows: list[tuple[str, Timeline, Timeline | None]] = [
         (
             "All endpoints",
-            view.query(timeline, view.scope, MAX_POINTS),
+            view.query(timeline, view.after, MAX_POINTS),
             view.query(timeline, compare, MAX_POINTS) if compare else None,
         )
     ]
@@ -183,7 +193,8 @@ def _strips(view: View, found: Performance) -> list[tuple[str, Timeline, Timelin
 def _below(view: View, found: Performance, shown: int, *more: str, compared: bool = False) -> Any:
     hidden = len(found.endpoints) - shown
     rest = f"{hidden} more in the table" if hidden else ""
-    return caption(view, found.n, *more, against(view) if compared else "", rest)
+    told = against(view) if compared else ""
+    return caption(view, found.n, looked_at(view), *more, told, rest)
 
 
 def _faint(view: View, shown: Iterable[EndpointPerformance]) -> str:
@@ -205,18 +216,20 @@ def clicked_endpoint(view: View, point: dict[str, Any]) -> str | None:
 
 def clicked_cell(view: View, point: dict[str, Any]) -> str | None:
     """Return the requests of an endpoint that took about as long as the cell says."""
-    found = view.query(performance, view.scope, view.compare)
+    found = view.query(performance_of, view.scope, view.pairs)
     shown = found.ordered(order_of(view))[:MOST]
     place, middle_us = point.get("y"), point.get("x")
     if not isinstance(place, int) or not 0 <= place < len(shown) or not isinstance(middle_us, int | float):
         return None
     filters = duration_filters(*band_us(middle_us, spread.bands_of(shown).coarse))
-    return view.href(requests_path(view, shown[place].endpoint.id), **filters)
+    endpoint = shown[place].endpoint
+    looked_at_versions = view.pair_of(endpoint.service).after.versions
+    return view.with_versions(*looked_at_versions).href(requests_path(view, endpoint.id), **filters)
 
 
 def clicked_step(view: View, point: dict[str, Any]) -> str | None:
     """Return the requests of a step: of all endpoints, or of the one whose strip it is in."""
-    found = view.query(performance, view.scope, view.compare)
+    found = view.query(performance_of, view.scope, view.pairs)
     curve = point.get("curveNumber")
     if not found.endpoints or not isinstance(curve, int):
         return None
@@ -226,7 +239,9 @@ def clicked_step(view: View, point: dict[str, Any]) -> str | None:
     if not 0 <= place < len(rows):
         return None
     endpoint_id = shown[place - 1].endpoint.id if place else None
-    return step_href(view, rows[place][1], point, endpoint_id)
+    _, now, before = rows[place]
+    of_ghost = is_ghost(strips(view.after, rows), curve)
+    return step_href(view, before if before and of_ghost else now, point, endpoint_id)
 
 
 def row(view: View, one: EndpointPerformance) -> dict[str, Any]:
@@ -239,7 +254,7 @@ def row(view: View, one: EndpointPerformance) -> dict[str, Any]:
         "name": one.endpoint.name,
         "route": one.endpoint.route or "",
         "href": view.href(f"/endpoint/{one.endpoint.id}"),
-        **row_hrefs(view, one.endpoint.id, box.p95_us),
+        **row_hrefs(view, one.endpoint, box.p95_us),
         "color": endpoint_color(one.endpoint.name, view.settings.colors),
         "n": one.n,
         **{name: round(us) for name, us in values.items()},
@@ -272,7 +287,7 @@ def _columns(*, compare: bool) -> list[dict[str, Any]]:
 
 def rows(view: View) -> Iterable[Sequence[Any]]:
     """Return the table line by line, in the order of the address."""
-    found = view.query(performance, view.scope, view.compare)
+    found = view.query(performance_of, view.scope, view.pairs)
     for one in found.ordered(order_of(view)):
         box, moved = one.box, one.change
         yield (

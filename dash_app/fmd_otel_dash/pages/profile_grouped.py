@@ -35,8 +35,9 @@ _US = 1000
 
 def selection(view: View, ask: Ask, title: str) -> tuple[Selection, Covered, Covered | None]:
     """Return what the address asks for, what it covers, and what that is held against."""
-    now = view.query(ask, view.scope).settled()
     found = before_scope(view)
+    page = found is not None and view.state.get(AGAINST) == PAGE
+    now = view.query(ask, view.after if page else view.scope).settled()
     before = view.query(ask, found[0]).settled() if found else None
     chosen = Selection(
         title,
@@ -57,7 +58,7 @@ def before_scope(view: View) -> tuple[Scope, str] | None:
         name = wanted.removeprefix(VERSION)
         return replace(view.scope, versions=(name,)), f"in version {name}"
     comparison = view.comparison if wanted == PAGE else None
-    return (comparison.scope, f"in {_with_article(comparison.words)}") if comparison else None
+    return (view.compare, f"in {_with_article(comparison.words)}") if comparison and view.compare else None
 
 
 def _with_article(words: str) -> str:
@@ -75,7 +76,7 @@ def toolbar(view: View) -> Any:
     names = list(dict.fromkeys(version.name for version in reversed(known)))
     comparison = view.comparison
     against = [("", "Compare with …")]
-    if comparison:
+    if comparison and view.compare:
         against.append((PAGE, comparison.words[:1].upper() + comparison.words[1:]))
     against += [(VERSION + name, f"Version {name}") for name in names]
     wanted = view.state.get(AGAINST)

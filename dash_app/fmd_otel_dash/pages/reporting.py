@@ -10,6 +10,7 @@ from dash import html
 
 from fmd_otel_dash import formatting, reports
 from fmd_otel_dash.colors import endpoint_color
+from fmd_otel_dash.comparison import chosen_versions
 from fmd_otel_dash.components import (
     card,
     column,
@@ -25,14 +26,14 @@ from fmd_otel_dash.components import (
 )
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.figures.report import overlay
-from fmd_otel_dash.pages.common import absent, compared_with, export, on_click
+from fmd_otel_dash.pages.common import absent, compared_with, export, looked_at, on_click
 from fmd_otel_dash.pages.drill import band_href
 from fmd_otel_dash.pages.reporting_lines import accounting_lines
 from fmd_otel_dash.queries.changedlines import changed_lines_of
-from fmd_otel_dash.queries.report import EndpointReport, Report, report
+from fmd_otel_dash.queries.report import EndpointReport, Report, report, report_of
 from fmd_otel_dash.queries.scope import Scope
 from fmd_otel_dash.queries.versions import versions
-from fmd_otel_dash.reports.files import lost, period
+from fmd_otel_dash.reports.files import lost
 from fmd_otel_dash.router import Page
 from fmd_otel_dash.tables import Table, milliseconds
 from fmd_otel_dash.urlstate import format_search
@@ -72,8 +73,7 @@ def layout(view: View) -> Any:
         card(
             TABLE_CARD,
             "Endpoints",
-            hint="What got worse first, by the time that people lost waiting. "
-            "Choose one to see its durations.",
+            hint="Those first by which people lost most time waiting. Choose one to see its durations.",
             actions=[export(view), _html_link(view)],
             kind="table",
             height=420,
@@ -114,8 +114,12 @@ def register(registry: Registry) -> None:
             toolbar,
             data_grid(GRID, _columns(traffic=_versions_of(view) is None), [row(view, one) for one in shown]),
             html.Div(
-                f"Before: {period(found.before)} · After: {period(found.after)} · at most "
-                f"{found.threshold.level:.0%} of the findings are expected to be false",
+                " · ".join(
+                    [
+                        *(f"{side}: {words}" for side, words in reports.sides(found)),
+                        f"at most {found.threshold.level:.0%} of the findings are expected to be false",
+                    ]
+                ),
                 className="fmd-caption",
             ),
         ]
@@ -138,24 +142,21 @@ def clicked_band(view: View, point: dict[str, Any]) -> str | None:
     """Return the requests of either side that took about as long as the point says."""
     found, own = read(view), view.state.get("one")
     one = next((each for each in found.endpoints if str(each.endpoint.id) == own), None) if found else None
-    return band_href(view, (found.before, found.after), one.endpoint.id, point) if found and one else None
+    if not found or not one:
+        return None
+    pair = found.pair_of(one.endpoint)
+    return band_href(view, (pair.before or pair.after, pair.after), one.endpoint.id, point)
 
 
 def read(view: View) -> Report | None:
     """Return what the address asks for; None where it compares with nothing."""
     chosen = _versions_of(view)
     if chosen:
-        before, after = (replace(view.scope, versions=(name,)) for name in chosen)
-        return view.query(report, before, after, traffic=False)
-    compare = view.compare
-    if compare is None:
-        return None
-    # What lies ahead has no requests yet, and would make the earlier period look busier.
-    after = replace(view.scope, end_us=min(view.scope.end_us, max(view.now_us, view.scope.start_us)))
-    before = compare
-    if view.state.compare != "pin" and not compare.versions:
-        before = replace(compare, end_us=min(compare.end_us, compare.start_us + after.length_us))
-    return view.query(report, before, after, traffic=not compare.versions)
+        lifetime = not view.state.has_range
+        pairs = chosen_versions(view.scope.until(view.now_us), *chosen, view.own_versions, lifetime=lifetime)
+        return view.query(report_of, pairs, traffic=False)
+    found = view.comparison
+    return view.query(report_of, found.pairs, traffic=not found.versions) if found else None
 
 
 def _versions_of(view: View) -> tuple[str, str] | None:
@@ -206,8 +207,13 @@ def _version_choice(view: View) -> Any:
 def _headline(view: View, found: Report) -> Any:
     tone = "bad" if found.regressions else "good" if any(one.matters for one in found.endpoints) else ""
     chosen = _versions_of(view)
-    against = f"{chosen[1]} against {chosen[0]}: " if chosen else f"Against {compared_with(view)}: "
-    return html.Div(against + reports.headline(found), className=f"fmd-verdict {tone}")
+    if chosen:
+        when = "" if view.state.has_range else ", all that either has served"
+        told = f"{chosen[1]} against {chosen[0]}{when}: "
+    else:
+        told = f"{looked_at(view)} against {compared_with(view)}: ".lstrip()
+        told = told[0].upper() + told[1:]
+    return html.Div(told + reports.headline(found), className=f"fmd-verdict {tone}")
 
 
 def _nothing_chosen() -> Any:
@@ -298,10 +304,10 @@ def _detail(view: View, found: Report, one: EndpointReport) -> Any:
             else None,
             plain_table(
                 ("Measure", "Change", "95 % interval", "p", "q", "Verdict"),
-                [_finding(each) for each in one.findings.values()],
+                [_finding(each) for each in reports.measured(one).values()],
                 numeric=(1, 2, 3, 4),
             )
-            if one.findings
+            if reports.measured(one)
             else html.P(
                 "Too few requests for a test: each side needs at least eight.", className="fmd-faint"
             ),

@@ -23,7 +23,8 @@ _PROFILE_LEVEL = 3
 
 def accounting_lines(view: View, found: Report, endpoint: Endpoint) -> Any:
     """Return the lines, with the way to all of them; or how to come by some."""
-    changed = view.query(changed_lines, endpoint.id, found.before, found.after)
+    pair = found.pair_of(endpoint)
+    changed = view.query(changed_lines, endpoint.id, pair.before or pair.after, pair.after)
     if not (changed.n_before or changed.n_after):
         return _none(view, endpoint)
     parts: list[Any] = [

@@ -164,7 +164,7 @@ def _facts(view: View, found: RequestDetail) -> list[tuple[Any, Any]]:
             [
                 copyable(row.trace_id),
                 " ",
-                html.A("in all endpoints", href=view.href("/requests", trace=row.trace_id)),
+                html.A("in all endpoints", href=view.with_versions().href("/requests", trace=row.trace_id)),
             ],
         ),
         ("Span", copyable(row.span_id)),

@@ -80,8 +80,11 @@ def changed_lines_of(store: Store, report: Report) -> dict[int, ChangedLines]:
         if any(one.findings[name].matters for name in ("latency", "p95") if name in one.findings)
     ]
     found = {
-        one.endpoint.id: changed_lines(store, one.endpoint.id, report.before, report.after)
+        one.endpoint.id: changed_lines(store, one.endpoint.id, before, pair.after)
         for one in changed[:MOST_ENDPOINTS]
+        for pair in [report.pair_of(one.endpoint)]
+        for before in [pair.before]
+        if before
     }
     return {endpoint_id: each for endpoint_id, each in found.items() if each.both}
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from fmd_otel_dash.queries.plan import Kept, Segment, split
-from fmd_otel_dash.queries.scope import US_PER_S, Scope
+from fmd_otel_dash.queries.scope import US_PER_S, Pair, Scope
 from fmd_otel_dash.queries.slots import Slots, slots
 from fmd_otel_dash.queries.sources import counted, hits_source, latency_source
 from fmd_otel_exporter.endpoint_rules import Rules, read
@@ -109,6 +109,16 @@ class Look:
     def counted(self, of: Table) -> ColumnElement[int]:
         """Return a table's ``endpoint_id``, as the number of the endpoint that its rows count under."""
         return counted(of.c.endpoint_id, self.home)
+
+    def of(self, pair: Pair) -> Look:
+        """Return this look narrowed to the endpoints that a pair speaks of."""
+        own = tuple(each for each in self.endpoints if pair.of_service(each.service))
+        if own == self.endpoints:
+            return self
+        ids = {each.id for each in own}
+        return replace(
+            self, endpoints=own, home={merged: to for merged, to in self.home.items() if to in ids}
+        )
 
     def hits(self, scope: Scope, *, days: bool = True) -> Subquery:
         """Return the scope's requests as hits rows; ``days=False`` keeps to quarters of an hour."""
@@ -240,6 +250,12 @@ def look(store: Store, scope: Scope) -> Iterator[Look]:
         endpoints = _endpoints(conn, store.tables, scope)
         home = {own: endpoint.id for endpoint in endpoints for own, _ in endpoint.merged}
         yield Look(conn, store.dialect, store.tables, endpoints, home)
+
+
+def endpoints(store: Store, scope: Scope) -> tuple[Endpoint, ...]:
+    """Return the endpoints of a scope."""
+    with look(store, scope) as found:
+        return found.endpoints
 
 
 def total(expression: ColumnElement[Any]) -> ColumnElement[int]:

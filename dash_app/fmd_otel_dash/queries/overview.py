@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
 from fmd_otel_dash.queries.counts import NOTHING, Counts, summed, together
-from fmd_otel_dash.queries.latency import Grouped, latency_by
+from fmd_otel_dash.queries.kpis import KpiChanges, Kpis, kpi_changes, kpis_of
+from fmd_otel_dash.queries.latency import latency_by
 from fmd_otel_dash.queries.look import (
     Endpoint,
     Look,
@@ -16,9 +17,9 @@ from fmd_otel_dash.queries.look import (
     total,
     total_where,
 )
-from fmd_otel_dash.queries.scope import US_PER_S, Scope, midnight_us
+from fmd_otel_dash.queries.scope import US_PER_S, Pair, Scope, midnight_us
 from fmd_otel_dash.queries.sources import hits_source
-from fmd_otel_dash.stats.percentiles import Change, apdex, change, merge, percentiles
+from fmd_otel_dash.stats.percentiles import Change, change, percentiles
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S
 
 if TYPE_CHECKING:
@@ -27,20 +28,10 @@ if TYPE_CHECKING:
     from fmd_otel_dash.queries.slots import Slots
     from fmd_otel_exporter.store import Store
 
+    _Sparkline = tuple[tuple[float, ...], tuple[float | None, ...]]
+
 SPARK_POINTS = 24
 WEEK_US = 7 * DAY_S * US_PER_S
-APDEX_THRESHOLD_US = 300_000
-
-
-@dataclass(frozen=True)
-class Kpis(Counts):
-    """Key figures of all endpoints together."""
-
-    p50_us: float | None = None
-    p95_us: float | None = None
-    p99_us: float | None = None
-    apdex: float | None = None
-    """With a threshold of 300 ms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +61,11 @@ class Overview:
     """Everything that the page shows."""
 
     scope: Scope
-    compare: Scope | None
+    compares: bool
+    """Whether anything is compared with anything."""
     kpis: Kpis
     previous: Kpis | None
-    p95_change: Change | None
+    changes: KpiChanges
     endpoints: tuple[EndpointRow, ...]
     """Every known endpoint, also those without a request in the range; by name."""
     last_recorded_us: int | None
@@ -85,17 +77,18 @@ class Overview:
         return self.kpis.n == 0 and self.last_recorded_us is None
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Gathered:
     """What the statements returned, by endpoint."""
 
-    counts: dict[int, Counts]
-    series: dict[int, dict[int, Counts]]
-    """Per step of the sparkline."""
-    recent: dict[int, tuple[int, int]]
-    """Requests today, and in the last 7 days."""
-    latency: dict[int, dict[int, int]]
-    before: dict[int, dict[int, int]]
+    counts: dict[int, Counts] = field(default_factory=dict)
+    series: dict[int, _Sparkline] = field(default_factory=dict)
+    latency: dict[int, dict[int, int]] = field(default_factory=dict)
+    compared: dict[int, dict[int, int]] = field(default_factory=dict)
+    """The buckets of those endpoints that are compared with anything."""
+    before: dict[int, dict[int, int]] = field(default_factory=dict)
+    counts_compared: Counts = NOTHING
+    counts_before: Counts = NOTHING
 
 
 def overview(store: Store, scope: Scope, compare: Scope | None, now_us: int) -> Overview:
@@ -107,22 +100,51 @@ def overview(store: Store, scope: Scope, compare: Scope | None, now_us: int) -> 
         compare: what to compare it with, if anything.
         now_us: what "today" and "last 7 days" end at.
     """
+    return overview_of(store, scope, (Pair(scope, compare),), now_us)
+
+
+def overview_of(store: Store, scope: Scope, pairs: tuple[Pair, ...], now_us: int) -> Overview:
+    """Read the Overview of services that are each compared with something of their own.
+
+    Args:
+        store: where the requests are.
+        scope: the range and filters of the page; every endpoint of it has a line.
+        pairs: what to count, and what to compare that with; no service is in two of them.
+        now_us: what "today" and "last 7 days" end at.
+    """
+    found = _Gathered()
     with look(store, scope) as view:
-        steps = view.steps(scope, SPARK_POINTS, HITS_BUCKET_S)
-        series = _range_hits(view, scope, steps)
-        found = _Gathered(
-            counts={endpoint_id: together(points.values()) for endpoint_id, points in series.items()},
-            series=series,
-            recent=_recent_hits(view, scope, now_us),
-            latency=_latency(view, scope),
-            before=_latency(view, compare) if compare else {},
-        )
-        kpis = _kpis(together(found.counts.values()), found.latency)
-        previous = _kpis(_totals(view, compare), found.before) if compare else None
+        recent = _recent_hits(view, scope, now_us)
+        for pair in pairs:
+            _gather(view.of(pair), pair, found)
+        kpis = kpis_of(together(found.counts.values()), found.latency)
         last_us = None if kpis.n else view.last_recorded_us()
-    moved = change(merge(found.before.values()), merge(found.latency.values()), 0.95) if compare else None
-    rows = tuple(_row(endpoint, found, steps, kpis.sum_us) for endpoint in view.endpoints)
-    return Overview(scope, compare, kpis, previous, moved, rows, last_us)
+    compares = any(pair.before for pair in pairs)
+    return Overview(
+        scope,
+        compares,
+        kpis,
+        kpis_of(found.counts_before, found.before) if compares else None,
+        kpi_changes(found.counts_before, found.before, found.counts_compared, found.compared),
+        tuple(_row(endpoint, found, recent, kpis.sum_us) for endpoint in view.endpoints),
+        last_us,
+    )
+
+
+def _gather(view: Look, pair: Pair, found: _Gathered) -> None:
+    """Add what one pair comes to; ``view`` knows its endpoints only."""
+    steps = view.steps(pair.after, SPARK_POINTS, HITS_BUCKET_S)
+    series = _range_hits(view, pair.after, steps)
+    counts = {endpoint_id: together(points.values()) for endpoint_id, points in series.items()}
+    latency = latency_by(view, pair.after, lambda c: c.endpoint_id)
+    found.counts.update(counts)
+    found.series.update({each.id: _sparkline(series.get(each.id, {}), steps) for each in view.endpoints})
+    found.latency.update(latency)
+    if pair.before is not None:
+        found.before.update(latency_by(view, pair.before, lambda c: c.endpoint_id))
+        found.compared.update(latency)
+        found.counts_compared += together(counts.values())
+        found.counts_before += _totals(view, pair.before)
 
 
 def _range_hits(view: Look, scope: Scope, steps: Slots) -> dict[int, dict[int, Counts]]:
@@ -159,32 +181,14 @@ def _totals(view: Look, scope: Scope) -> Counts:
     return Counts(*(value or 0 for value in row))
 
 
-def _latency(view: Look, scope: Scope) -> Grouped:
-    return latency_by(view, scope, lambda c: c.endpoint_id)
-
-
-def _kpis(counts: Counts, latency: Mapping[int, Mapping[int, int]]) -> Kpis:
-    everything = merge(latency.values())
-    p50, p95, p99 = percentiles(everything, (0.5, 0.95, 0.99))
-    return Kpis(
-        n=counts.n,
-        errors=counts.errors,
-        client_errors=counts.client_errors,
-        sum_us=counts.sum_us,
-        p50_us=p50,
-        p95_us=p95,
-        p99_us=p99,
-        apdex=apdex(everything, APDEX_THRESHOLD_US),
-    )
-
-
-def _row(endpoint: Endpoint, found: _Gathered, steps: Slots, all_us: int) -> EndpointRow:
+def _row(
+    endpoint: Endpoint, found: _Gathered, recent: Mapping[int, tuple[int, int]], all_us: int
+) -> EndpointRow:
     counts = found.counts.get(endpoint.id, NOTHING)
-    n_today, n_week = found.recent.get(endpoint.id, (0, 0))
+    n_today, n_week = recent.get(endpoint.id, (0, 0))
     latency = found.latency.get(endpoint.id, {})
     p50, p95, p99 = percentiles(latency, (0.5, 0.95, 0.99))
-    series = found.series.get(endpoint.id, {})
-    points = [(series.get(start_s, NOTHING), steps.covered_s(start_s)) for start_s in steps.starts_s]
+    rates, means_us = found.series.get(endpoint.id, ((), ()))
     return EndpointRow(
         endpoint=endpoint,
         n_today=n_today,
@@ -198,7 +202,13 @@ def _row(endpoint: Endpoint, found: _Gathered, steps: Slots, all_us: int) -> End
         p95_us=p95,
         p99_us=p99,
         change=change(found.before.get(endpoint.id, {}), latency, 0.95),
-        # Rates, since the first and the last step are not as wide as the others.
-        sparkline=tuple(point.n * 3600 / covered if covered else 0.0 for point, covered in points),
-        sparkline_mean_us=tuple(point.mean_us for point, _ in points),
+        sparkline=rates,
+        sparkline_mean_us=means_us,
     )
+
+
+def _sparkline(series: Mapping[int, Counts], steps: Slots) -> _Sparkline:
+    """Return rates, since the first and the last step are not as wide as the others, and mean durations."""
+    points = [(series.get(start_s, NOTHING), steps.covered_s(start_s)) for start_s in steps.starts_s]
+    rates = tuple(point.n * 3600 / covered if covered else 0.0 for point, covered in points)
+    return rates, tuple(point.mean_us for point, _ in points)

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from fmd_otel_dash.queries.counts import NOTHING, Counts, summed, together
 from fmd_otel_dash.queries.latency import Grouped, latency_by
 from fmd_otel_dash.queries.look import Endpoint, Look, look
+from fmd_otel_dash.queries.scope import Pair
 from fmd_otel_dash.stats.percentiles import BoxStats, Change, box, change
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ class Performance:
     """All endpoints with requests in the range."""
 
     scope: Scope
-    compare: Scope | None
     endpoints: tuple[EndpointPerformance, ...]
     """Slowest p95 first."""
     last_recorded_us: int | None
@@ -67,16 +67,24 @@ class Performance:
 
 def performance(store: Store, scope: Scope, compare: Scope | None) -> Performance:
     """Read the durations of every endpoint of the scope."""
+    return performance_of(store, scope, (Pair(scope, compare),))
+
+
+def performance_of(store: Store, scope: Scope, pairs: tuple[Pair, ...]) -> Performance:
+    """Read the durations of services that are each compared with something of their own."""
+    counted: dict[int, Counts] = {}
+    after: Grouped = {}
+    before: Grouped = {}
     with look(store, scope) as view:
-        c = view.hits(scope).c
-        counted = {
-            endpoint_id: Counts(*counts)
-            for endpoint_id, *counts in view.conn.execute(
-                select(c.endpoint_id, *summed(c)).group_by(c.endpoint_id)
-            ).all()
-        }
-        after = _latency(view, scope)
-        before = _latency(view, compare) if compare else {}
+        for pair in pairs:
+            part = view.of(pair)
+            c = part.hits(pair.after).c
+            by_endpoint = select(c.endpoint_id, *summed(c)).group_by(c.endpoint_id)
+            counted |= {
+                endpoint_id: Counts(*counts) for endpoint_id, *counts in view.conn.execute(by_endpoint).all()
+            }
+            after |= _latency(part, pair.after)
+            before |= _latency(part, pair.before) if pair.before else {}
         last_us = None if counted else view.last_recorded_us()
     all_us = together(counted.values()).sum_us or 1
     found = []
@@ -100,7 +108,7 @@ def performance(store: Store, scope: Scope, compare: Scope | None) -> Performanc
             )
         )
     found.sort(key=lambda one: (-one.box.p95_us, one.endpoint.name))
-    return Performance(scope, compare, tuple(found), last_us)
+    return Performance(scope, tuple(found), last_us)
 
 
 def _latency(view: Look, scope: Scope) -> Grouped:

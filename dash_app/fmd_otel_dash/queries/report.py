@@ -10,10 +10,16 @@ from sqlalchemy import select
 from fmd_otel_dash.queries.counts import NOTHING, Counts, summed
 from fmd_otel_dash.queries.latency import latency_by
 from fmd_otel_dash.queries.look import Endpoint, Look, look, total
-from fmd_otel_dash.queries.scope import US_PER_S
+from fmd_otel_dash.queries.scope import US_PER_S, Pair
 from fmd_otel_dash.stats.findings import Finding, Measure, Threshold, judged
 from fmd_otel_dash.stats.percentiles import percentiles
-from fmd_otel_dash.stats.significance import latency_shift, percentile_shift, rate_change, share_change
+from fmd_otel_dash.stats.significance import (
+    latency_shift,
+    percentile_shift,
+    presence,
+    rate_change,
+    share_change,
+)
 from fmd_otel_exporter.schema import DAY_S
 
 if TYPE_CHECKING:
@@ -61,7 +67,7 @@ class EndpointReport:
     @property
     def matters(self) -> bool:
         """Whether anything about it is worth reporting; an endpoint that came or went is."""
-        return self.came or self.went or any(each.matters for each in self.findings.values())
+        return any(each.matters for each in self.findings.values())
 
     @property
     def worse(self) -> bool:
@@ -70,21 +76,21 @@ class EndpointReport:
 
     @property
     def came(self) -> bool:
-        """Whether it was requested in the later period only."""
-        return not self.before.counts.n
+        """Whether it is requested since, and was not before; not one that just happened not to be."""
+        return not self.before.counts.n and self.matters
 
     @property
     def went(self) -> bool:
-        """Whether it was requested in the earlier period only."""
-        return not self.after.counts.n
+        """Whether it is no longer requested, likewise by more than chance."""
+        return not self.after.counts.n and self.matters
 
 
 @dataclass(frozen=True)
 class Report:
-    """All endpoints that were requested in either period."""
+    """All endpoints that were requested on either side."""
 
-    before: Scope
-    after: Scope
+    pairs: tuple[Pair, ...]
+    """What was compared with what: one pair, or one for each service."""
     threshold: Threshold
     endpoints: tuple[EndpointReport, ...]
     """Most time lost first."""
@@ -95,6 +101,20 @@ class Report:
     def regressions(self) -> tuple[EndpointReport, ...]:
         """Those that got slower or fail more often."""
         return tuple(each for each in self.endpoints if each.worse)
+
+    def pair_of(self, endpoint: Endpoint) -> Pair:
+        """Return what of an endpoint was compared with what."""
+        return next(pair for pair in self.pairs if pair.of_service(endpoint.service))
+
+    @property
+    def n_before(self) -> int:
+        """Requests to compare with; without any, nothing has been compared."""
+        return sum(each.before.counts.n for each in self.endpoints)
+
+    @property
+    def n_after(self) -> int:
+        """Requests that were compared."""
+        return sum(each.after.counts.n for each in self.endpoints)
 
 
 def report(
@@ -109,33 +129,74 @@ def report(
         threshold: when a difference is a finding.
         traffic: whether the numbers of requests are comparable; those of two versions are not.
     """
+    return report_of(store, (Pair(after, before),), threshold, traffic=traffic)
+
+
+def report_of(
+    store: Store, pairs: tuple[Pair, ...], threshold: Threshold | None = None, *, traffic: bool = True
+) -> Report:
+    """Compare services, each with something of its own; the tests of all are corrected together."""
     threshold = threshold or Threshold()
-    with look(store, after) as view:
-        old, new = _sides(view, before), _sides(view, after)
-        rates = _traffic(view, before, after) if traffic else {}
-        endpoints = [each for each in view.endpoints if each.id in old or each.id in new]
-        last_us = None if endpoints else view.last_recorded_us()
-    pairs = [(old.get(each.id, _NOBODY), new.get(each.id, _NOBODY)) for each in endpoints]
-    tests = [_tests(a, b, rates.get(each.id)) for each, (a, b) in zip(endpoints, pairs, strict=True)]
+    gathered: list[_Gathered] = []
+    last_us: int | None = None
+    for pair in pairs:
+        with look(store, pair.after) as view:
+            gathered += _gather(view, pair, traffic=traffic)
+            if not gathered:
+                newest = view.last_recorded_us()
+                last_us = newest if last_us is None else max(last_us, newest or 0)
+    findings = judged([each.tests for each in gathered], threshold)
     found = [
-        EndpointReport(each, a, b, findings)
-        for each, (a, b), findings in zip(endpoints, pairs, judged(tests, threshold), strict=True)
+        EndpointReport(each.endpoint, each.before, each.after, own)
+        for each, own in zip(gathered, findings, strict=True)
     ]
-    return Report(before, after, threshold, ordered(found), last_us)
+    compared = tuple(pair for pair in pairs if pair.before)
+    return Report(compared, threshold, ordered(found), None if found else last_us)
 
 
 def ordered(endpoints: Iterable[EndpointReport]) -> tuple[EndpointReport, ...]:
-    """Return what to look at first on top: what got worse, then what matters; in each, most time lost."""
-    return tuple(
-        sorted(endpoints, key=lambda one: (-one.worse, -one.matters, -one.lost_us, one.endpoint.name))
-    )
+    """Return what people lost most time by on top."""
+    return tuple(sorted(endpoints, key=lambda one: (-one.lost_us, one.endpoint.name)))
 
 
 _NOBODY = Side(NOTHING, {}, None, None)
 
 
+@dataclass(frozen=True)
+class _Gathered:
+    endpoint: Endpoint
+    before: Side
+    after: Side
+    tests: dict[Measure, Effect | None]
+
+
+def _gather(view: Look, pair: Pair, *, traffic: bool) -> list[_Gathered]:
+    if pair.before is None:
+        return []
+    old, new = _sides(view, pair.before), _sides(view, pair.after)
+    rates = _traffic(view, pair.before, pair.after) if traffic else {}
+    share = _share_after(pair.before, pair.after, old, new, traffic=traffic)
+    return [
+        _Gathered(each, a, b, _tests(a, b, rates.get(each.id), share))
+        for each in view.endpoints
+        if each.id in old or each.id in new
+        for a, b in [(old.get(each.id, _NOBODY), new.get(each.id, _NOBODY))]
+    ]
+
+
+def _share_after(
+    before: Scope, after: Scope, old: dict[int, Side], new: dict[int, Side], *, traffic: bool
+) -> float:
+    """Return how much of all there was lies on the later side: of time, or, of versions, of all requests."""
+    if traffic:
+        sizes = before.length_us, after.length_us
+    else:
+        sizes = sum(each.counts.n for each in old.values()), sum(each.counts.n for each in new.values())
+    return sizes[1] / (sum(sizes) or 1)
+
+
 def _tests(
-    before: Side, after: Side, slots: tuple[list[int], list[int]] | None
+    before: Side, after: Side, slots: tuple[list[int], list[int]] | None, share_after: float
 ) -> dict[Measure, Effect | None]:
     a, b = before.counts, after.counts
     return {
@@ -143,6 +204,7 @@ def _tests(
         "p95": percentile_shift(before.latency, after.latency, 0.95),
         "errors": share_change(a.errors, a.n, b.errors, b.n),
         "traffic": rate_change(*slots) if slots else None,
+        "presence": presence(a.n, b.n, share=share_after),
     }
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
-    from datetime import tzinfo
+    from datetime import date, tzinfo
 
 US_PER_S = 1_000_000
-_DAY_US = 86_400 * US_PER_S
+_HOUR_US = 3600 * US_PER_S
+_DAY_US = 24 * _HOUR_US
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -76,10 +77,36 @@ class Scope:
                 at = until
         return parts
 
+    def local_hour(self, day: date, hour: int) -> tuple[int, int] | None:
+        """Return when an hour of a local day begins and ends, cut to the range where they overlap.
+
+        None where the clocks skipped it. Where they went back, it may last longer than an hour.
+        """
+        noon = to_us(datetime(day.year, day.month, day.day, 12, tzinfo=self.zone))
+        whole_day = replace(
+            self, start_us=midnight_us(noon, self.zone), end_us=next_midnight_us(noon, self.zone)
+        )
+        begins_us = to_us(datetime(day.year, day.month, day.day, hour, tzinfo=timezone.utc))
+        parts = [
+            (max(part.start_us, begins_us - ahead_us), min(part.end_us, begins_us + _HOUR_US - ahead_us))
+            for part in whole_day.stretches()
+            for ahead_us in [part.offset_s * US_PER_S]
+        ]
+        there = [(start_us, end_us) for start_us, end_us in parts if start_us < end_us]
+        if not there:
+            return None
+        start_us, end_us = there[0][0], there[-1][1]
+        within = max(start_us, self.start_us), min(end_us, self.end_us)
+        return within if within[0] < within[1] else (start_us, end_us)
+
     @property
     def zone(self) -> ZoneInfo:
         """The zone that days and hours are cut in."""
         return ZoneInfo(self.tz)
+
+    def until(self, now_us: int) -> Scope:
+        """Return this scope without what lies ahead: where no request can be yet, none is missing either."""
+        return replace(self, end_us=min(self.end_us, max(now_us, self.start_us)))
 
     def previous(self) -> Scope:
         """Return the scope of equal length that ends where this one starts."""
@@ -88,6 +115,18 @@ class Scope:
     def only(self, endpoint_id: int) -> Scope:
         """Return this scope narrowed to one endpoint."""
         return replace(self, endpoint_ids=(endpoint_id,))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is looked at, and what it is compared with."""
+
+    after: Scope
+    before: Scope | None = None
+
+    def of_service(self, service: str) -> bool:
+        """Tell whether a service's endpoints are meant."""
+        return not self.after.services or service in self.after.services
 
 
 def local_time(ts_us: int, zone: tzinfo) -> datetime:

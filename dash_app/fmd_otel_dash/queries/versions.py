@@ -10,10 +10,12 @@ from sqlalchemy import select
 from fmd_otel_dash.queries.counts import NOTHING, Counts, summed, together
 from fmd_otel_dash.queries.latency import latency_by
 from fmd_otel_dash.queries.look import Endpoint, Version, look, total
+from fmd_otel_dash.queries.scope import Scope
 from fmd_otel_dash.stats.percentiles import BoxStats, Change, box, change, percentiles
 
 if TYPE_CHECKING:
-    from fmd_otel_dash.queries.scope import Scope
+    from collections.abc import Iterable
+
     from fmd_otel_exporter.store import Store
 
 
@@ -76,6 +78,19 @@ def versions(store: Store, scope: Scope) -> tuple[Version, ...]:
     """Return every version that ever served, oldest first: for deploy markers, filters and "since 1.7.0"."""
     with look(store, scope) as view:
         return view.versions(scope)
+
+
+def version_starts(store: Store) -> dict[str, int]:
+    """Return when each version first served, oldest first; of services that share a name, the first."""
+    return first_starts(versions(store, Scope(0, 0)))
+
+
+def first_starts(known: Iterable[Version]) -> dict[str, int]:
+    """Return when each of some versions, oldest first, was served first under its name."""
+    starts: dict[str, int] = {}
+    for version in known:
+        starts.setdefault(version.name, version.first_us)
+    return starts
 
 
 def utilization(store: Store, scope: Scope) -> Utilization:

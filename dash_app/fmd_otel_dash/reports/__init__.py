@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fmd_otel_dash.reports.files import FORMATS, rendered
-from fmd_otel_dash.reports.words import headline, summary, verdict
+from fmd_otel_dash.reports.files import FORMATS, rendered, sides
+from fmd_otel_dash.reports.words import headline, measured, summary, verdict
 
-__all__ = ["FORMATS", "headline", "rendered", "summary", "verdict"]
+__all__ = ["FORMATS", "headline", "measured", "rendered", "sides", "summary", "verdict"]

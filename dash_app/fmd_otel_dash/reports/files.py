@@ -15,7 +15,7 @@ from fmd_otel_dash import formatting
 from fmd_otel_dash.queries.scope import local_time
 from fmd_otel_dash.reports import lines as words
 from fmd_otel_dash.reports.drawing import overlay
-from fmd_otel_dash.reports.words import headline, summary, verdict
+from fmd_otel_dash.reports.words import headline, measured, summary, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -55,6 +55,17 @@ def period(scope: Scope) -> str:
     start, end = (local_time(us, scope.zone) for us in (scope.start_us, scope.end_us))
     words = f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} ({scope.tz})"
     return f"version {', '.join(scope.versions)}, {words}" if scope.versions else words
+
+
+def sides(report: Report) -> list[tuple[str, str]]:
+    """Return what was compared with what: a heading and a period for each side."""
+    several = len(report.pairs) > 1
+    return [
+        (side + (f" ({', '.join(scope.services)})" if several else ""), period(scope))
+        for pair in report.pairs
+        for side, scope in (("Before", pair.before), ("After", pair.after))
+        if scope is not None
+    ]
 
 
 def cells(one: EndpointReport) -> tuple[str, ...]:
@@ -111,8 +122,7 @@ def _markdown(report: Report, listed: Sequence[EndpointReport], title: str, line
             "",
             f"**{safe(headline(report))}**",
             "",
-            f"Before: {safe(period(report.before))}  ",
-            f"After: {safe(period(report.after))}",
+            *(f"{side}: {safe(told)}  " for side, told in sides(report)),
             "",
             *(table if listed else ()),
             *(line for one in listed for line in accounted(one)),
@@ -134,6 +144,7 @@ def _html(report: Report, listed: Sequence[EndpointReport], title: str, lines: L
             detail += f"<details><summary>{words.HEADING}</summary>{_lines(changed)}</details>"
         return f'<tr>{name}<td class="{tone}">{told[4:-5]}{detail}</td>{"".join(others)}</tr>'
 
+    periods = "".join(f"<dt>{escape(side)}</dt><dd>{escape(told)}</dd>" for side, told in sides(report))
     heads = "".join(f"<th>{escape(head)}</th>" for head in _COLUMNS)
     body = "".join(row(one) for one in listed)
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>" if body else ""
@@ -142,8 +153,7 @@ def _html(report: Report, listed: Sequence[EndpointReport], title: str, lines: L
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_style()}</style></head><body><main>"
         f"<h1>{escape(title)}</h1><p class=lead>{escape(headline(report))}</p>"
-        f"<dl><dt>Before</dt><dd>{escape(period(report.before))}</dd>"
-        f"<dt>After</dt><dd>{escape(period(report.after))}</dd></dl>"
+        f"<dl>{periods}</dl>"
         f'<div class="scroll">{table}</div><p class=small>{escape(_small_print(report))}</p>'
         "</main></body></html>\n"
     )
@@ -209,11 +219,14 @@ def _json(report: Report, listed: Sequence[EndpointReport], title: str, lines: L
             ],
         }
 
+    compared = [
+        {"before": scope(pair.before), "after": scope(pair.after)} for pair in report.pairs if pair.before
+    ]
     document = {
         "title": title,
         "headline": headline(report),
-        "before": scope(report.before),
-        "after": scope(report.after),
+        # Of several services, each has periods and versions of its own.
+        **(compared[0] if len(compared) == 1 else {"compared": compared}),
         "threshold": asdict(report.threshold),
         "regressions": [one.endpoint.name for one in report.regressions],
         "endpoints": [
@@ -237,7 +250,7 @@ def _json(report: Report, listed: Sequence[EndpointReport], title: str, lines: L
                         "significant": each.significant,
                         "matters": each.matters,
                     }
-                    for name, each in one.findings.items()
+                    for name, each in measured(one).items()
                 },
                 "profiles": profiles(lines.get(one.endpoint.id)),
             }

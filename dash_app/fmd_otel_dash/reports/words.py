@@ -10,7 +10,7 @@ from fmd_otel_dash import formatting
 if TYPE_CHECKING:
     from fmd_otel_dash.formatting import Tone
     from fmd_otel_dash.queries.report import EndpointReport, Report
-    from fmd_otel_dash.stats.findings import Finding
+    from fmd_otel_dash.stats.findings import Finding, Measure
     from fmd_otel_dash.stats.significance import Effect
 
 _DOUBLE = 1.0
@@ -21,6 +21,8 @@ def headline(report: Report) -> str:
     total = len(report.endpoints)
     if not total:
         return "Neither has a request: there is nothing to compare."
+    if not report.n_before or not report.n_after:
+        return f"Nothing was compared: {'before' if report.n_after else 'after'}, there is no request."
     worse = len(report.regressions)
     better = sum(_better(one) for one in report.endpoints)
     came, went = sum(one.came for one in report.endpoints), sum(one.went for one in report.endpoints)
@@ -45,7 +47,7 @@ def verdict(one: EndpointReport) -> tuple[str, Tone]:
         return "new", "neutral"
     if one.went:
         return "no longer requested", "neutral"
-    if not one.findings:
+    if not measured(one):
         return "too few requests to tell", "neutral"
     told = [(_told(each), each.worse) for each in one.findings.values() if each.matters]
     if "latency" in one.findings and one.findings["latency"].matters:
@@ -60,8 +62,13 @@ def verdict(one: EndpointReport) -> tuple[str, Tone]:
 def summary(one: EndpointReport) -> str:
     """Return what is behind the verdict: each effect with its interval, and how many requests it rests on."""
     n = f"n = {one.after.counts.n:,} against {one.before.counts.n:,}"
-    told = [f"{_told(each)} ({interval(each)})" for each in one.findings.values() if each.significant]
+    told = [f"{_told(each)} ({interval(each)})" for each in measured(one).values() if each.significant]
     return "; ".join([*told, n]) if told else n
+
+
+def measured(one: EndpointReport) -> dict[Measure, Finding]:
+    """Return the findings that have a size: all but that an endpoint came or went."""
+    return {measure: found for measure, found in one.findings.items() if measure != "presence"}
 
 
 def interval(found: Finding) -> str:

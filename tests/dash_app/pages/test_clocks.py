@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import pytest
+
+from fmd_otel_dash import formatting, urlstate
+from fmd_otel_dash.pages import daily, hourly
+from fmd_otel_dash.rangetext import parse_text
 
 US = 1_000_000
 HOUR = 3600 * US
@@ -99,3 +106,139 @@ def test_a_line_over_the_night_of_the_change_only_runs_forward(zone, moment, nam
         assert list(trace["x"]) == sorted(set(trace["x"]))
     n = sum(sum(trace["customdata"]) for trace in figure["data"] if trace["name"] in {"Successful", "p50"})
     assert n == 12 * 4
+
+
+AMSTERDAM, NEW_YORK = "Europe/Amsterdam", "America/New_York"
+KOLKATA, LORD_HOWE = "Asia/Kolkata", "Australia/Lord_Howe"
+ZONES = (AMSTERDAM, NEW_YORK, KOLKATA, LORD_HOWE)
+# Zone, day, hour of the clock, and how long that hour lasted.
+HOURS = [
+    (AMSTERDAM, "2026-03-29", 1, 1),
+    (AMSTERDAM, "2026-03-29", 3, 1),
+    (AMSTERDAM, "2026-10-25", 1, 1),
+    (AMSTERDAM, "2026-10-25", 2, 2),
+    (AMSTERDAM, "2026-10-25", 3, 1),
+    (NEW_YORK, "2026-03-08", 1, 1),
+    (NEW_YORK, "2026-03-08", 3, 1),
+    (NEW_YORK, "2026-11-01", 0, 1),
+    (NEW_YORK, "2026-11-01", 1, 2),
+    (NEW_YORK, "2026-11-01", 23, 1),
+    (KOLKATA, "2026-03-29", 23, 1),
+    (LORD_HOWE, "2026-04-05", 0, 1),
+    (LORD_HOWE, "2026-04-05", 1, 1.5),
+    (LORD_HOWE, "2026-04-05", 2, 1),
+    (LORD_HOWE, "2026-10-04", 1, 1),
+    (LORD_HOWE, "2026-10-04", 2, 0.5),
+    (LORD_HOWE, "2026-10-04", 3, 1),
+]
+
+
+def window_of(href, now):
+    state = urlstate.parse("?" + href.partition("?")[2])
+    found = urlstate.resolve(state, now_us=now)
+    assert not found.problem
+    return found
+
+
+@pytest.mark.parametrize(("zone", "day", "hour", "lasted"), HOURS)
+def test_a_click_on_an_hour_leads_to_just_the_requests_that_it_counts(
+    zone, day, hour, lasted, now, write, card, view_of
+):
+    """One request every quarter of an hour, and the list of an hour has as many as its cell says."""
+    noon = int(datetime.fromisoformat(f"{day}T12:00").replace(tzinfo=ZoneInfo(zone)).timestamp()) * US
+    write([noon + i * HOUR // 4 for i in range(-80, 80)])
+    search = f"?tz={zone}&from={day}&to={day}"
+    (figure,) = card("hourly-map", "/hourly_load", search).figures
+    href = hourly.clicked_hour(view_of("/hourly_load", search), {"x": f"{day} 12:00", "y": hour})
+
+    found = window_of(href, now)
+
+    assert found.end_us - found.start_us == lasted * HOUR
+    assert figure["data"][0]["z"][hour] == [4 * lasted]
+    path, _, query = href.removeprefix("/dashboard").partition("?")
+    assert len(card("requests-list", path, f"?{query}").grid_rows) == 4 * lasted
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "hour"),
+    [(AMSTERDAM, "2026-03-29", 2), (NEW_YORK, "2026-03-08", 2)],
+)
+def test_an_hour_that_was_skipped_leads_nowhere(zone, day, hour, now, write, view_of):
+    write(now)
+    view = view_of("/hourly_load", f"?tz={zone}&from={day}&to={day}")
+    assert hourly.clicked_hour(view, {"x": f"{day} 12:00", "y": hour}) is None
+
+
+def test_an_hour_at_the_end_of_the_range_leads_no_farther_than_the_range(now, write, view_of):
+    write(now)
+    view = view_of("/hourly_load", "?from=2026-11-22T09:30:00Z&to=2026-11-22T11:15:00Z")
+    for hour, minutes in ((9, 30), (10, 60), (11, 15)):
+        found = window_of(hourly.clicked_hour(view, {"x": "2026-11-22 12:00", "y": hour}), now)
+        assert found.end_us - found.start_us == minutes * HOUR // 60
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "length"),
+    [
+        (AMSTERDAM, "2026-03-29", 23),
+        (AMSTERDAM, "2026-10-25", 25),
+        (NEW_YORK, "2026-03-08", 23),
+        (NEW_YORK, "2026-11-01", 25),
+        (KOLKATA, "2026-03-29", 24),
+        (LORD_HOWE, "2026-04-05", 24.5),
+        (LORD_HOWE, "2026-10-04", 23.5),
+    ],
+)
+def test_a_click_on_a_day_leads_to_the_whole_day(zone, day, length, now, view_of):
+    view = view_of("/daily_utilization", f"?tz={zone}")
+    found = window_of(daily.clicked_day(view, {"x": day}), now)
+    assert found.end_us - found.start_us == length * HOUR
+
+
+@pytest.mark.parametrize(("zone", "day", "hour", "lasted"), HOURS)
+def test_an_hour_that_is_typed_is_the_hour_that_is_clicked(zone, day, hour, lasted, now):
+    until = f"{hour + 1:02d}:00" if hour < 23 else "00:00"
+    start, end = parse_text(f"{day} {hour:02d}:00 to {until}", now_us=now, zone=ZoneInfo(zone))
+    found = window_of("?" + f"from={start}&to={end}&tz={zone}", now)
+    # What is skipped half is typed as a whole: from 02:00, which is 02:30, to 03:00.
+    assert found.end_us - found.start_us == lasted * HOUR
+
+
+# A moment of each zone after its clocks changed, and how many hours these last by the calendar of 2026: today
+# so far, yesterday, this week so far, last week, this month so far, last month.
+PRESETS = [
+    (AMSTERDAM, "2026-03-30T06:00", 6, 23, 6, 7 * 24 - 1, 29 * 24 + 6 - 1, 28 * 24),
+    (AMSTERDAM, "2026-04-01T06:00", 6, 24, 54, 7 * 24 - 1, 6, 31 * 24 - 1),
+    (AMSTERDAM, "2026-10-26T06:00", 6, 25, 6, 7 * 24 + 1, 25 * 24 + 6 + 1, 30 * 24),
+    (NEW_YORK, "2026-03-09T06:00", 6, 23, 6, 7 * 24 - 1, 8 * 24 + 6 - 1, 28 * 24),
+    (NEW_YORK, "2026-11-02T06:00", 6, 25, 6, 7 * 24 + 1, 24 + 6 + 1, 31 * 24),
+    (KOLKATA, "2026-03-30T06:00", 6, 24, 6, 7 * 24, 29 * 24 + 6, 28 * 24),
+    (LORD_HOWE, "2026-04-06T06:00", 6, 24.5, 6, 7 * 24 + 0.5, 5 * 24 + 6.5, 31 * 24),
+    (LORD_HOWE, "2026-10-05T06:00", 6, 23.5, 6, 7 * 24 - 0.5, 4 * 24 + 5.5, 30 * 24),
+]
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "today", "yesterday", "week", "last_week", "month", "last_month"), PRESETS
+)
+def test_named_ranges_follow_the_calendar_across_a_change_of_the_clocks(
+    zone, moment, today, yesterday, week, last_week, month, last_month, clock, write, card
+):
+    now_us = int(datetime.fromisoformat(moment).replace(tzinfo=ZoneInfo(zone)).timestamp()) * US
+    utc = datetime.fromtimestamp(now_us // US, ZoneInfo("UTC"))
+    assert clock(utc.year, utc.month, utc.day, utc.hour, utc.minute) == now_us
+    write([now_us - i * HOUR // 2 - US for i in range(2 * 24 * 100)])
+    lengths = {
+        "today": today, "yesterday": yesterday, "this week": week, "last week": last_week,
+        "this month": month, "last month": last_month,
+    }  # fmt: skip
+
+    for text, hours in lengths.items():
+        start, end = parse_text(text, now_us=now_us, zone=ZoneInfo(zone))
+        found = window_of(f"?from={start}&to={end}&tz={zone}", now_us)
+        assert found.end_us - found.start_us == hours * HOUR, text
+        for compare in ("prev", "day", "week", "month"):
+            shown = card("overview-kpis", "/overview", f"?from={start}&to={end}&cmp={compare}", zone).text
+            assert f"Requests {formatting.count(2 * hours)} " in shown
+            change = shown.partition("vs")[0].rpartition("Requests")[2]
+            assert "0.0 %" in change or "to compare" in change, (text, compare, change)

@@ -153,7 +153,7 @@ def test_a_click_on_an_hour_leads_to_its_requests(view_of, write, now):
 
     href = hourly.clicked_hour(view, {"x": "2026-11-21 12:00", "y": 23, "z": 1})
 
-    assert href == "/dashboard/requests?from=2026-11-21T23:00&to=2026-11-22T00:00&tz=Asia/Kolkata"
+    assert href == "/dashboard/requests?from=2026-11-21T17:30:00Z&to=2026-11-21T18:30:00Z&tz=Asia/Kolkata"
 
 
 def test_on_an_endpoints_page_it_leads_to_that_endpoints_requests(view_of, write, now):

@@ -133,7 +133,7 @@ def test_the_comparison_has_its_own_figures_and_a_change_with_both_counts(store,
     assert moved.significant
     assert row_of(page, "shop.new").change is None
     assert (page.kpis.n, page.previous.n, page.previous.errors) == (201, 100, 100)
-    assert page.p95_change.n_before == 100
+    assert page.changes.p95.n_before == 100
 
 
 def test_an_endpoint_at_level_0_shows_when_it_was_last_asked_for_and_how_often(store, at, request_at, write):

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from fmd_otel_dash.queries.report import report
-from fmd_otel_dash.queries.scope import Scope
+from fmd_otel_dash.queries.report import report, report_of
+from fmd_otel_dash.queries.scope import Pair, Scope
 from fmd_otel_dash.stats.findings import Threshold, judged
 from fmd_otel_dash.stats.significance import Effect
 
@@ -126,6 +126,55 @@ def test_a_significant_change_may_be_too_small_to_matter():
     [found] = judged([{"latency": effect}], Threshold())
     assert found["latency"].significant
     assert not found["latency"].matters
+
+
+def test_an_endpoint_that_just_happened_to_be_requested_on_one_day_is_no_news(store, write, days, request_at):
+    """Forty endpoints with about one request a day each: most were requested on one of two days only."""
+    chance = random.Random(1)  # noqa: S311 - the same in every run
+    write(
+        *(
+            request_at(day.start_us + chance.randrange(DAY), f"shop.e{number}")
+            for number in range(40)
+            for day in days
+            for _ in range(sum(chance.random() < 0.01 for _ in range(100)))
+        )
+    )
+
+    found = report(store, *days)
+
+    assert sum(not each.before.counts.n or not each.after.counts.n for each in found.endpoints) > 10
+    assert not any(each.matters or each.came or each.went for each in found.endpoints)
+
+
+def test_what_people_lost_most_time_by_is_on_top_whether_or_not_it_is_worse(store, write, days, served):
+    before, after = days
+    write(*served(before, "shop.busy", 400), *served(after, "shop.busy", 400, factor=1.1, seed=2))
+    write(*served(before, "shop.rare", 40), *served(after, "shop.rare", 40, factor=3, seed=3))
+    write(*served(before, "shop.few", 3), *served(after, "shop.few", 3, duration_us=9_000_000))
+    write(*served(before, "shop.better", 400), *served(after, "shop.better", 400, factor=0.5, seed=4))
+
+    found = report(store, *days).endpoints
+
+    assert [each.lost_us for each in found] == sorted((each.lost_us for each in found), reverse=True)
+    assert found[0].endpoint.name == "shop.few"
+    assert not found[0].worse
+
+
+def test_services_are_compared_each_with_its_own_and_corrected_together(store, write, days, served):
+    before, after = days
+    for service in ("shop", "mail"):
+        write(*served(before, f"{service}.one", 200, service=service))
+        write(*served(after, f"{service}.one", 200, seed=2, factor=1.5, service=service))
+    shop, mail = (
+        Pair(replace(after, services=(name,)), replace(before, services=(name,))) for name in ("shop", "mail")
+    )
+
+    both, alone = report_of(store, (shop, mail)), report_of(store, (shop,))
+
+    assert {each.endpoint.name for each in both.regressions} == {"shop.one", "mail.one"}
+    assert [each.endpoint.name for each in alone.endpoints] == ["shop.one"]
+    for measure in ("traffic", "errors"):
+        assert one(both, "shop.one").findings[measure].q == pytest.approx(1, abs=0.2)
 
 
 def test_on_equal_days_hardly_a_report_raises_an_alarm(store, write, days, served):

@@ -14,6 +14,7 @@ from fmd_otel_dash.colors import PALETTE, endpoint_color
 from fmd_otel_dash.components.graph import with_deploys
 from fmd_otel_dash.formatting import Delta
 from fmd_otel_dash.stats.percentiles import Change
+from fmd_otel_dash.stats.significance import Effect, share_change
 
 
 def test_a_question_is_asked_once_per_lifetime():
@@ -134,6 +135,10 @@ def change(before, after, n=1000, *, significant=True):
     return Change(before, after, n, n, after / before - 1, significant)
 
 
+def scored(before: float, after: float, *, p: float) -> Effect:
+    return Effect(after - before, 0.0, 0.0, p, 500, 500)
+
+
 @pytest.mark.parametrize(
     ("delta", "expected"),
     [
@@ -146,15 +151,18 @@ def change(before, after, n=1000, *, significant=True):
         (formatting.relative_change(120, 100, better="none"), Delta("20 %", "neutral", "▲")),
         (formatting.relative_change(120, 0), None),
         (formatting.relative_change(None, 100), None),
-        (formatting.point_change(0.02, 0.01, n_now=500, n_before=500), Delta("1.00 pt", "bad", "▲")),
-        (formatting.point_change(0.01, 0.02, n_now=500, n_before=500), Delta("1.00 pt", "good", "▼")),
-        (formatting.point_change(0.01, 0.01, n_now=500, n_before=500), Delta("no change", "neutral", "")),
-        (formatting.point_change(0.5, 0.1, n_now=5, n_before=500), Delta("40.00 pt", "neutral", "")),
-        (formatting.score_change(0.97, 0.90, n_now=500, n_before=500), Delta("0.07", "good", "▲")),
-        (formatting.score_change(0.90, 0.97, n_now=500, n_before=500), Delta("0.07", "bad", "▼")),
+        (formatting.point_change(share_change(50, 5000, 100, 5000)), Delta("1.00 pt", "bad", "▲")),
+        (formatting.point_change(share_change(50, 1000, 150, 1000)), Delta("10.00 pt", "bad", "▲")),
+        (formatting.point_change(share_change(150, 1000, 50, 1000)), Delta("10.00 pt", "good", "▼")),
+        (formatting.point_change(share_change(10, 100, 16, 100)), Delta("6.00 pt", "neutral", "▲")),
+        (formatting.point_change(share_change(5, 500, 5, 500)), Delta("no change", "neutral", "")),
+        (formatting.point_change(share_change(50, 500, 3, 6)), Delta("40.00 pt", "neutral", "")),
+        (formatting.score_change(scored(0.90, 0.97, p=0.01)), Delta("0.07", "good", "▲")),
+        (formatting.score_change(scored(0.97, 0.90, p=0.01)), Delta("0.07", "bad", "▼")),
+        (formatting.score_change(scored(0.97, 0.90, p=0.2)), Delta("0.07", "neutral", "▼")),
     ],
 )
-def test_a_change_has_an_arrow_only_where_enough_requests_tell_and_a_colour_only_where_it_matters(
+def test_a_change_has_an_arrow_only_where_enough_requests_tell_and_a_colour_only_beyond_chance(
     delta, expected
 ):
     assert delta == expected
@@ -179,6 +187,14 @@ def test_what_is_no_colour_counts_as_none(setting):
 def test_an_endpoint_keeps_its_colour(name):
     assert endpoint_color(name, {}) == endpoint_color(name, {})
     assert endpoint_color(name, {}) in PALETTE
+
+
+def test_the_name_of_a_version_is_no_markup_and_not_too_long():
+    hostile = "<b>x</b><a href='https://evil.example'>1.0</a>" + "y" * 200
+    marked = with_deploys({"layout": {}}, [(hostile, 1_767_355_200_000_000)], "UTC")
+    [note] = marked["layout"]["annotations"]
+    assert "<" not in note["text"]
+    assert len(note["text"]) < 40
 
 
 def test_the_name_of_a_late_version_is_written_to_the_left_of_its_line():
