@@ -10,6 +10,7 @@ from dash import html
 
 from fmd_otel_dash import formatting, urlstate
 from fmd_otel_dash.components import url_multiselect, url_select
+from fmd_otel_dash.pages.common import looked_at
 from fmd_otel_dash.pages.profile_parts import Selection, arranged, controls, drawn
 from fmd_otel_dash.queries.scope import US_PER_S, Scope, local_time
 from fmd_otel_dash.queries.versions import versions
@@ -45,7 +46,7 @@ def selection(view: View, ask: Ask, title: str) -> tuple[Selection, Covered, Cov
         "grouped",
         now.start_us,
         before.tree if before and before.tree.n else None,
-        _words(view),
+        f"in {looked_at(view)}" if page and looked_at(view) else _words(view),
         found[1] if found else "",
     )
     return chosen, now, before

@@ -10,8 +10,10 @@ from dash import html
 from fmd_otel_dash.components import icon, plain_table
 from fmd_otel_dash.pages.profile_grouped import AGAINST, PAGE, VERSION
 from fmd_otel_dash.queries.changedlines import changed_lines
+from fmd_otel_dash.queries.versions import version_starts
+from fmd_otel_dash.rangetext import VERSION_PREFIX
 from fmd_otel_dash.reports import lines as words
-from fmd_otel_dash.urlstate import format_search
+from fmd_otel_dash.urlstate import DEFAULT_END, format_search
 
 if TYPE_CHECKING:
     from fmd_otel_dash.queries.look import Endpoint
@@ -68,6 +70,10 @@ def grouped_href(view: View, endpoint_id: int) -> str:
     old, new = view.state.get("old"), view.state.get("new")
     against, chosen = (VERSION + old, (new,)) if old and new else (PAGE, view.state.versions)
     state = replace(view.state, extra=((AGAINST, against), ("code", "app")), versions=chosen)
+    if old and new and not state.has_range:  # all that either has served
+        starts = view.query(version_starts)
+        first = min((old, new), key=lambda name: starts.get(name, view.now_us))
+        state = state.with_range(f"{VERSION_PREFIX}{first}", DEFAULT_END)
     return view.settings.url(f"/endpoint/{endpoint_id}/grouped-profiler") + format_search(state)
 
 
