@@ -13,12 +13,12 @@ from dash import html
 
 from fmd_otel_dash.pages.common import compared_with
 from fmd_otel_dash.queries.report import report
-from fmd_otel_dash.queries.scope import Scope
 from fmd_otel_dash.reports.sentence import sentence
 from fmd_otel_dash.urlstate import format_search
 
 if TYPE_CHECKING:
     from fmd_otel_dash.queries.look import Endpoint
+    from fmd_otel_dash.queries.scope import Scope
     from fmd_otel_dash.view import View
 
 _DEPLOYMENT_FIRST = {"prev", "off"}

@@ -20,8 +20,8 @@ from fmd_otel_dash.components import (
 )
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.pages import request_rows
-from fmd_otel_dash.pages.common import endpoints
 from fmd_otel_dash.pages.requests import STATUSES
+from fmd_otel_dash.queries.look import endpoints
 from fmd_otel_dash.queries.requests import tail
 from fmd_otel_dash.queries.scope import Scope
 from fmd_otel_dash.roles import GUEST
