@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.store import Store
 
 PERIOD_US = 10_000
+LOOK_US = 200
 CONSTANT = 2.5
 """How many times its usual time a request takes at least that is an outlier."""
 _BATCH = 500
@@ -106,6 +107,7 @@ def _profile(request: RequestRecord, code: Code, usual_us: int, dice: random.Ran
         truncated=False,
         lines=lines,
         nodes=nodes,
+        price_us=samples * LOOK_US,
     )
 
 

@@ -187,7 +187,7 @@ def profile_rows(items: Iterable[ProfileItem]) -> list[tuple[Any, ...]]:
                 int(record.exact),
                 int(record.truncated),
                 record.trace_id,
-                pack(item.trie),
+                pack(item.trie, record.price_us),
             )
         )
     rows.sort(key=_key)

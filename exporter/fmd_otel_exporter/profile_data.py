@@ -23,7 +23,8 @@ NO_STACK = 0
 TRUNCATED_LINE = CodeLine("", TRUNCATED, 0, None, in_app=False)
 DEEPEST = 10_000
 _MASK = 2**63 - 1
-_LAYOUT = 1
+_UNPRICED = bytes((1,))
+_PRICED = bytes((2,))
 _ID_BYTES = 8
 _MORE = 0x80
 _LONGEST_US = 366 * 86_400 * 1_000_000
@@ -172,22 +173,28 @@ def fold(trie: Trie, keep: Callable[[int], bool], stacks: StackIds, truncated: i
     return _with_totals(found)
 
 
-# Packed: a byte for the layout, then for each path that ended somewhere its id and three numbers, each of
-# these in as few bytes as it takes. Ids are random and times nearly so: nothing is left to compress.
+# Packed: a byte for the layout, in the second one what it took to make the profile, then for each path that
+# ended somewhere its id and three numbers, each of these in as few bytes as it takes. Ids are random and
+# times nearly so: nothing is left to compress.
 
 
-def pack(trie: Trie) -> bytes:
-    """Return the times of a request; callers are known by the stacks."""
-    data = bytearray((_LAYOUT,))
+def pack(trie: Trie, price_us: int = 0) -> bytes:
+    """Return the times of a request, and the price of its profile; callers are known by the stacks."""
+    data = bytearray(_PRICED)
+    _add_number(data, min(max(price_us, 0), _LONGEST_US))
     for own, node in trie.items():
         if node.self_us or node.hits:
             data += own.to_bytes(_ID_BYTES, "big")
             for number in (node.self_us, node.self_cpu_us, node.hits):
-                while number >= _MORE:
-                    data.append(number & (_MORE - 1) | _MORE)
-                    number >>= 7  # noqa: PLW2901 # its upper part is what is left of it
-                data.append(number)
+                _add_number(data, number)
     return bytes(data)
+
+
+def _add_number(data: bytearray, number: int) -> None:
+    while number >= _MORE:
+        data.append(number & (_MORE - 1) | _MORE)
+        number >>= 7
+    data.append(number)
 
 
 def unpack(data: bytes) -> list[Leaf]:
@@ -196,10 +203,8 @@ def unpack(data: bytes) -> list[Leaf]:
     Raises:
         ProfileDataError: It has packed nothing of the kind.
     """
-    if data[:1] != bytes((_LAYOUT,)):
-        raise ProfileDataError(f"a stored profile is of layout {data[:1].hex() or 'none'}, unknown here")
     leaves: list[Leaf] = []
-    position = 1
+    _, position = _begun(data)
     try:
         while position < len(data):
             own = int.from_bytes(data[position : position + _ID_BYTES], "big")
@@ -212,6 +217,28 @@ def unpack(data: bytes) -> list[Leaf]:
     except IndexError:
         raise ProfileDataError("a stored profile is cut off") from None
     return leaves
+
+
+def price_us_of(data: bytes) -> int | None:
+    """Return what it took to make a profile; None where nobody has measured it.
+
+    Raises:
+        ProfileDataError: It is none.
+    """
+    return _begun(data)[0] or None
+
+
+def _begun(data: bytes) -> tuple[int, int]:
+    """Return the price, and where the first path begins."""
+    layout = data[:1]
+    if layout == _UNPRICED:
+        return 0, 1
+    if layout != _PRICED:
+        raise ProfileDataError(f"a stored profile is of layout {layout.hex() or 'none'}, unknown here")
+    try:
+        return _number(data, 1)
+    except IndexError:
+        raise ProfileDataError("a stored profile is cut off") from None
 
 
 def _number(data: bytes, position: int) -> tuple[int, int]:

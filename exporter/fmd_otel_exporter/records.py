@@ -113,6 +113,8 @@ class ProfileRecord(NamedTuple):
     """Something was left out because there was too much."""
     lines: tuple[CodeLine, ...]
     nodes: tuple[ProfileNode, ...]
+    price_us: int = 0
+    """What it took to make it, measured; 0 where nobody has."""
 
 
 class OutlierRecord(NamedTuple):

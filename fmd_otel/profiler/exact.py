@@ -62,6 +62,7 @@ class ExactProfile:
         self.unplaced: Between = {}
         self.followed: list[Place] = []
         self.deliver: Any = None
+        self.price_ns = 0
         self._set_profile = set_profile
         self._greenlet = current_greenlet()
         self._last_node = ROOT

@@ -58,6 +58,7 @@ class RequestProfile:
         "main",
         "period_ns",
         "pid",
+        "price_ns",
         "samples",
         "seen_ns",
         "start_ns",
@@ -94,6 +95,8 @@ class RequestProfile:
         """Where it goes when it is complete."""
         self.exact = False
         """Somebody has ordered it."""
+        self.price_ns = 0
+        """What making it has taken so far: of the sampler's CPU, and of the request's own time."""
         self.duty = DUTY
 
     # On the request's own thread

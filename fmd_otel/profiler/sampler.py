@@ -22,7 +22,7 @@ from fmd_otel.profiler.walker import current_frames
 from fmd_otel_exporter.native import Signal, start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
 
     from fmd_otel.profiler.exact import ExactProfile
@@ -194,8 +194,10 @@ class Sampler:
             When the next turn is to begin.
         """
         cpu_before_ns = time.thread_time_ns()
-        self._look(perf_counter_ns(), wake_ns)
+        looked_at = self._look(perf_counter_ns(), wake_ns)
         looked_ns = time.thread_time_ns() - cpu_before_ns
+        for profile in looked_at:
+            profile.price_ns += looked_ns // len(looked_at)
         self._deliver()
         return self._next_turn_ns(perf_counter_ns(), looked_ns)
 
@@ -227,12 +229,13 @@ class Sampler:
         self._account_ns = min(self._account_ns + earned_ns, SAVINGS_NS) - looked_ns
         return int(-self._account_ns / duty) if self._account_ns < 0 else 0
 
-    def _look(self, now_ns: int, wake_ns: int) -> None:
+    def _look(self, now_ns: int, wake_ns: int) -> Sequence[Profile]:
+        """Look at all that are due, and return them."""
         soon_ns = now_ns + self._period_ns // 4
         due = [each for each in list(self._profiles.values()) if each.due_ns <= soon_ns]
         late = [each for each in list(self._watched.values()) if each.wake_at_ns <= now_ns]
         if not due and not late:
-            return
+            return due
         if len(due) > MOST_LOOKS:
             due.sort(key=lambda each: each.due_ns)
             del due[MOST_LOOKS:]
@@ -249,6 +252,7 @@ class Sampler:
                 watched.take(frames.get)
         finally:
             frames.clear()
+        return due
 
     def _deliver(self) -> None:
         """Put ended requests together, a few at a time: looking must not wait for it."""
@@ -269,6 +273,7 @@ class Sampler:
             self._exit_registered = True
             atexit.register(self.flush)
         deliver = profile.deliver
+        cpu_before_ns = time.thread_time_ns()
         try:
             if deliver is not None:
                 end = Moment(
@@ -279,6 +284,7 @@ class Sampler:
                     pace=self._pace,
                 )
                 profile.look(end)
+                profile.price_ns += time.thread_time_ns() - cpu_before_ns
                 deliver(profile)
         except Exception as error:  # noqa: BLE001 # one profile that fails is not the end of all
             self.guard.failed("a profile", error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from time import perf_counter_ns, thread_time_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fmd_otel.profiler.admission import Admission
@@ -82,6 +83,7 @@ class ProfileWatcher:
         """Have a request looked at from now on."""
         if not state.is_ordered and not self._admission(state.endpoint or "").take():
             return
+        begun_ns = perf_counter_ns()
         if self._follower is None:
             self._follow(state.monitor.app)
         profile = self._ordered(state, request) if state.is_ordered else self._sampled(state)
@@ -89,6 +91,7 @@ class ProfileWatcher:
         self._sampler.begin(profile)
         if self._follower is not None and isinstance(profile, RequestProfile):
             self._follower.begin(profile)
+        profile.price_ns += perf_counter_ns() - begun_ns
 
     def _admission(self, endpoint: str) -> Admission:
         found = self._admissions.get(endpoint)
@@ -144,6 +147,7 @@ class ProfileWatcher:
         profile, state.profile = state.profile, None
         if profile is None:
             return
+        begun_ns = perf_counter_ns()
         if self._follower is not None and isinstance(profile, RequestProfile):
             self._follower.end(profile)
         endpoint = state.endpoint or ""
@@ -165,10 +169,14 @@ class ProfileWatcher:
             duration_ns // 1000,
         )
 
+        profile.price_ns += perf_counter_ns() - begun_ns
+
         def deliver(profile: Profile) -> None:
+            begun_ns = thread_time_ns()
             record = profile_record(identity, profile, self._resolver, self._loops)
             if record is not None:
-                self._pipeline.offer_detail(record)
+                price_ns = profile.price_ns + thread_time_ns() - begun_ns
+                self._pipeline.offer_detail(record._replace(price_us=price_ns // 1000))
 
         self._sampler.end(profile, now_ns, deliver)
 

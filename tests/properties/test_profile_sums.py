@@ -23,6 +23,7 @@ from fmd_otel_exporter.profile_data import (
     fold,
     line_id,
     pack,
+    price_us_of,
     trie_of,
     unpack,
 )
@@ -154,17 +155,22 @@ def test_folding_loses_no_time_no_hit_and_keeps_a_tree(record: ProfileRecord, ke
         )
 
 
-@given(st.dictionaries(st.integers(min_value=1, max_value=2**63 - 1), st.tuples(LARGE, LARGE, LARGE)))
-def test_packed_profiles_come_back(leaves: dict[int, tuple[int, int, int]]) -> None:
+@given(
+    st.dictionaries(st.integers(min_value=1, max_value=2**63 - 1), st.tuples(LARGE, LARGE, LARGE)),
+    st.integers(min_value=0, max_value=10**10),
+)
+def test_packed_profiles_come_back(leaves: dict[int, tuple[int, int, int]], price_us: int) -> None:
     trie = {own: PathNode(0, 1, 1, *numbers, numbers[0]) for own, numbers in leaves.items()}
-    assert unpack(pack(trie)) == [
-        Leaf(own, *numbers) for own, numbers in leaves.items() if numbers[0] or numbers[2]
-    ]
+    kept = [Leaf(own, *numbers) for own, numbers in leaves.items() if numbers[0] or numbers[2]]
+    assert unpack(pack(trie, price_us)) == kept
+    assert price_us_of(pack(trie, price_us)) == (price_us or None)
+    assert unpack(b"\1" + pack(trie)[2:]) == kept  # as older releases packed them
+    assert price_us_of(b"\1" + pack(trie)[2:]) is None
 
 
 @given(st.binary(max_size=60))
 def test_no_bytes_do_more_than_say_that_they_are_no_profile(data: bytes) -> None:
-    for tried in (data, b"\1" + data):
+    for tried in (data, b"\1" + data, b"\2" + data):
         try:
             leaves: Sequence[Leaf] = unpack(tried)
         except ProfileDataError:
@@ -172,7 +178,7 @@ def test_no_bytes_do_more_than_say_that_they_are_no_profile(data: bytes) -> None
         assert all(len(leaf) == 4 for leaf in leaves)
 
 
-@pytest.mark.parametrize("data", [b"", b"\2", b"\1\0", b"\1" + bytes(8) + b"\x80"])
+@pytest.mark.parametrize("data", [b"", b"\2", b"\2\x80", b"\3", b"\1\0", b"\1" + bytes(8) + b"\x80"])
 def test_damaged_profiles_are_told(data: bytes) -> None:
     with pytest.raises(ProfileDataError):
         unpack(data)

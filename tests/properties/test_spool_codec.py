@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import struct
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +63,7 @@ DETAILS = st.one_of(
             st.builds(CodeLine, TEXT, TEXT, WIDE, st.none() | TEXT, st.booleans()), max_size=3
         ).map(tuple),
         nodes=st.lists(st.builds(ProfileNode, WIDE, WIDE, WIDE, WIDE, WIDE), max_size=3).map(tuple),
+        price_us=WIDE,
     ),
     st.builds(
         OutlierRecord,
@@ -99,6 +103,15 @@ def test_every_detail_comes_back_equal_and_of_the_same_types(detail: DetailRecor
     if isinstance(back, ProfileRecord):
         assert all(isinstance(line, CodeLine) for line in back.lines)
         assert all(isinstance(node, ProfileNode) for node in back.nodes)
+
+
+@given(DETAILS.filter(lambda each: isinstance(each, ProfileRecord)))
+def test_a_profile_of_an_older_release_comes_back_without_its_price(detail: ProfileRecord) -> None:
+    _, payload = encode(detail)
+    [length] = struct.unpack_from("<I", payload)
+    assert length == 0xFFFFFFFF
+    older = payload[:4] + json.dumps(json.loads(payload[4:])[:-1]).encode()
+    assert decode(2, older) == detail._replace(price_us=0)
 
 
 @given(DETAILS, st.data())

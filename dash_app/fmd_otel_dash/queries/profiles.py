@@ -10,7 +10,7 @@ from sqlalchemy import Double, cast, func, select
 from fmd_otel_dash.queries.look import family, total
 from fmd_otel_dash.queries.named import version_names
 from fmd_otel_dash.queries.stacks import Stack, Sums, tree_from, tree_of
-from fmd_otel_exporter.profile_data import unpack
+from fmd_otel_exporter.profile_data import price_us_of, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -48,6 +48,39 @@ class StoredProfile:
 
     row: ProfileRow
     tree: Tree
+
+
+@dataclass(frozen=True)
+class Price:
+    """What the newest profiles of an endpoint took to make, on average."""
+
+    n: int
+    """How many say so."""
+    duration_us: float
+    """Of their requests."""
+    price_us: float
+    looks: float
+
+
+def price(store: Store, endpoint_id: int, n: int = RECENT) -> Price | None:
+    """Return what profiling a request of an endpoint takes; None where nobody has measured it."""
+    c = store.tables.profile.c
+    newest = (
+        select(c.duration, c.samples, c.data)
+        .where(c.endpoint_id == endpoint_id, c.exact == 0)
+        .order_by(c.ts.desc())
+        .limit(n)
+    )
+    with store.read() as conn:
+        found = [
+            (duration, samples, price_us)
+            for duration, samples, data in conn.execute(newest)
+            if (price_us := price_us_of(bytes(data))) is not None
+        ]
+    if not found:
+        return None
+    durations, looks, prices = (sum(each) / len(found) for each in zip(*found, strict=True))
+    return Price(len(found), durations, prices, looks)
 
 
 def profiles(

@@ -15,6 +15,7 @@ from fmd_otel_exporter.spool.detail_codec import (
     KIND_OUTLIER,
     KIND_PROFILE,
     KIND_TRACE,
+    KIND_UNPRICED_PROFILE,
     decode_detail,
     encode_detail,
 )
@@ -25,6 +26,7 @@ Record = RequestRecord | DetailRecord
 KIND_REQUEST = 1
 KIND_NAMES = {
     KIND_REQUEST: "requests",
+    KIND_UNPRICED_PROFILE: "profiles",
     KIND_PROFILE: "profiles",
     KIND_OUTLIER: "outliers",
     KIND_EXCEPTION: "exceptions",

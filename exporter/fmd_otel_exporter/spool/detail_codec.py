@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-KIND_PROFILE = 2
+KIND_UNPRICED_PROFILE = 2
 KIND_OUTLIER = 3
 KIND_EXCEPTION = 4
 KIND_TRACE = 5
+KIND_PROFILE = 6
 
 MOST_DOCUMENT_BYTES = 1024 * 1024
 """Sent to MySQL as text it is twice as long, and some servers take no more than 4 MB at once."""
@@ -189,7 +190,25 @@ def _names(values: _Values) -> tuple[str, str, str, int, bytes, bytes]:
 
 
 def _profile(values: _Values, document: bytes | None) -> ProfileRecord:
-    record = ProfileRecord(
+    record = _told(values)._replace(price_us=values.number())
+    _end_of_profile(values, document)
+    return record
+
+
+def _unpriced_profile(values: _Values, document: bytes | None) -> ProfileRecord:
+    record = _told(values)
+    _end_of_profile(values, document)
+    return record
+
+
+def _end_of_profile(values: _Values, document: bytes | None) -> None:
+    values.end()
+    if document is not None:
+        raise ValueError("a profile has no document")
+
+
+def _told(values: _Values) -> ProfileRecord:
+    return ProfileRecord(
         *_names(values),
         duration_us=values.number(),
         cpu_us=values.number(),
@@ -200,10 +219,6 @@ def _profile(values: _Values, document: bytes | None) -> ProfileRecord:
         lines=values.each(_line),
         nodes=values.each(_node),
     )
-    values.end()
-    if document is not None:
-        raise ValueError("a profile has no document")
-    return record
 
 
 def _outlier(values: _Values, document: bytes | None) -> OutlierRecord:
@@ -252,6 +267,7 @@ def _wanted(document: bytes | None) -> bytes:
 
 
 _READERS: dict[int, Callable[[_Values, bytes | None], DetailRecord]] = {
+    KIND_UNPRICED_PROFILE: _unpriced_profile,
     KIND_PROFILE: _profile,
     KIND_OUTLIER: _outlier,
     KIND_EXCEPTION: _exception,

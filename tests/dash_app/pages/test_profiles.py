@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 
 import pytest
 
 from fmd_otel_dash.pages.profile_price import price_text
 from fmd_otel_dash.queries.profilerange import ordered
-from fmd_otel_dash.queries.profiles import profiles
+from fmd_otel_dash.queries.profiles import price
 from fmd_otel_exporter.catalog import order_profile, set_level
 from tests.made_profiles import NEW, OLD
 
@@ -229,12 +228,17 @@ def test_the_page_goes_on_to_what_was_waited_for(profiled, admin, now, store, wr
     assert key(record) in arrived.json["sideUpdate"]["url"]["href"]
 
 
-def test_the_price_is_an_estimate_and_says_of_what(profiled, store):
-    rows = profiles(store, 1, (0, 1 << 60))
-    slow = [replace(row, duration_us=204_000, samples=20) for row in rows]
-    text = price_text(slow)
-    assert "costs about 3.00 ms to 4.08 ms of 204 ms here: an estimate from 20.0 looks" in text
-    assert "each 0.15 to 0.45 ms of CPU in the benchmark" in text
-    busy = [replace(row, duration_us=20_000, samples=15) for row in rows]
-    assert "at most 400 µs of 20.0 ms here: the sampler keeps below 2 % of a core" in price_text(busy)
-    assert "has not been tried here" in price_text([replace(row, exact=True) for row in rows])
+def test_the_price_is_what_the_newest_profiles_took(now, write, write_profile, store, card):
+    write(now - HOUR)
+    path = "/endpoint/1/profiler"
+    write_profile(now - 3 * HOUR, price_us=9_000, exact=True)
+    write_profile(now - 3 * HOUR)
+    text = card("endpoint-profiles", path).text
+    assert "measured here once it has been tried" in text
+    assert "in the benchmark (docs/performance.md)" in text
+    write_profile([now - HOUR], price_us=300, duration_us=20_000, samples=2)
+    write_profile([now - 2 * HOUR], price_us=500, duration_us=24_000, samples=3)
+    found = price(store, 1)
+    assert (found.n, found.price_us, found.duration_us, found.looks) == (2, 400, 22_000, 2.5)
+    assert "Level 3 costs 400 µs of 22.0 ms here" in price_text(found)
+    assert "2.5 looks" in price_text(found)

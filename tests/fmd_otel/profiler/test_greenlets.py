@@ -68,6 +68,8 @@ PROGRAM = textwrap.dedent(
     found["failures"].update(shared_sampler().guard.counts)
     found["clocks"] = sum(len(each._clocks) for each in greenlets._switches.values())
     for record in records:
+        if not hasattr(record, "nodes"):
+            continue
         functions = {}
         for node in record.nodes:
             above, names = node, set()

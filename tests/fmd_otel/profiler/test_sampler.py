@@ -329,3 +329,23 @@ def test_a_request_is_helped_by_a_bounded_number_of_threads():
         assert profile.can_be_helped()
         profile.add_helper(Place(frozenset()))
     assert not profile.can_be_helped()
+
+
+def test_a_profile_says_what_it_took_to_make(app, profile, serve):
+    app.add_url_rule("/slow", "slow", lambda: time.sleep(0.2) or "x")
+    profiled = profile(app)
+    serve(app, "/slow")
+    record = profiled.only
+    assert record.samples * 5 < record.price_us < record.duration_us
+
+
+def test_the_price_of_a_turn_is_shared_by_those_that_were_looked_at(sampler, monkeypatch):
+    monkeypatch.setattr(sampler, "_wake", lambda: None)
+    cpu_ns = iter([0, 900, 900])
+    monkeypatch.setattr(sampler_module.time, "thread_time_ns", lambda: next(cpu_ns))
+    profiles = [a_profile(start_ns=0) for _ in range(3)]
+    for profile in profiles:
+        sampler.begin(profile)
+    monkeypatch.setattr(sampler, "_look", lambda *_times: profiles)
+    sampler._turn(0)
+    assert [profile.price_ns for profile in profiles] == [300] * 3
