@@ -32,6 +32,7 @@ DOORS = {
     "launcher": ([str(BIN / "opentelemetry-instrument")], "plain"),
     "two-lines": ([], "two_lines"),
     "profiled": ([], "profiled"),
+    "closer": ([], "closer"),
 }
 SERVERS = {
     "flask-run": ["flask", "--app", "{module}", "run", "-p", "{port}"],
