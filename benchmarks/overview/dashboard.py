@@ -31,12 +31,14 @@ class Dashboard:
         """Say which database; ``folder`` gets the log."""
         self._database = database
         self._log = folder / "dashboard.log"
+        self.username = "bench"
+        self.password = secrets.token_urlsafe()
+        self.url = ""
         self._open = build_opener(HTTPCookieProcessor(CookieJar())).open
 
     def __enter__(self) -> Self:
         """Start it and sign in."""
-        password = secrets.token_urlsafe()
-        account = {"FMD_OTEL_USERNAME": "bench", "FMD_OTEL_PASSWORD": password}
+        account = {"FMD_OTEL_USERNAME": self.username, "FMD_OTEL_PASSWORD": self.password}
         command = [str(Path(sys.executable).with_name("fmd-otel")), "dashboard"]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
@@ -45,11 +47,11 @@ class Dashboard:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self._url = self._address()
+        self.url = self._address()
         token = re.search(r'name="form_token"[^>]*value="([^"]+)"', self._read("login"))
         form = {
-            "username": "bench",
-            "password": password,
+            "username": self.username,
+            "password": self.password,
             "next": "/",
             "form_token": token[1] if token else "",
         }
@@ -72,7 +74,7 @@ class Dashboard:
         raise SystemExit(f"The dashboard did not start:\n{self._log.read_text()}")
 
     def _read(self, path: str, data: bytes | None = None, **headers: str) -> str:
-        request = Request(self._url + path, data, headers)  # noqa: S310 - our own http:// address
+        request = Request(self.url + path, data, headers)  # noqa: S310 - our own http:// address
         with self._open(request, timeout=_START_TIMEOUT_S) as answer:
             text: str = answer.read().decode()
             return text
