@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fmd_otel.exceptions.collector import Sighting
     from fmd_otel.monitor import Monitor
     from fmd_otel.traces.steps import Steps
-    from fmd_otel.watch import Watcher
+    from fmd_otel.watch import Party
 
 STATE_KEY = "fmd_otel.request"
 """Where the state of a request lives in its WSGI environment; it goes along when middlewares copy that."""
@@ -101,7 +101,7 @@ class RequestState:
         self.trace_id = 0
         self.sightings: list[Sighting] | None = None
         """Exceptions met so far; they are handed over with the request, when it is known whose it was."""
-        self.watchers: tuple[Watcher, ...] = ()
+        self.watchers: Party | None = None
         """Who looks closer at this request; at level 1 nobody, and then the slots below stay empty."""
         self.steps: Steps | None = None
         self.profile: Any = None

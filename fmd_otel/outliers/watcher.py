@@ -159,9 +159,6 @@ class OutlierWatcher:
         state.outlier = running = RunningRequest(request, state.start_ns, average.us, threshold_ns, machine)
         self._sampler.watch(running)
 
-    def describe(self, state: RequestState, request: Any, span: Any) -> None:
-        """Nothing: whether it is an outlier is not known yet."""
-
     def end(self, state: RequestState, now_ns: int) -> None:
         """Keep what an outlier can tell, and leave it to the background thread to put it into words."""
         running: RunningRequest | None = state.outlier

@@ -18,7 +18,7 @@ from fmd_otel.guard import Guard
 from fmd_otel.profiler.credit import Pace
 from fmd_otel.profiler.request_profile import DUTY, NEVER_NS, Moment
 from fmd_otel.profiler.sites import WaitingSites
-from fmd_otel.profiler.walker import current_frames
+from fmd_otel.profiler.walker import collector_at_rest, current_frames
 from fmd_otel_exporter.native import Signal, start_thread
 
 if TYPE_CHECKING:
@@ -38,10 +38,13 @@ MOST_LOOKS = 128
 """Requests that are looked at in one go; the others come next."""
 MOST_COMPLETE = 512
 """Ended requests that may wait to be put together; beyond it, the oldest are dropped and counted."""
+WATCH_PERIODS = 2
+"""So many periods between turns while nobody is profiled: those whose time is up may wait a little longer."""
 PROMPT_NS = 2_000_000
 """Woken later than this, some thread had to be interrupted first."""
 SAVINGS_NS = 5_000_000
 """CPU time that may be saved up for a turn that costs more than others."""
+_LATEST = WATCH_PERIODS + 1
 _LONGEST_SLEEP_NS = 1_000_000_000
 _USUAL_PERIOD_NS = 10_000_000
 _FOLDS_A_TURN = 32
@@ -94,7 +97,11 @@ class Sampler:
         period_ns = profile.period_ns
         if not profile.exact:
             self._sampled_period_ns = period_ns
-        if self._parked or not self._running or self._wake_ns - profile.start_ns > 2 * period_ns:
+        if (
+            self._parked
+            or not self._running
+            or self._wake_ns - profile.start_ns > period_ns * (WATCH_PERIODS + 1)
+        ):
             self._wake()
 
     def end(self, profile: Profile, now_ns: int, deliver: Deliver) -> bool:
@@ -113,17 +120,23 @@ class Sampler:
         self._profiles.pop(id(profile), None)
         return kept
 
+    def drop(self, profile: Profile, now_ns: int) -> None:
+        """Look at a request no more, of which nothing is to be kept."""
+        profile.end(now_ns)
+        self._profiles.pop(id(profile), None)
+
     def watch(self, watched: Watched) -> None:
         """Take the stack of a request if it is still running at a certain time.
 
-        It is taken late by the finest period there is, at the most.
+        It is taken late by ``WATCH_PERIODS`` of the finest period there is, at the most.
         """
         if self._pid != os.getpid():
             self._reset()
         self._watched[id(watched)] = watched
         self._last_begin_ns = perf_counter_ns()
-        # A turn that is due within a period is early enough; waking the thread would cost more than it wins.
-        if self._parked or not self._running or self._wake_ns - watched.wake_at_ns > self._period_ns:
+        # A turn that is due soon is early enough; waking the thread would cost more than it wins.
+        late_ns = WATCH_PERIODS * self._period_ns
+        if self._parked or not self._running or self._wake_ns - watched.wake_at_ns > late_ns:
             self._wake()
 
     def forget(self, watched: Watched) -> None:
@@ -212,6 +225,8 @@ class Sampler:
         self._period_ns = min(periods_ns, default=self._sampled_period_ns)
         # Never in step with what the application does in periods of its own.
         wait_ns = int(self._period_ns * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 # no secret
+        if not periods_ns:
+            wait_ns *= WATCH_PERIODS
         if due_ns:
             wait_ns = max(wait_ns, min(due_ns) - now_ns)
         duty = max((each.duty for each in profiles), default=0.0) or DUTY
@@ -242,16 +257,17 @@ class Sampler:
         frames = _Frames()
         is_prompt = 0 <= now_ns - wake_ns < PROMPT_NS
         moment = Moment(now_ns, is_prompt, frames.get, self._sites, self._pace)
-        try:
-            for profile in due:
-                if not profile.ended:
-                    profile.look(moment)
-                    self.looks += 1
-            for watched in late:
-                self._watched.pop(id(watched), None)
-                watched.take(frames.get)
-        finally:
-            frames.clear()
+        with collector_at_rest:
+            try:
+                for profile in due:
+                    if not profile.ended:
+                        profile.look(moment)
+                        self.looks += 1
+                for watched in late:
+                    self._watched.pop(id(watched), None)
+                    watched.take(frames.get)
+            finally:
+                frames.clear()
         return due
 
     def _deliver(self) -> None:

@@ -7,11 +7,14 @@ frame is kept (it would keep the locals of the request alive).
 from __future__ import annotations
 
 import gc
+import os
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Container
+    from contextlib import AbstractContextManager
     from types import CodeType, FrameType
 
 MOST_FRAMES = 256
@@ -75,6 +78,44 @@ def _current_frames_without_collection() -> dict[int, FrameType]:
         gc.enable()
 
 
+class _CollectorAtRest:
+    """The garbage collector kept out while other threads' stacks are read; for one thread, not nested.
+
+    Before 3.12, Python makes the object of a frame that is read when it is asked for, and allocating it may
+    start a collection. Finalisers then give the GIL away, the other thread returns from that very frame, and
+    Python goes on to write into memory that has another owner by now. From 3.12 on collections start between
+    instructions only.
+    """
+
+    def __init__(self) -> None:
+        self._is_off = False
+
+    def __enter__(self) -> None:
+        if gc.isenabled():
+            self._is_off = True
+            gc.disable()
+
+    def __exit__(self, *_exc: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Let it work again; also in a process that was forked in the meantime."""
+        if self._is_off:
+            self._is_off = False
+            gc.enable()
+
+
+def _collector_at_rest() -> AbstractContextManager[None]:
+    if sys.version_info >= (3, 12):
+        return nullcontext()
+    guard = _CollectorAtRest()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=guard.end)
+    return guard
+
+
+collector_at_rest = _collector_at_rest()
+"""What the one thread that reads other threads' stacks does so within."""
 _IS_SAFE = sys.version_info >= (3, 11, 12)
 current_frames = sys._current_frames if _IS_SAFE else _current_frames_without_collection  # noqa: SLF001 # the same
 """Return the innermost frame of every thread, by the thread's real identity."""

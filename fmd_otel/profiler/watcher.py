@@ -158,7 +158,10 @@ class ProfileWatcher:
             if duration_ns < self._period_ns:
                 profile.samples = 0
             if not profile.samples:
+                # Most requests of most applications: over before anybody looked.
                 self._admission(endpoint).give_back()
+                self._sampler.drop(profile, now_ns)
+                return
         identity = Identity(
             state.monitor.service,
             endpoint,

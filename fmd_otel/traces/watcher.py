@@ -56,9 +56,6 @@ class TraceWatcher:
             steps.query, steps.payload = environ.get("QUERY_STRING", ""), environ.get("CONTENT_LENGTH", "")
             steps.entry, steps.path_values = span, request.view_args or {}
 
-    def describe(self, state: RequestState, request: Any, span: Any) -> None:
-        """Nothing: whether they are kept is not known yet."""
-
     def end(self, state: RequestState, now_ns: int) -> None:  # noqa: ARG002 # as all watchers
         """Keep the steps, or let them go."""
         steps = state.steps

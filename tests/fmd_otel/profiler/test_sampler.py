@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -342,10 +343,45 @@ def test_a_profile_says_what_it_took_to_make(app, profile, serve):
 def test_the_price_of_a_turn_is_shared_by_those_that_were_looked_at(sampler, monkeypatch):
     monkeypatch.setattr(sampler, "_wake", lambda: None)
     cpu_ns = iter([0, 900, 900])
-    monkeypatch.setattr(sampler_module.time, "thread_time_ns", lambda: next(cpu_ns))
+    clock = SimpleNamespace(thread_time_ns=lambda: next(cpu_ns))
+    monkeypatch.setattr(sampler_module, "time", clock)
     profiles = [a_profile(start_ns=0) for _ in range(3)]
     for profile in profiles:
         sampler.begin(profile)
     monkeypatch.setattr(sampler, "_look", lambda *_times: profiles)
     sampler._turn(0)
     assert [profile.price_ns for profile in profiles] == [300] * 3
+
+
+class Looked(Watched):
+    """Sees whether the garbage collector is at work while stacks are read."""
+
+    def take(self, _frames):
+        self.on_threshold(gc.isenabled())
+
+
+@pytest.mark.parametrize("is_at_work", [True, False])
+def test_no_collection_starts_while_the_stacks_of_others_are_read(sampler, monkeypatch, is_at_work):
+    """Before Python 3.12 it might let them return from the frame that is being read."""
+    monkeypatch.setattr(sampler, "_wake", lambda: None)
+    seen = []
+    sampler.watch(Looked(0, seen.append, Place(frozenset())))
+    if not is_at_work:
+        gc.disable()
+    try:
+        sampler._look(time.perf_counter_ns(), 0)
+        assert gc.isenabled() == is_at_work
+    finally:
+        gc.enable()
+    assert seen == [sys.version_info >= (3, 12) and is_at_work]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_process_forked_meanwhile_collects_its_garbage():
+    with walker.collector_at_rest:
+        child = os.fork()
+        if child == 0:  # pragma: no cover # another process
+            os._exit(0 if gc.isenabled() else 1)
+        _, status = os.waitpid(child, 0)
+    assert status == 0
+    assert gc.isenabled()
