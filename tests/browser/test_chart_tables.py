@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.writer import Writer
+from tests.browser.test_every_page import AXE, FINDINGS
 
 
 @pytest.fixture
@@ -95,3 +96,17 @@ def test_on_a_telephone_it_scrolls_within_itself_and_on_paper_it_is_whole(runnin
     whole, shown = box.evaluate(height)
     assert whole == shown
     expect(twin(page, "overview-durations")).to_be_hidden()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_nothing_about_it_keeps_somebody_out(running, look, dark):
+    if not AXE.is_file():
+        pytest.skip("needs axe-core. The remedy: make setup, where npm is installed")
+    window = look(running, dark=dark)
+    window.sign_in()
+    page = window.open("/endpoint/7")
+    opened(page, "endpoint-traffic")
+
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+
+    assert page.evaluate(FINDINGS) == []
