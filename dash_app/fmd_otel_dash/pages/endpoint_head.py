@@ -131,6 +131,11 @@ def _facts(view: View, row: EndpointRow) -> list[Any]:
             html.Span(["blueprint ", html.A(html.Bdi(endpoint.blueprint), href=href, title="Its endpoints")])
         )
     facts.append(html.Span(["service ", html.Bdi(endpoint.service)]))
+    if endpoint.own_name and endpoint.own_name != endpoint.name:
+        facts.append(html.Span(["in the application ", html.Bdi(endpoint.own_name)]))
+    if endpoint.merged:
+        names = ", ".join(name for _, name in endpoint.merged)
+        facts.append(html.Span(["together with ", html.Bdi(names)]))
     parts: list[Any] = []
     for fact in facts:
         parts += [" · ", fact] if parts else [fact]

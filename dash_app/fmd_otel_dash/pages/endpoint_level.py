@@ -11,6 +11,8 @@ from dash.exceptions import PreventUpdate
 from fmd_otel_dash import ids
 from fmd_otel_dash.components.levels import level_control
 from fmd_otel_dash.pages.endpoint_rows import LEVELS
+from fmd_otel_dash.queries.look import endpoints
+from fmd_otel_dash.queries.scope import Scope
 from fmd_otel_dash.roles import ADMIN
 from fmd_otel_exporter.catalog import set_level
 from fmd_otel_exporter.errors import FmdOtelError
@@ -42,8 +44,10 @@ def register(registry: Registry, card_id: str) -> None:
         level: Any = (wanted or {}).get("level")
         if view.endpoint_id is None or level not in LEVELS:
             raise PreventUpdate
+        # The address may have the number of one that counts under another: the head shows that other one.
+        shown = [each.id for each in view.query(endpoints, Scope(0, 0, endpoint_ids=(view.endpoint_id,)))]
         try:
-            set_level(view.store, view.endpoint_id, level)
+            set_level(view.store, next(iter(shown), view.endpoint_id), level)
         except FmdOtelError as error:
             return f"Not changed: {error}", no_update
         view.services.cache.clear()

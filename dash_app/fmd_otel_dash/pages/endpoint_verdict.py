@@ -53,7 +53,11 @@ def verdict(view: View, endpoint: Endpoint) -> Any:
         [
             html.Strong(f"{said.told[:1].upper()}{said.told[1:]}, "),
             html.Span(f"{said.basis}. "),
-            html.A("Report", href=report_href(view, chosen), title="Both distributions, every test, and code")
+            html.A(
+                "Report",
+                href=report_href(view, endpoint, chosen),
+                title="Both distributions, every test, and code",
+            )
             if one.findings
             else None,
         ],
@@ -62,9 +66,9 @@ def verdict(view: View, endpoint: Endpoint) -> Any:
     )
 
 
-def report_href(view: View, chosen: Sides) -> str:
+def report_href(view: View, endpoint: Endpoint, chosen: Sides) -> str:
     """Return the Reporting page with the same comparison, opened at this endpoint."""
-    extra = [("one", str(view.endpoint_id))]
+    extra = [("one", str(endpoint.id))]
     state = view.state
     if chosen.named:
         extra += [("old", chosen.named[0]), ("new", chosen.named[1])]

@@ -14,6 +14,7 @@ from fmd_otel_dash.pages import (
     versions,
 )
 from fmd_otel_dash.pages.endpoint import duration_points
+from fmd_otel_exporter import endpoint_changes
 from fmd_otel_exporter.catalog import register_endpoints
 from fmd_otel_exporter.records import EndpointInfo
 
@@ -51,6 +52,18 @@ def test_the_head_lists_all_rules_with_their_methods(now, write, card, store):
     assert "2 more rules" in shown.text
 
 
+def test_the_head_says_what_else_counts_there_and_what_the_application_calls_it(now, write, card, store):
+    write([now - HOUR, now - 2 * HOUR], "shop.cart")
+    write(now - HOUR, "shop.old_cart")
+    endpoint_changes.rename(store, 1, "Cart")
+    endpoint_changes.merge(store, 2, 1)
+
+    head = card("endpoint-head", "/endpoint/1").text
+
+    assert "in the application  shop.cart" in head
+    assert "together with  shop.old_cart" in head
+
+
 def test_an_admin_sets_the_level_in_the_head_of_any_page(
     now, write, card, admin, store, dashboard, find_output
 ):
@@ -72,6 +85,23 @@ def test_an_admin_sets_the_level_in_the_head_of_any_page(
     shown = card("endpoint-head", "/endpoint/1/versions")
     pressed = [part["props"] for part in shown.parts if part["props"].get("aria-pressed") == "true"]
     assert [each["children"] for each in pressed] == [3]
+
+
+def test_under_the_address_of_a_merged_endpoint_the_level_is_that_of_the_one_it_counts_under(
+    now, write, card, admin, store, dashboard, find_output
+):
+    write(now - HOUR, "shop.cart")
+    write(now - HOUR, "shop.old_cart")
+    endpoint_changes.merge(store, 2, 1)
+    data = {"path": "/dashboard/endpoint/2", "search": "", "tz": "UTC", "serial": 0}
+
+    output = find_output(dashboard, "endpoint-head-retry.data")
+    admin.call(
+        output, {"endpoint-level.data": {"level": 3}, "view.data": data}, triggered="endpoint-level.data"
+    )
+
+    for address in ("/endpoint/1", "/endpoint/2"):
+        assert "also profiles every request" in card("endpoint-head", address).text
 
 
 def test_a_guest_sees_the_level_and_cannot_set_it(now, write, guest, store, dashboard, find_output):
