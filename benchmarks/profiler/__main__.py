@@ -19,7 +19,7 @@ from benchmarks.profiler.server import Cost, Load, Server
 from benchmarks.profiler.target import LABELS, compute, process_of
 
 LOADS = {
-    "hello": Load("/hello", 4, 400),
+    "hello": Load("/hello", 4, 1000),
     "cpu": Load("/cpu", 8, 40),
     "wait": Load("/wait", 32, 128),
 }

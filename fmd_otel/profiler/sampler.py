@@ -39,7 +39,8 @@ MOST_LOOKS = 128
 MOST_COMPLETE = 512
 """Ended requests that may wait to be put together; beyond it, the oldest are dropped and counted."""
 WATCH_PERIODS = 2
-"""So many periods between turns while nobody is profiled: those whose time is up may wait a little longer."""
+"""So many periods between turns while there is no request that is looked at by now: most are over before they
+would be, and waking for them in vain costs more than all else that is done for them."""
 PROMPT_NS = 2_000_000
 """Woken later than this, some thread had to be interrupted first."""
 SAVINGS_NS = 5_000_000
@@ -225,7 +226,9 @@ class Sampler:
         self._period_ns = min(periods_ns, default=self._sampled_period_ns)
         # Never in step with what the application does in periods of its own.
         wait_ns = int(self._period_ns * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 # no secret
-        if not periods_ns:
+        if not any(each.samples for each in profiles) and (
+            not periods_ns or min(each.due_ns for each in profiles) - now_ns > self._period_ns // 2
+        ):
             wait_ns *= WATCH_PERIODS
         if due_ns:
             wait_ns = max(wait_ns, min(due_ns) - now_ns)

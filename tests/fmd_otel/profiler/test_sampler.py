@@ -306,6 +306,23 @@ def test_a_look_is_taken_at_the_usual_period_again_once_an_ordered_request_is_ov
     assert sampler._period_ns == 20 * MS
 
 
+def test_the_thread_turns_less_often_while_all_requests_are_too_young_to_be_looked_at(sampler, monkeypatch):
+    monkeypatch.setattr(sampler, "_wake", lambda: None)
+    now_ns = time.perf_counter_ns()
+
+    def next_in_ms():
+        return (sampler._next_turn_ns(now_ns, 0) - now_ns) / MS
+
+    assert next_in_ms() > 15
+    young = a_profile(start_ns=now_ns, period_ns=10 * MS, is_long=False)
+    sampler.begin(young)
+    assert next_in_ms() > 15
+    young.due_ns = now_ns + 2 * MS
+    assert 8 < next_in_ms() < 12
+    young.due_ns, young.samples = now_ns + 10 * MS, 1
+    assert 8 < next_in_ms() < 12
+
+
 def test_a_recursion_of_2000_calls_costs_no_more_than_the_deepest_stack(app, profile, serve):
     def down(depth):
         return down(depth - 1) if depth else time.sleep(0.1)
