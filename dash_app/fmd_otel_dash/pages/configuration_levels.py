@@ -47,9 +47,9 @@ def register(registry: Registry) -> None:
         by_hand = sum(each.pinned for each in known)
         return [
             plain_table(
-                ("Level", "What it does", "Endpoints"),
-                [(n, words, f"{sum(each.level == n for each in known):,}") for n, words in LEVELS.items()],
-                numeric=(2,),
+                ("Level", "Endpoints", "What it does"),
+                [(n, f"{sum(each.level == n for each in known):,}", words) for n, words in LEVELS.items()],
+                numeric=(1,),
             ),
             html.Div(f"{by_hand:,} of them set by hand", className="fmd-caption") if by_hand else None,
         ]

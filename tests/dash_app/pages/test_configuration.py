@@ -209,7 +209,7 @@ def test_a_rule_is_added_shown_and_obeyed_at_once(store, browser):
         _text(row) for row in browser.card("configuration-levels").parts
         if row["type"] == "Tr" and _text(row).startswith("3 ")
     )  # fmt: skip
-    assert level_3.endswith(" 2")
+    assert level_3.startswith("3 2 ")
 
 
 @pytest.mark.usefixtures("four")

@@ -77,7 +77,7 @@ def _answers(store) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return an answer without the numbers of endpoints, which differ between databases."""
+    """Return an answer without the numbers of rows, which differ between databases."""
     if isinstance(value, Endpoint):
         return value.name, value.first_us, value.last_us, value.level0_n
     if isinstance(value, Scope):
@@ -86,8 +86,10 @@ def _plain(value: Any) -> Any:
         return {
             each.name: _plain(getattr(value, each.name))
             for each in fields(value)
-            if each.name != "next_cursor"
+            if each.name not in ("id", "next_cursor")
         }
+    if isinstance(value, dict) and all(isinstance(each, int) for each in value.values()):
+        return dict(sorted(value.items()))  # buckets, in the order in which a database gives them
     if isinstance(value, dict):
         return [_plain(each) for each in value.values()]
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
