@@ -94,18 +94,20 @@ def set_level(store: Store, endpoint_id: int, level: int) -> None:
 
 
 def pin_levels(store: Store, levels: Mapping[int, int]) -> None:
-    """Do so for some endpoints, by their ids: all of them or none.
+    """Do so for some endpoints, by their ids: all of them or none. A merged one has the level of the other.
 
     Raises:
         SettingsError: There is no such level.
         StorageError: There is no such endpoint, or the database cannot be written.
     """
-    wanted: dict[int, list[int]] = {}
-    for own, level in levels.items():
-        wanted.setdefault(check_level(level), []).append(own)
+    for level in levels.values():
+        check_level(level)
 
     def write(connection: Connection) -> None:
-        _require(connection, store.tables, levels)
+        root = _require(connection, store.tables, levels)
+        wanted: dict[int, list[int]] = {}
+        for own, level in levels.items():
+            wanted.setdefault(level, []).append(root[own])
         change_levels(connection, store.tables, wanted, {"pinned": 1})
 
     store.run(write)
@@ -131,17 +133,19 @@ def unpin_level(store: Store, endpoint_id: int, default_level: int) -> int:
     return store.run(write)
 
 
-def _require(connection: Connection, tables: Tables, ids: Iterable[int]) -> None:
-    """Make sure that these endpoints are there.
+def _require(connection: Connection, tables: Tables, ids: Iterable[int]) -> dict[int, int]:
+    """Make sure that these endpoints are there; return of each the one it counts under, or itself.
 
     Raises:
         StorageError: One is not.
     """
     endpoint = tables.endpoint.c
-    known = set(connection.scalars(select(endpoint.id).where(endpoint.removed_ts == 0)))
+    query = select(endpoint.id, endpoint.merged_into).where(endpoint.removed_ts == 0)
+    known = {row[0]: row[1] or row[0] for row in connection.execute(query)}
     for own in ids:
         if own not in known:
             raise StorageError(f"there is no endpoint {own!r}; it may have been removed")
+    return known
 
 
 def load_levels(store: Store) -> dict[tuple[str, str], int]:

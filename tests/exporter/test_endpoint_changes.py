@@ -145,7 +145,7 @@ def test_merged_endpoints_have_one_level_one_average_and_one_order(store: Store,
     writer = Writer(store)
     writer.write([record(endpoint="a", duration_us=1000), record(endpoint="b", duration_us=3000)])
     merge(store, number_of("b"), number_of("a"))
-    set_level(store, number_of("a"), 2)
+    set_level(store, number_of("b"), 2)
     assert load_levels(store) == {("shop", "a"): 2, ("shop", "b"): 2}
     both = Average(2, 2000)
     assert load_averages(store, noon_us // 1_000_000) == {("shop", "a"): both, ("shop", "b"): both}

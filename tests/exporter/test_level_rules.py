@@ -151,3 +151,11 @@ def test_levels_of_many_are_set_together_or_not_at_all(store: Store, see):
     pin_levels(store, {_id(see, "a"): 3, _id(see, "b"): 0})
     assert _levels(store) == {"a": 3, "b": 0}
     assert {row["pinned"] for row in see.rows("endpoint")} == {1}
+
+
+def test_a_worker_at_work_follows(store: Store, pipeline, record, eventually):
+    pipeline.offer(record(endpoint="static"))
+    assert pipeline.force_flush()
+    assert pipeline.level_of("shop", "static") == 1
+    save_rules(store, [STATIC])
+    assert eventually(lambda: pipeline.level_of("shop", "static") == 0)

@@ -11,13 +11,12 @@ from fmd_otel_dash import formatting, ids, upkeep
 from fmd_otel_dash.components import card, icon, page, plain_table, url_text
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.forms import select_field, text_field
-from fmd_otel_dash.queries.endpoints import all_endpoints, rules
+from fmd_otel_dash.queries.endpoints import all_endpoints, level_origin, rules
 from fmd_otel_dash.roles import ADMIN
 from fmd_otel_dash.router import Page
 from fmd_otel_exporter import endpoint_changes
 from fmd_otel_exporter.catalog import unpin_level
 from fmd_otel_exporter.errors import FmdOtelError
-from fmd_otel_exporter.level_rules import rule_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -198,7 +197,7 @@ def _row(view: View, each: Endpoint, known: Sequence[LevelRule], several: bool) 
     ]
     level = [
         html.Span(f"{each.level} ", className="fmd-number"),
-        html.Span(_origin(each, known), className="fmd-faint"),
+        html.Span(level_origin(each, known), className="fmd-faint"),
     ]
     if each.pinned:
         level.append(_button("Unpin", {"do": "unpin", "id": each.id}, f"Let rules decide on {each.name}"))
@@ -227,14 +226,6 @@ def _button(text: str, wanted: dict[str, Any], label: str) -> Any:
         title=label,
         **attributes(aria_label=label, data_store=WANTED, data_send=json.dumps(wanted)),
     )
-
-
-def _origin(endpoint: Endpoint, known: Sequence[LevelRule]) -> str:
-    """Say who has set the level."""
-    if endpoint.pinned:
-        return "by hand"
-    rule = rule_for(known, endpoint.service, endpoint.own_name)
-    return "default" if rule is None else f"by rule {rule.pattern}"
 
 
 def _heading(endpoint: Endpoint) -> Any:

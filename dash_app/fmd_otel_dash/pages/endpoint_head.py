@@ -13,7 +13,9 @@ from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.pages import endpoint_level
 from fmd_otel_dash.pages.endpoint_level import LEVEL, control
 from fmd_otel_dash.pages.endpoint_verdict import verdict
+from fmd_otel_dash.queries.endpoints import level_origin, rules
 from fmd_otel_dash.queries.overview import EndpointRow, Overview, overview_of
+from fmd_otel_dash.roles import ADMIN
 
 if TYPE_CHECKING:
     from fmd_otel_dash.queries.look import Endpoint
@@ -136,6 +138,10 @@ def _facts(view: View, row: EndpointRow) -> list[Any]:
     if endpoint.merged:
         names = ", ".join(name for _, name in endpoint.merged)
         facts.append(html.Span(["together with ", html.Bdi(names)]))
+    facts.append(f"level {level_origin(endpoint, view.query(rules))}")
+    if view.user.may(ADMIN):
+        href = view.href("/endpoints", endpoint=str(endpoint.id))
+        facts.append(html.A("Rename, merge, delete", href=href))
     parts: list[Any] = []
     for fact in facts:
         parts += [" · ", fact] if parts else [fact]

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from fmd_otel_dash.queries.look import look
 from fmd_otel_dash.queries.scope import Scope
-from fmd_otel_exporter.level_rules import LevelRule, load_rules
+from fmd_otel_exporter.level_rules import LevelRule, load_rules, rule_for
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fmd_otel_dash.queries.look import Endpoint
     from fmd_otel_exporter.store import Store
 
@@ -22,3 +24,11 @@ def all_endpoints(store: Store) -> tuple[Endpoint, ...]:
 def rules(store: Store) -> tuple[LevelRule, ...]:
     """Return the rules for levels, in their order."""
     return load_rules(store)
+
+
+def level_origin(endpoint: Endpoint, known: Sequence[LevelRule]) -> str:
+    """Say who has set the level of an endpoint."""
+    if endpoint.pinned:
+        return "by hand"
+    rule = rule_for(known, endpoint.service, endpoint.own_name)
+    return "default" if rule is None else f"by rule {rule.pattern}"

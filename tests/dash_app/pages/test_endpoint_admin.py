@@ -74,6 +74,7 @@ def test_one_is_merged_and_separated_again(admin, browser, number_of, card):
     shown = {row["name"]: row["n"] for row in card("overview-endpoints", "/overview").grid_rows}
     assert shown == {"cart": 2, "home": 1}
     assert "Separate" in page.card("endpoints-list").text
+    assert "together with  basket" in card("endpoint-head", f"/endpoint/{number_of('cart')}").text
     page.send("endpoint-row-wanted", {"do": "separate", "id": number_of("basket")})
     assert "Separate" not in page.card("endpoints-list").text
 
@@ -100,12 +101,13 @@ def test_a_deleted_one_is_gone_at_once_and_the_job_tells_of_its_rows(
 
 
 @pytest.mark.usefixtures("three")
-def test_who_set_a_level_is_shown_and_taken_back(admin, browser, number_of, store):
+def test_who_set_a_level_is_shown_and_taken_back(admin, browser, number_of, store, card):
     page = browser(admin)
     set_level(store, number_of("cart"), 2)
     save_rules(store, [LevelRule("ca*, ho*", 3)])
     text = page.card("endpoints-list").text
     assert "cart 2  by hand Unpin" in text
+    assert "level by rule ca*, ho*" in card("endpoint-head", f"/endpoint/{number_of('home')}").text
     assert "home 3  by rule ca*, ho*" in text
     assert "basket 1  default" in text
     assert "level 3" in page.send("endpoint-row-wanted", {"do": "unpin", "id": number_of("cart")}).text
