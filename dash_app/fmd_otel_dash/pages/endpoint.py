@@ -17,6 +17,7 @@ from fmd_otel_dash.pages.common import (
     against,
     caption,
     deploys,
+    earlier_time,
     looked_at,
     on_click,
     part_of_range,
@@ -196,7 +197,7 @@ def _kpis(view: View, found: Overview) -> list[Any]:
             "Requests",
             formatting.count(now.n),
             delta=requests_change(view, now, found.previous),
-            against=beside,
+            against=beside if earlier_time(view) else "",
             hint=f"{now.n:,} requests",
         ),
         kpi(

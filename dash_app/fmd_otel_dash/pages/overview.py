@@ -23,7 +23,7 @@ from fmd_otel_dash.components import (
 from fmd_otel_dash.components.endpoints import columns, export_link, filter_field
 from fmd_otel_dash.figures import lines
 from fmd_otel_dash.pages import endpoint_rows
-from fmd_otel_dash.pages.common import deploys, on_click, part_of_range, requests_change, versus
+from fmd_otel_dash.pages.common import deploys, earlier_time, on_click, part_of_range, requests_change, versus
 from fmd_otel_dash.pages.drill import figure_hrefs, line_href
 from fmd_otel_dash.queries.kpis import APDEX_THRESHOLD_US
 from fmd_otel_dash.queries.overview import Overview, overview_of
@@ -195,7 +195,7 @@ def _kpis(view: View, found: Overview) -> list[Any]:
             "Requests",
             formatting.count(now.n),
             delta=requests_change(view, now, found.previous),
-            against=against,
+            against=against if earlier_time(view) else "",
             hint=f"{now.n:,} requests at monitor level 1 or above",
         ),
         kpi(

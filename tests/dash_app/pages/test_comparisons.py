@@ -72,8 +72,13 @@ def test_figures_and_charts_are_of_the_same_requests(card):
 
 @pytest.mark.usefixtures("regressed")
 def test_how_often_two_versions_were_requested_is_not_compared(card):
-    requests, _ = card("overview-kpis", "/overview", "?cmp=version").text.split("p95 latency")
-    assert "%" not in requests
+    for name, path, following in (
+        ("overview-kpis", "/overview", "p95 latency"),
+        ("endpoint-figures", "/endpoint/1", "p95"),
+    ):
+        requests, _, _ = card(name, path, "?cmp=version").text.partition(following)
+        assert "%" not in requests
+        assert "to compare" not in requests
 
 
 def test_a_version_that_has_not_served_an_endpoint_yet_has_nothing_to_compare(now, write, card):
