@@ -132,8 +132,12 @@ def by_hour_of_day(found: Hourly, before: Hourly | None) -> Figure:
     }
 
 
-def status_codes(found: StatusCodes) -> Figure:
-    """Draw answers over time, stacked by code; codes of a class share a hue and differ in strength."""
+def status_codes(found: StatusCodes, before: StatusCodes | None = None) -> Figure:
+    """Draw answers over time, stacked by code; codes of a class share a hue and differ in strength.
+
+    All answers of the comparison are a dashed line.
+    """
+    strength = BELOW_A_LINE if before and before.total else 1
     zone = axis_zone(found.scope)
     x = [wall(start_us, zone) for start_us in found.starts_us]
     seen: dict[int, int] = {}
@@ -141,11 +145,23 @@ def status_codes(found: StatusCodes) -> Figure:
     for code, counts in found.n.items():
         nth = seen[code // 100] = seen.get(code // 100, -1) + 1
         trace = _bar(x, counts, str(code), STATUS_COLORS.get(code // 100, GREY), "")
-        trace["marker"]["opacity"] = max(0.35, 1 - 0.25 * nth)
+        trace["marker"]["opacity"] = max(0.35, 1 - 0.25 * nth) * strength
         trace["offset"] = 0
         trace["width"] = found.step_s * 1000 * 0.92
         trace["hovertemplate"] = "%{x|%a %-d %b, %H:%M}<br><b>%{fullData.name}</b>: %{y:,}<extra></extra>"
         traces.append(trace)
+    if before and before.total:
+        shift_us = found.scope.start_us - before.scope.start_us
+        traces.append(
+            {
+                "type": "scatter",
+                "name": "Before",
+                "x": [wall(start_us + shift_us, zone) for start_us in before.starts_us],
+                "y": [sum(counts) for counts in zip(*before.n.values(), strict=True)],
+                "hovertemplate": "<b>Before</b>: %{y:,}<extra></extra>",
+                **ghost(GREY, shape="hv", width=2.2),
+            }
+        )
     return {
         "data": traces,
         "layout": {

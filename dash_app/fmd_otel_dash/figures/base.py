@@ -40,6 +40,9 @@ FADE_EARLY = [[0, "rgba(66,99,235,.03)"], [0.05, "rgba(66,99,235,.16)"], [0.3, "
               [1, "rgba(66,99,235,.7)"]]  # fmt: skip
 """The same for values most of which are small, pale enough for text upon it."""
 
+DIFFERENCE = [[0, "rgba(12,133,153,1)"], [0.5, "rgba(134,142,150,.08)"], [1, "rgba(232,89,12,1)"]]
+"""From less to more, for both themes and for people who see red and green as one."""
+
 STATUS_COLORS = {1: GREY, 2: "#2b8a9e", 3: "#748ffc", 4: "#f08c00", 5: RED}
 """By class; told apart by people who see red and green as one, since lightness differs, too."""
 

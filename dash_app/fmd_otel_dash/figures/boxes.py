@@ -23,7 +23,7 @@ from fmd_otel_dash.figures.base import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from fmd_otel_dash.queries.performance import EndpointPerformance
     from fmd_otel_dash.queries.versions import Deployment
@@ -75,9 +75,13 @@ def endpoints(rows: Sequence[EndpointPerformance], *, log: bool) -> Figure:
     }
 
 
-def versions(rows: Sequence[Deployment], *, log: bool = False) -> Figure:
-    """Draw one standing box per version, oldest first."""
+def versions(
+    rows: Sequence[Deployment], before: Mapping[int, Deployment] | None = None, *, log: bool = False
+) -> Figure:
+    """Draw one standing box per version, oldest first; the comparison's, by its id, dashed around it."""
     rows = [row for row in rows if row.box is not None]
+    then = [(before or {}).get(row.version.id) for row in rows]
+    compared = [(place, one.box) for place, one in enumerate(then) if one is not None and one.box is not None]
     boxes = [row.box for row in rows if row.box is not None]
     x = list(range(len(rows)))
     several = len({row.version.service for row in rows}) > 1
@@ -88,6 +92,11 @@ def versions(rows: Sequence[Deployment], *, log: bool = False) -> Figure:
     ends = min((box.p5_us for box in boxes), default=1), longest(box.p99_us for box in boxes)
     return {
         "data": [
+            *(
+                ghost_boxes([b for _, b in compared], [i for i, _ in compared], lying=False)
+                if compared
+                else ()
+            ),
             standing_boxes(boxes, x, "This range")
             | {"line": {"color": ACCENT, "width": 1.3}, "fillcolor": ACCENT_SOFT, "width": _NARROW},
             strokes("p99", [box.p99_us for box in boxes], x, lying=False),

@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from fmd_otel_dash import formatting
 from fmd_otel_dash.figures.base import (
+    DIFFERENCE,
     FADE,
     FADE_EARLY,
     MARGIN,
+    ORANGE,
     Figure,
     axis,
     day_ticks,
+    ghost,
     label,
     lines,
     log_ticks,
     requests_text,
+    significant,
     time_axis,
     wall,
 )
@@ -29,37 +33,53 @@ if TYPE_CHECKING:
     from fmd_otel_dash.queries.timeline import Timeline
     from fmd_otel_dash.queries.versions import Utilization
 
+Cells = tuple[tuple[float | None, ...], ...]
 MAX_VERSIONS = 30
 _HOUR_MINUTES = 60
 _TEXT_COLUMNS = 12
 _COLOR_BAR = {"thickness": 10, "outlinewidth": 0, "len": 1, "ticks": "", "x": 1.01, "xpad": 4}
 
 
-def hourly(found: Hourly) -> Figure:
-    """Draw requests by hour of the day (down) and by day (across)."""
+def hourly(found: Hourly, before: Cells = (), *, difference: bool = False) -> Figure:
+    """Draw requests by hour of the day (down) and by day (across).
+
+    Args:
+        found: what to draw.
+        before: what each hour is compared with, in the same order, if with anything.
+        difference: draw by how much it is more or less, instead of how much it is.
+    """
+    cells = before or tuple((None,) * len(row) for row in found.n)
+    if difference:
+        z = [list(map(_more, *rows)) for rows in zip(found.n, cells, strict=True)]
+    else:
+        z = [list(row) for row in found.n]
     trace: dict[str, Any] = {
         "type": "heatmap",
         # Edges: a date alone means midnight, and a column would stand across it.
         "x": _edges(found),
         "y": list(range(len(found.n))),
-        "z": [list(row) for row in found.n],
+        "z": z,
         "text": [
-            [_note(found, i, n, minutes) for i, (n, minutes) in enumerate(zip(*rows, strict=True))]
-            for rows in zip(found.n, found.minutes, strict=True)
+            [
+                _note(found, i, n, minutes) + _beside(n, then, difference=difference)
+                for i, (n, minutes, then) in enumerate(zip(*rows, strict=True))
+            ]
+            for rows in zip(found.n, found.minutes, cells, strict=True)
         ],
         "hoverongaps": False,
         "hovertemplate": ("" if found.by_week else "%{x|%a %-d %b %Y}, ")
-        + "%{y}:00 – %{y}:59<br><b>%{z:,}</b> requests%{text}<extra></extra>",
-        "colorscale": FADE,
-        "zmin": 0,
+        + ("%{y}:00 – %{y}:59<br><b>%{z:" + ("+,.3~g" if difference else ",") + "}</b> ")
+        + ("requests more or less" if difference else "requests")
+        + "%{text}<extra></extra>",
+        **({"colorscale": DIFFERENCE, "zmid": 0} if difference else {"colorscale": FADE, "zmin": 0}),
         "xgap": 1,
         "ygap": 1,
-        "colorbar": _COLOR_BAR | {"tickformat": ",d"},
+        "colorbar": _COLOR_BAR | {"tickformat": "+,d" if difference else ",d"},
     }
     return {
         "data": [trace],
         "layout": {
-            "meta": {"z": "requests"},
+            "meta": {"z": "requests more than before" if difference else "requests"},
             "xaxis": axis(type="date", showgrid=False, **day_ticks(found.columns)),
             "yaxis": axis(
                 showgrid=False,
@@ -72,11 +92,13 @@ def hourly(found: Hourly) -> Figure:
     }
 
 
-def utilization(found: Utilization, *, max_endpoints: int = 25) -> Figure:
+def utilization(found: Utilization, before: Utilization | None = None, *, max_endpoints: int = 25) -> Figure:
     """Draw which share of each version's requests (across) went to which endpoint (down).
 
-    Only the newest versions and the busiest endpoints: more would be specks.
+    Only the newest versions and the busiest endpoints: more would be specks. Of the comparison, a cell says
+    its share when it is pointed at.
     """
+    earlier = _shares_by_ids(before) if before else {}
     first = max(0, len(found.versions) - MAX_VERSIONS)
     versions, endpoints = found.versions[first:], found.endpoints[:max_endpoints]
     shares = [row[first:] for row in found.shares[:max_endpoints]]
@@ -97,8 +119,9 @@ def utilization(found: Utilization, *, max_endpoints: int = 25) -> Figure:
                     f"<b>{label(endpoint.name, 60)}</b>",
                     f"{formatting.percent(share)} of version {name}",
                     f"{n:,} of its {requests_text(total)}",
+                    _share_before(earlier.get((endpoint.id, version.id))),
                 )
-                for share, n, total, name in zip(*row, totals, names, strict=True)
+                for share, n, total, name, version in zip(*row, totals, names, versions, strict=True)
             ]
             for endpoint, *row in zip(endpoints, shares, counts, strict=True)
         ],
@@ -135,8 +158,8 @@ def utilization(found: Utilization, *, max_endpoints: int = 25) -> Figure:
     return figure
 
 
-def durations(found: Timeline) -> Figure:
-    """Draw how many requests took how long, over time."""
+def durations(found: Timeline, before: Timeline | None = None) -> Figure:
+    """Draw how many requests took how long, over time; with a comparison, p95 of both as lines."""
     zone = axis_zone(found.scope)
     bands = bands_over(bkt for point in found.points for bkt, _ in point.latency)
     if not bands.numbers:
@@ -167,7 +190,7 @@ def durations(found: Timeline) -> Figure:
     }
     values, text = log_ticks(edges[0], edges[-1])
     return {
-        "data": [trace],
+        "data": [trace, *(_p95_lines(found, before) if before and before.counts.n else ())],
         "layout": {
             "meta": {"z": "requests"},
             "xaxis": time_axis(found.scope),
@@ -175,6 +198,51 @@ def durations(found: Timeline) -> Figure:
             "margin": MARGIN,
         },
     }
+
+
+def _p95_lines(found: Timeline, before: Timeline) -> list[dict[str, Any]]:
+    zone = axis_zone(found.scope)
+
+    def line(name: str, of: Timeline, shift_us: int) -> dict[str, Any]:
+        half_us = of.step_s * US_PER_S // 2
+        return {
+            "type": "scatter",
+            "mode": "lines",
+            "name": name,
+            "x": [wall(point.start_us + half_us + shift_us, zone) for point in of.points],
+            "y": [significant(point.p95_us) for point in of.points],
+            "line": {"color": ORANGE, "width": 1.3},
+            # Only cells answer, also where a line crosses them.
+            "hoverinfo": "skip",
+            "showlegend": False,
+        }
+
+    shift_us = found.scope.start_us - before.scope.start_us
+    return [line("p95 before", before, shift_us) | ghost(ORANGE), line("p95", found, 0)]
+
+
+def _more(n: int | None, before: float | None) -> float | None:
+    return None if n is None or before is None else significant(n - before)
+
+
+def _beside(n: int | None, before: float | None, *, difference: bool) -> str:
+    """Return what an hour is compared with, as it stands beside the hour itself."""
+    if n is None or before is None:
+        return ""
+    then = f"{before:,.0f}" if before == round(before) else f"{before:,.1f} on average"
+    return f"<br>{n:,}; before: {then}" if difference else f"<br>before: {then}"
+
+
+def _shares_by_ids(before: Utilization) -> dict[tuple[int, int], float]:
+    return {
+        (endpoint.id, version.id): share
+        for endpoint, row in zip(before.endpoints, before.shares, strict=True)
+        for version, share in zip(before.versions, row, strict=True)
+    }
+
+
+def _share_before(share: float | None) -> str:
+    return "" if share is None else f"before: {formatting.percent(share)}"
 
 
 def _short(share: float) -> str:

@@ -9,6 +9,7 @@ from fmd_otel_dash import formatting
 from fmd_otel_dash.figures.base import (
     ACCENT,
     ACCENT_SOFT,
+    FAINT,
     Figure,
     axis,
     label,
@@ -17,10 +18,17 @@ from fmd_otel_dash.figures.base import (
     longest,
     requests_text,
 )
-from fmd_otel_dash.figures.boxes import duration_axis, hover_points, lying_boxes, stats_text, strokes
+from fmd_otel_dash.figures.boxes import (
+    duration_axis,
+    ghost_boxes,
+    hover_points,
+    lying_boxes,
+    stats_text,
+    strokes,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from fmd_otel_dash.queries.subjects import BySubjectAndVersion, SubjectLatency
     from fmd_otel_dash.stats.percentiles import BoxStats
@@ -31,12 +39,21 @@ _COLORS = [[0, "#4dabf7"], [0.5, "#fab005"], [1, "#e03131"]]
 _VERSION_COLORS = ("#4263eb", "#0c8599", "#e8590c", "#9c36b5", "#2f9e44", "#c2255c", "#f08c00", "#495057")
 
 
-def boxes(rows: Sequence[SubjectLatency], *, log_scale: bool) -> Figure:
-    """Draw one lying box per user or address, the busiest on top."""
+def boxes(
+    rows: Sequence[SubjectLatency], before: Mapping[str, BoxStats] | None = None, *, log_scale: bool
+) -> Figure:
+    """Draw one lying box per user or address, the busiest on top; the comparison's dashed around it."""
     places = list(range(len(rows)))
+    then = [(place, (before or {}).get(row.counts.value)) for place, row in enumerate(rows)]
+    compared = [(place, one) for place, one in then if one is not None]
     stats = [row.box for row in rows]
     return {
         "data": [
+            *(
+                ghost_boxes([b for _, b in compared], [i for i, _ in compared], lying=True)
+                if compared
+                else ()
+            ),
             lying_boxes(stats, places, "This range")
             | {"line": {"color": ACCENT, "width": 1.2}, "fillcolor": ACCENT_SOFT, "width": 0.5},
             strokes("p99", [box.p99_us for box in stats], places, lying=True),
@@ -60,9 +77,10 @@ def boxes(rows: Sequence[SubjectLatency], *, log_scale: bool) -> Figure:
     }
 
 
-def circles(found: BySubjectAndVersion) -> Figure:
-    """Draw a circle for each user and version: large and red is slow."""
+def circles(found: BySubjectAndVersion, before: Mapping[str, Mapping[int, BoxStats]] | None = None) -> Figure:
+    """Draw a circle for each user and version: large and red is slow; the comparison's is a faint ring."""
     x, y, medians, texts, keys = [], [], [], [], []
+    rings: list[tuple[int, int, float]] = []
     for place, row in enumerate(found.rows):
         for column, cell in enumerate(row.cells):
             if cell is None:
@@ -70,9 +88,13 @@ def circles(found: BySubjectAndVersion) -> Figure:
             x.append(column)
             y.append(place)
             medians.append(cell.median_us)
-            texts.append(_cell_text(row.counts.value, found.versions[column].name, cell))
+            then = (before or {}).get(row.counts.value, {}).get(found.versions[column].id)
+            texts.append(_cell_text(row.counts.value, found.versions[column].name, cell, then))
             keys.append([place, column])
+            if then is not None:
+                rings.append((column, place, then.median_us))
     low, high = (min(medians), max(medians)) if medians else (1.0, 1.0)
+    largest = max([high, *(us for _, _, us in rings)])
     values, ticks = _color_ticks(low, high)
     return {
         "data": [
@@ -82,7 +104,7 @@ def circles(found: BySubjectAndVersion) -> Figure:
                 "x": x,
                 "y": y,
                 "marker": {
-                    "size": [round(_size(us, high), 1) for us in medians],
+                    "size": [round(_size(us, largest), 1) for us in medians],
                     "color": [round(log(us), 4) for us in medians],
                     "cmin": round(log(low), 4) - 0.01,
                     "cmax": round(log(high), 4) + 0.01,
@@ -100,7 +122,8 @@ def circles(found: BySubjectAndVersion) -> Figure:
                 "text": texts,
                 "customdata": keys,
                 "hovertemplate": "%{text}<extra></extra>",
-            }
+            },
+            *([_rings(rings, largest)] if rings else ()),
         ],
         "layout": {
             "meta": {"x": "Version", "y": "Who"},
@@ -116,6 +139,24 @@ def circles(found: BySubjectAndVersion) -> Figure:
             "yaxis": _rows_axis([row.counts.value for row in found.rows]) | {"showgrid": True},
             "margin": {"l": 44, "r": 12, "t": 34, "b": 8},
         },
+    }
+
+
+def _rings(rings: Sequence[tuple[int, int, float]], largest_us: float) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "Before",
+        "x": [column for column, _, _ in rings],
+        "y": [place for _, place, _ in rings],
+        "opacity": FAINT,
+        "marker": {
+            "symbol": "circle-open",
+            "size": [round(_size(us, largest_us), 1) for _, _, us in rings],
+            "color": ACCENT,
+            "line": {"width": 2},
+        },
+        "hoverinfo": "skip",
     }
 
 
@@ -196,7 +237,12 @@ def _text(row: SubjectLatency) -> str:
     )
 
 
-def _cell_text(name: str, version: str, cell: BoxStats) -> str:
+def _cell_text(name: str, version: str, cell: BoxStats, before: BoxStats | None = None) -> str:
     return lines(
-        f"<b>{label(name, 40)}</b>, version {label(version, 20)}", stats_text(cell), requests_text(cell.n)
+        f"<b>{label(name, 40)}</b>, version {label(version, 20)}",
+        stats_text(cell),
+        requests_text(cell.n),
+        f"before: median {formatting.duration(before.median_us)} of {requests_text(before.n)}"
+        if before
+        else "",
     )

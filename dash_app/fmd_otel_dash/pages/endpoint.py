@@ -105,13 +105,17 @@ def register(registry: Registry) -> None:
         found = view.query(timeline, view.after, SPREAD_POINTS)
         if not found.counts.n:
             return None
-        figure = heatmap.durations(found)
+        before = view.query(timeline, view.ghost, SPREAD_POINTS) if view.ghost else None
+        figure = heatmap.durations(found, before)
         return [
             graph(
                 with_deploys(figure, deploys(view), view.scope.tz), name=SPREAD, height=300, zoom=True,
                 label="How many requests took how long, over time", leads=True,
             ),
-            caption(view, found.counts.n, looked_at(view)),
+            caption(
+                view, found.counts.n, looked_at(view), "line: p95" if _ghost(view, before) else "",
+                _ghost(view, before),
+            ),
         ]  # fmt: skip
 
     on_click(registry, TRAFFIC, clicked_step)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from dash import html
 
 from fmd_otel_dash import formatting
-from fmd_otel_dash.components import card, empty, graph, plain_table, with_deploys
+from fmd_otel_dash.components import card, change, empty, graph, plain_table, with_deploys
 from fmd_otel_dash.figures import bars
-from fmd_otel_dash.pages.common import absent, caption, deploys, export, on_click, requests_href
+from fmd_otel_dash.pages.common import (
+    absent,
+    against,
+    caption,
+    compared_with,
+    deploys,
+    earlier_time,
+    export,
+    on_click,
+    requests_href,
+)
 from fmd_otel_dash.pages.endpoint_head import endpoint_page
 from fmd_otel_dash.pages.request_rows import grid
 from fmd_otel_dash.queries.requestfilter import RequestFilter
@@ -37,8 +48,8 @@ _MOST_FAILED = 50
 def layout(view: View) -> Any:
     """Return the page without data."""
     return endpoint_page(
-        card(OVER_TIME, "Answers over time", hint="Click a step for its requests", span=8, height=344),
-        card(SHARES, "Distribution", actions=[export(view)], span=4, kind="table", height=300),
+        card(OVER_TIME, "Answers over time", hint="Click a step for its requests", span=7, height=344),
+        card(SHARES, "Distribution", actions=[export(view)], span=5, kind="table", height=300),
         card(
             FAILED,
             "Error requests",
@@ -57,7 +68,8 @@ def register(registry: Registry) -> None:
         found = view.query(status_codes, view.scope)
         if not found.total:
             return absent(view, found.last_recorded_us)
-        figure = with_deploys(bars.status_codes(found), deploys(view), view.scope.tz)
+        before = before_of(view)
+        figure = with_deploys(bars.status_codes(found, before), deploys(view), view.scope.tz)
         return [
             graph(
                 figure,
@@ -67,7 +79,7 @@ def register(registry: Registry) -> None:
                 label="Answers over time by status code",
                 leads=True,
             ),
-            caption(view, found.total),
+            caption(view, found.total, against(view) if before else ""),
         ]
 
     @registry.card(SHARES)
@@ -75,7 +87,9 @@ def register(registry: Registry) -> None:
         found = view.query(status_codes, view.scope)
         if not found.total:
             return None
-        return [_shares(view, found), caption(view, found.total)]
+        before = before_of(view)
+        compared = f"change: against {compared_with(view)}, n = {before.total:,}" if before else ""
+        return [_shares(view, found, before), caption(view, found.total, compared)]
 
     @registry.card(FAILED)
     def failed(view: View) -> Any:
@@ -103,11 +117,20 @@ def register(registry: Registry) -> None:
     on_click(registry, OVER_TIME, clicked_step)
 
 
+def before_of(view: View) -> StatusCodes | None:
+    """Return the comparison, where it has any requests."""
+    earlier = earlier_time(view)
+    before = view.query(status_codes, earlier) if earlier else None
+    return before if before and before.total else None
+
+
 def clicked_step(view: View, point: dict[str, Any]) -> str | None:
-    """Return the requests of a step that got the code of the bar."""
+    """Return the requests of a step that got the code of the bar; on the dashed line, all those of before."""
     found = view.query(status_codes, view.scope)
     number, curve = point.get("pointNumber"), point.get("curveNumber")
-    codes = list(found.n)
+    codes, before = list(found.n), before_of(view)
+    if curve == len(codes) and before:
+        found = before
     if not (isinstance(number, int) and 0 <= number < len(found.starts_us)):
         return None
     start_us = max(found.starts_us[number], found.scope.start_us)
@@ -124,10 +147,11 @@ def meaning(code: int) -> str:
         return "no standard code"
 
 
-def _shares(view: View, found: StatusCodes) -> Any:
+def _shares(view: View, found: StatusCodes, before: StatusCodes | None) -> Any:
     path = f"/endpoint/{view.endpoint_id}/requests"
+    headings = ("Code", "Meaning", "Requests", "Share")
     return plain_table(
-        ("Code", "Meaning", "Requests", "Share"),
+        (*headings, "Change") if before else headings,
         [
             (
                 html.A(
@@ -137,11 +161,22 @@ def _shares(view: View, found: StatusCodes) -> Any:
                 meaning(code),
                 f"{n:,}",
                 formatting.percent(n / found.total),
+                *([_share_change(code, n, found, before)] if before else ()),
             )
             for code, n in found.totals.items()
         ],
-        numeric=(2, 3),
+        numeric=(2, 3, 4),
     )
+
+
+def _share_change(code: int, n: int, found: StatusCodes, before: StatusCodes) -> Any:
+    """Return how a code's share changed; coloured where failures are many enough to tell."""
+    share_then = before.totals.get(code, 0) / before.total
+    delta = formatting.point_change(n / found.total, share_then, n_now=found.total, n_before=before.total)
+    if delta is not None and code < FIRST_ERROR:
+        delta = replace(delta, tone="neutral")
+    hint = f"{formatting.percent(share_then)} then, {before.totals.get(code, 0):,} of {before.total:,}"
+    return html.Span(change(delta), title=hint)
 
 
 def rows(view: View) -> Iterable[Sequence[Any]]:

@@ -19,7 +19,16 @@ from fmd_otel_dash.components import (
 )
 from fmd_otel_dash.figures import boxes as box_figures
 from fmd_otel_dash.figures import subjects as figures
-from fmd_otel_dash.pages.common import absent, caption, export, on_click
+from fmd_otel_dash.pages.common import (
+    absent,
+    against,
+    caption,
+    compared_with,
+    earlier_time,
+    export,
+    on_click,
+    versus,
+)
 from fmd_otel_dash.pages.endpoint_head import endpoint_page
 from fmd_otel_dash.pages.performance import SCALES
 from fmd_otel_dash.queries.subjects import (
@@ -27,7 +36,11 @@ from fmd_otel_dash.queries.subjects import (
     BySubjectAndVersion,
     LatencyBySubject,
     SubjectCounts,
+    SubjectLatency,
+    SubjectVersions,
+    boxes_of,
     busiest,
+    counts_of,
     latency_by_subject,
     subject_by_version,
 )
@@ -40,6 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from fmd_otel_dash.registry import Registry
+    from fmd_otel_dash.stats.percentiles import BoxStats
     from fmd_otel_dash.view import View
 
 BOXES = "endpoint-subject-boxes"
@@ -93,19 +107,20 @@ def register(registry: Registry) -> None:
         if not found.rows:
             return _nobody(view, found.busiest)
         log_scale = view.state.get("scale", "log") != "linear"
+        before = {name: whole for name, (whole, _) in _boxes_before(view, found.rows).items()}
         return [
             html.Div(
                 [_search(view), url_segments("scale", "Scale", SCALES, "log" if log_scale else "linear")],
                 className="fmd-toolbar",
             ),
             graph(
-                figures.boxes(found.rows, log_scale=log_scale),
+                figures.boxes(found.rows, before, log_scale=log_scale),
                 name=BOXES,
                 height=52 + box_figures.ROW_HEIGHT * len(found.rows),
                 label="Durations by user as boxes, busiest first",
                 leads=True,
             ),
-            _below(view, found.busiest, len(found.rows)),
+            _below(view, found.busiest, len(found.rows), against(view) if before else ""),
         ]
 
     @registry.card(VERSIONS)
@@ -113,7 +128,12 @@ def register(registry: Registry) -> None:
         as_boxes, found = view.state.get("as") == "boxes", _versions(view)
         if not found.rows:
             return _nobody(view, found.busiest)
-        figure = figures.boxes_by_version(found, log_scale=True) if as_boxes else figures.circles(found)
+        before: dict[str, dict[int, BoxStats]] = {}
+        if not as_boxes:
+            before = {name: each for name, (_, each) in _boxes_before(view, found.rows).items()}
+        figure = (
+            figures.boxes_by_version(found, log_scale=True) if as_boxes else figures.circles(found, before)
+        )
         per_row = max(box_figures.ROW_HEIGHT + 4, 13 * len(found.versions) if as_boxes else 0)
         return [
             html.Div(
@@ -127,7 +147,7 @@ def register(registry: Registry) -> None:
                 label=f"Durations by {_WORDS[kind_of(view)][0]} and version",
                 leads=True,
             ),
-            _below(view, found.busiest, len(found.rows)),
+            _below(view, found.busiest, len(found.rows), f"rings: {compared_with(view)}" if before else ""),
         ]
 
     @registry.card(LIST)
@@ -136,7 +156,13 @@ def register(registry: Registry) -> None:
         found = view.query(busiest, view.scope, kind, 200, view.state.get("q"), offset_of(view))
         if not found.rows:
             return None
-        return data_grid(GRID, _columns(kind), [row(view, each) for each in found.rows])
+        names, earlier = tuple(each.value for each in found.rows), earlier_time(view)
+        before = view.query(counts_of, earlier, kind, names) if earlier else {}
+        lines = [row(view, each, before.get(each.value)) for each in found.rows]
+        return [
+            data_grid(GRID, _columns(kind, compare=bool(before)), lines),
+            html.Div(f"Changes: {versus(view)}", className="fmd-caption") if before else None,
+        ]
 
     on_click(registry, BOXES, clicked_user)
     on_click(registry, VERSIONS, clicked_cell)
@@ -189,6 +215,15 @@ def _versions(view: View) -> BySubjectAndVersion:
     )
 
 
+def _boxes_before(
+    view: View, rows: Sequence[SubjectLatency | SubjectVersions]
+) -> dict[str, tuple[BoxStats, dict[int, BoxStats]]]:
+    """Return how long the requests of those who are shown took in the comparison."""
+    earlier = earlier_time(view)
+    names = tuple(row.counts.value for row in rows)
+    return view.query(boxes_of, earlier, kind_of(view), names) if earlier else {}
+
+
 def _search(view: View) -> Any:
     one = _WORDS[kind_of(view)][0]
     return url_text("q", f"Search {'an' if one == 'address' else 'a'} {one}", view.state.get("q"), w=220)
@@ -215,10 +250,10 @@ def _nobody(view: View, found: Busiest) -> Any:
     return empty(f"No {many} recorded", "The addresses of requests in this range are not known.")
 
 
-def _below(view: View, found: Busiest, shown: int) -> Any:
+def _below(view: View, found: Busiest, shown: int, compared: str = "") -> Any:
     many = _WORDS[found.kind][1]
     offset = offset_of(view)
-    parts: list[Any] = [caption(view, found.n, f"{found.found:,} {many}")]
+    parts: list[Any] = [caption(view, found.n, f"{found.found:,} {many}", compared)]
     if found.found > shown:
         links: list[Any] = [html.Span(f"{offset + 1:,} to {offset + shown:,}", className="fmd-faint")]
         for text, target in (("Busier", offset - shown), ("Next", offset + shown)):
@@ -233,9 +268,13 @@ def _below(view: View, found: Busiest, shown: int) -> Any:
     return html.Div(parts)
 
 
-def row(view: View, each: SubjectCounts) -> dict[str, Any]:
-    """Return one line of the list."""
+def row(view: View, each: SubjectCounts, before: SubjectCounts | None = None) -> dict[str, Any]:
+    """Return one line of the list; ``before`` is the same user, or address, in the comparison."""
     name = _FILTERS[kind_of(view)]
+    n_before = before.n if before else 0
+    slower = formatting.relative_change(
+        each.mean_us, before.mean_us if before else None, n_now=each.n, n_before=n_before
+    )
     return {
         "id": each.value,
         "value": each.value,
@@ -245,20 +284,32 @@ def row(view: View, each: SubjectCounts) -> dict[str, Any]:
         "errorsText": formatting.percent(each.error_rate),
         "mean": each.mean_us,
         "meanText": formatting.duration(each.mean_us),
+        "more": each.n - n_before,
+        "moreText": f"{each.n - n_before:+,}" if each.n != n_before else "0",
+        "changeText": f"{slower.arrow} {slower.text}".strip() if slower else formatting.NONE,
+        "changeTone": slower.tone if slower else "neutral",
+        "change": each.mean_us / before.mean_us - 1 if before and before.mean_us else None,
+        "changeHint": f"n = {each.n:,} / {n_before:,}"
+        + (f", mean {formatting.duration(before.mean_us)} then" if before else ""),
         "time": each.sum_us,
         "timeText": formatting.duration(each.sum_us),
     }
 
 
-def _columns(kind: int) -> list[dict[str, Any]]:
+def _columns(kind: int, *, compare: bool) -> list[dict[str, Any]]:
     narrow = {"narrow": True}
+    only = {"hide": not compare, "context": {} if compare else {"off": True}, "tooltipField": "changeHint"}
     return [
         link("value", _WORDS[kind][0].capitalize(), flex=1, minWidth=140, context=narrow),
         number("n", "Requests", width=100, sort="desc", context=narrow),
+        number("more", "Change", shown="moreText", width=96, **only,
+               headerTooltip="How many more requests, or fewer, than in the comparison"),
         number("errors", "Errors", shown="errorsText", width=86, cellRenderer="FmdErrors"),
         number("mean", "Mean", shown="meanText", width=96, context=narrow),
+        number("change", "Mean change", shown="changeText", width=112, cellRenderer="FmdChange", **only,
+               headerTooltip="How the mean differs from the comparison; plain where requests are few"),
         number("time", "Time spent", shown="timeText", width=110),
-    ]
+    ]  # fmt: skip
 
 
 def rows(view: View) -> Iterable[Sequence[Any]]:

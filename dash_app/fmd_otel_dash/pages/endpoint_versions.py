@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from dash import html
 
-from fmd_otel_dash.components import card, data_grid, graph, url_segments
+from fmd_otel_dash.components import card, graph, url_segments
 from fmd_otel_dash.figures import boxes
 from fmd_otel_dash.pages import versions
-from fmd_otel_dash.pages.common import absent, caption, export, on_click
+from fmd_otel_dash.pages.common import absent, against, caption, export, on_click
 from fmd_otel_dash.pages.endpoint_head import endpoint_page
 from fmd_otel_dash.pages.performance import SCALES
 from fmd_otel_dash.queries.versions import Deployment, deployments
@@ -54,16 +54,23 @@ def register(registry: Registry) -> None:
         scale = "log" if view.state.get("scale") == "log" else "linear"
         shown = tuple(reversed(found.deployments[:MOST]))
         hidden = len(found.deployments) - len(shown)
+        before = versions.before_of(view)
+        compared = any(one.version.id in before for one in shown)
         return [
             html.Div(url_segments("scale", "Scale", SCALES, scale), className="fmd-toolbar"),
             graph(
-                boxes.versions(shown, log=scale == "log"),
+                boxes.versions(shown, before, log=scale == "log"),
                 name=BOXES,
                 height=340,
                 label="Durations by version as boxes, oldest first",
                 leads=True,
             ),
-            caption(view, found.n, f"{hidden} older versions are in the table" if hidden else ""),
+            caption(
+                view,
+                found.n,
+                against(view) if compared else "",
+                f"{hidden} older versions are in the table" if hidden else "",
+            ),
         ]
 
     @registry.card(TABLE_CARD)
@@ -71,10 +78,8 @@ def register(registry: Registry) -> None:
         found = view.query(deployments, view.scope)
         if not found.deployments:
             return None
-        several = len({one.version.service for one in found.deployments}) > 1
-        return data_grid(
-            GRID, versions.columns(several=several), [versions.row(view, one) for one in found.deployments]
-        )
+        compared = versions.compared_in_table(view) if versions.before_of(view) else ""
+        return [versions.deployments_grid(view, GRID, found), caption(view, found.n, compared)]
 
     on_click(registry, BOXES, clicked_version)
 

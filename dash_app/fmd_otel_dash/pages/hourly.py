@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from fmd_otel_dash.components import card, graph, page
+from dash import html
+
+from fmd_otel_dash.components import card, graph, page, url_segments
 from fmd_otel_dash.figures import bars, heatmap
 from fmd_otel_dash.pages.common import (
     absent,
     against,
     caption,
+    compared_with,
     earlier_time,
     export,
     longer_ranges,
@@ -18,7 +21,7 @@ from fmd_otel_dash.pages.common import (
     requests_href,
     requests_path,
 )
-from fmd_otel_dash.queries.hourly import HOURS, Hourly, hourly
+from fmd_otel_dash.queries.hourly import HOURS, Hourly, beside, hourly
 from fmd_otel_dash.router import Page
 from fmd_otel_dash.tables import Table
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 TITLE = "Hourly API Utilization"
 MAP = "hourly-map"
 TYPICAL = "hourly-typical"
+DRAWN = (("requests", "Requests"), ("difference", "Difference"))
 _MAP_HEIGHT = 430
 _TYPICAL_HEIGHT = 220
 _LEAST_DAYS = 4
@@ -69,9 +73,16 @@ def register(registry: Registry) -> None:
         found = view.query(hourly, view.scope)
         if not found.total:
             return absent(view, found.last_recorded_us)
-        figure = heatmap.hourly(found)
+        before = before_of(view)
+        cells = beside(found, before) if before else ()
+        difference = bool(cells) and view.state.get("as") == "difference"
+        figure = heatmap.hourly(found, cells, difference=difference)
+        shown = "difference" if difference else "requests"
         return [
             longer_ranges(view, _LEAST_DAYS),
+            html.Div(url_segments("as", "Drawn as", DRAWN, shown), className="fmd-toolbar")
+            if cells
+            else None,
             graph(
                 figure,
                 name=MAP,
@@ -84,6 +95,7 @@ def register(registry: Registry) -> None:
                 view,
                 found.total,
                 "by weeks" if found.by_week else "",
+                f"orange is more, teal less than in {compared_with(view)}" if difference else "",
                 f"hours of {found.days_without_hours} days are no longer kept"
                 if found.days_without_hours
                 else "",
@@ -95,9 +107,8 @@ def register(registry: Registry) -> None:
         found = view.query(hourly, view.scope)
         if not found.total:
             return None
-        earlier = earlier_time(view)
-        before = view.query(hourly, earlier) if earlier else None
-        compared = against(view) if before and before.total else ""
+        before = before_of(view)
+        compared = against(view) if before else ""
         return [
             graph(bars.by_hour_of_day(found, before), name=TYPICAL, height=_TYPICAL_HEIGHT,
                   label="Mean requests per hour by hour of the day", leads=True),
@@ -106,6 +117,13 @@ def register(registry: Registry) -> None:
 
     on_click(registry, MAP, clicked_hour)
     on_click(registry, TYPICAL, clicked_typical)
+
+
+def before_of(view: View) -> Hourly | None:
+    """Return the comparison, where it has any requests."""
+    earlier = earlier_time(view)
+    before = view.query(hourly, earlier) if earlier else None
+    return before if before and before.total else None
 
 
 def clicked_hour(view: View, point: dict[str, Any]) -> str | None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from fmd_otel_dash import formatting
 from fmd_otel_dash.components import card, column, data_grid, graph, link, number, page
 from fmd_otel_dash.figures import boxes, heatmap
-from fmd_otel_dash.pages.common import absent, caption, export, on_click
+from fmd_otel_dash.pages.common import absent, caption, compared_with, earlier_time, export, on_click
 from fmd_otel_dash.pages.version_choice import choice
 from fmd_otel_dash.queries.scope import local_time
-from fmd_otel_dash.queries.versions import Deployment, deployments, utilization
+from fmd_otel_dash.queries.versions import Deployment, Deployments, Utilization, deployments, utilization
 from fmd_otel_dash.router import Page
+from fmd_otel_dash.stats.percentiles import change
 from fmd_otel_dash.tables import Table
 
 if TYPE_CHECKING:
@@ -59,11 +60,11 @@ def register(registry: Registry) -> None:
         found = view.query(deployments, view.scope)
         if not found.deployments:
             return absent(view, found.last_recorded_us)
-        several = len({one.version.service for one in found.deployments}) > 1
+        before = before_of(view)
         return [
             choice(view, found),
-            data_grid(GRID, columns(several=several), [row(view, one) for one in found.deployments]),
-            caption(view, found.n),
+            deployments_grid(view, GRID, found),
+            caption(view, found.n, compared_in_table(view) if before else ""),
         ]
 
     @registry.card(SHARES)
@@ -75,7 +76,7 @@ def register(registry: Registry) -> None:
         hidden = len(found.endpoints) - shown
         return [
             graph(
-                heatmap.utilization(found, max_endpoints=_MOST_ENDPOINTS),
+                heatmap.utilization(found, _shares_before(view), max_endpoints=_MOST_ENDPOINTS),
                 name=SHARES,
                 height=70 + _ROW_HEIGHT * shown,
                 label="Share of each version's requests by endpoint",
@@ -92,6 +93,31 @@ def register(registry: Registry) -> None:
     on_click(registry, SHARES, clicked_share)
 
 
+def before_of(view: View) -> dict[int, Deployment]:
+    """Return how each version did in the comparison, where that is one of times."""
+    earlier = earlier_time(view)
+    found = view.query(deployments, earlier).deployments if earlier else ()
+    return {one.version.id: one for one in found}
+
+
+def compared_in_table(view: View) -> str:
+    """Return what the column of differences is against, in a caption."""
+    return f"“then”: the same version in {compared_with(view)}"
+
+
+def deployments_grid(view: View, grid_id: str, found: Deployments) -> Any:
+    """Return the table of deployments; also that of an endpoint."""
+    before = before_of(view)
+    several = len({one.version.service for one in found.deployments}) > 1
+    lines = [row(view, one, before.get(one.version.id)) for one in found.deployments]
+    return data_grid(grid_id, columns(several=several, compare=bool(before)), lines)
+
+
+def _shares_before(view: View) -> Utilization | None:
+    earlier = earlier_time(view)
+    return view.query(utilization, earlier) if earlier else None
+
+
 def clicked_share(view: View, point: dict[str, Any]) -> str | None:
     """Return the requests of an endpoint under a version."""
     found = view.query(utilization, view.scope)
@@ -103,9 +129,11 @@ def clicked_share(view: View, point: dict[str, Any]) -> str | None:
     return view.href(f"/endpoint/{endpoint.id}/requests", v=version.name)
 
 
-def row(view: View, one: Deployment) -> dict[str, Any]:
-    """Return one line of the table of deployments."""
+def row(view: View, one: Deployment, before: Deployment | None = None) -> dict[str, Any]:
+    """Return one line of the table of deployments; ``before`` is the same version in the comparison."""
     moved = one.change
+    then = change(before.latency, one.latency, 0.95) if before else None
+    since = formatting.measured_change(then) if then else None
     delta = formatting.measured_change(moved) if moved else None
     path = "/requests" if view.endpoint_id is None else f"/endpoint/{view.endpoint_id}/requests"
     return {
@@ -127,10 +155,13 @@ def row(view: View, one: Deployment) -> dict[str, Any]:
         "changeText": f"{delta.arrow} {delta.text}".strip() if delta else formatting.NONE,
         "changeTone": delta.tone if delta else "neutral",
         "changeHint": boxes.change_text(moved, one.predecessor),
+        "then": then.ratio if then else None,
+        "thenText": f"{since.arrow} {since.text}".strip() if since else formatting.NONE,
+        "thenHint": boxes.change_text(then, "then"),
     }
 
 
-def columns(*, several: bool) -> list[dict[str, Any]]:
+def columns(*, several: bool, compare: bool = False) -> list[dict[str, Any]]:
     """Return the columns of a table of deployments."""
     narrow = {"narrow": True}
     return [
@@ -143,6 +174,9 @@ def columns(*, several: bool) -> list[dict[str, Any]]:
         number("p95", "p95", shown="p95Text", width=76, context=narrow),
         number("change", "Change", shown="changeText", width=76, cellRenderer="FmdChange", context=narrow,
                headerTooltip="Of p95, against the version before"),
+        number("then", "p95 then", shown="thenText", width=92, hide=not compare, tooltipField="thenHint",
+               context={} if compare else {"off": True},
+               headerTooltip="How p95 of the same version differs from the comparison"),
         column("changeHint", "Against the version before", flex=1, minWidth=160, sortable=False,
                cellClass="fmd-faint fmd-after", headerClass="fmd-after"),
     ]  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from fmd_otel_dash.queries.look import look, total
-from fmd_otel_dash.queries.scope import US_PER_S, Scope
+from fmd_otel_dash.queries.scope import US_PER_S, Scope, local_time
 from fmd_otel_exporter.schema import DAY_S
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ MAX_COLUMNS = 84
 """More days than this are shown by weeks: eye and browser both want no more than 2,000 cells."""
 _FIRST = date(1970, 1, 1)
 _MINUTE_US = 60 * US_PER_S
+_HOUR_MINUTES = 60
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,28 @@ def hourly(store: Store, scope: Scope) -> Hourly:
         days_without_hours=len(gone),
         last_recorded_us=last_us,
     )
+
+
+def beside(found: Hourly, before: Hourly) -> tuple[tuple[float | None, ...], ...]:
+    """Return what each hour of a heat map is to be held against, in its order.
+
+    Where the comparison is as many days earlier, hour for hour: the same hour then. Else, an hour's mean over
+    all days of the comparison.
+    """
+    if _hour_for_hour(found, before):
+        return before.n
+    cells: list[tuple[float | None, ...]] = []
+    for counts, minutes, now in zip(before.n, before.minutes, found.minutes, strict=True):
+        hours = sum(minutes) / _HOUR_MINUTES
+        mean = sum(n or 0 for n in counts) / hours if hours else None
+        cells.append(tuple(None if mean is None else mean * each / _HOUR_MINUTES for each in now))
+    return tuple(cells)
+
+
+def _hour_for_hour(found: Hourly, before: Hourly) -> bool:
+    clocks = [local_time(each.scope.start_us, each.scope.zone).time() for each in (found, before)]
+    alike = clocks[0] == clocks[1] and found.by_week == before.by_week
+    return alike and len(found.columns) == len(before.columns)
 
 
 def _covered_us(scope: Scope, gone: Collection[int]) -> dict[int, int]:

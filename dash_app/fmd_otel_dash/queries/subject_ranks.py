@@ -99,6 +99,10 @@ class Ranks:
             )
         return [self._of(-subject) for _, subject in best[offset:]]
 
+    def some(self, whose: Iterable[int]) -> list[Ranked]:
+        """Return those of some subjects that are known."""
+        return [self._of(subject) for subject in whose if subject in self._place]
+
     def _of(self, subject: int) -> Ranked:
         at = self._place[subject]
         return Ranked(subject, self._n[at], self._errors[at], self._sum_us[at])

@@ -162,6 +162,36 @@ def subject_by_version(  # noqa: PLR0913, PLR0917 # as above
     )
 
 
+def counts_of(store: Store, scope: Scope, kind: int, names: tuple[str, ...]) -> dict[str, SubjectCounts]:
+    """Return how many requests some have sent; those who sent none are left out."""
+    with look(store, scope) as view:
+        known = _ids(view, kind, names)
+        rows = ranks(store, plan(view, scope, kind)).some(known)
+    return {known[row.id]: SubjectCounts(known[row.id], row.n, row.errors, row.sum_us) for row in rows}
+
+
+def boxes_of(
+    store: Store, scope: Scope, kind: int, names: tuple[str, ...]
+) -> dict[str, tuple[BoxStats, dict[int, BoxStats]]]:
+    """Return how long the requests of some took, and how long under each version, by its id."""
+    with look(store, scope) as view:
+        known = _ids(view, kind, names)
+        samples = _samples(store, plan(view, scope, kind), tuple(sorted(known)))
+    found: dict[str, tuple[BoxStats, dict[int, BoxStats]]] = {}
+    for number, by_version in samples.items():
+        whole = box(merge(by_version.values()))
+        each = {version: stats for version, sample in by_version.items() if (stats := box(sample))}
+        if whole is not None:
+            found[known[number]] = whole, each
+    return found
+
+
+def _ids(view: Look, kind: int, names: tuple[str, ...]) -> dict[int, str]:
+    c = view.tables.subject.c
+    wanted = select(c.id, c.value).where(c.kind == kind, c.value.in_(names))
+    return {row[0]: row[1] for row in view.conn.execute(wanted)}
+
+
 @dataclass(frozen=True)
 class _Part:
     """Which part of a ranking is wanted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -57,6 +57,8 @@ class Deployment(Counts):
     """The version of the same service that was first seen before it and served in the range; may be empty."""
     change: Change | None
     """Of p95 against the predecessor, over all requests of each."""
+    latency: dict[int, int] = field(default_factory=dict, hash=False)
+    """Bucket and requests."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,7 @@ def deployments(store: Store, scope: Scope) -> Deployments:
                 box=box(sample),
                 predecessor=older.name if older else "",
                 change=change(latency.get(older.id, {}), sample, 0.95) if older else None,
+                latency=sample,
             )
         )
         before[version.service] = version

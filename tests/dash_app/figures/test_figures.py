@@ -5,10 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from fmd_otel_dash.figures import bars, boxes, heatmap, lines
+from fmd_otel_dash import formatting
+from fmd_otel_dash.figures import bars, boxes, heatmap, lines, subjects
 from fmd_otel_dash.figures.base import duration_unit, label, log_ticks, significant
 from fmd_otel_dash.queries.scope import Scope
 from fmd_otel_dash.queries.status import StatusCodes
+from fmd_otel_dash.queries.subjects import Busiest, BySubjectAndVersion, SubjectCounts, SubjectVersions
+from fmd_otel_dash.stats.percentiles import box
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -213,3 +216,42 @@ def test_logarithmic_ticks_are_round_and_in_their_own_units():
 )
 def test_digits_that_nobody_sees_are_not_sent(value, shown):
     assert significant(value) == shown
+
+
+def test_a_circle_says_of_how_many_requests_it_is_and_its_percentiles(checked, version, sample):
+    many, few = box(sample(40_000, n=200)), box(sample(20_000, n=7))
+    counts = SubjectCounts("ada", 207, 0, 207 * 40_000)
+    found = BySubjectAndVersion(
+        Busiest(Scope(0, 1), 1, (counts,), 1, 207, None),
+        (version("1.0", 1), version("2.0", 2)),
+        (SubjectVersions(counts, (few, many)),),
+    )
+
+    first, second = checked(subjects.circles(found, {"ada": {2: few}}))["data"][0]["text"]
+
+    assert first.startswith("<b>ada</b>, version 1.0<br>")
+    assert "7 requests" in first
+    assert "before" not in first
+    for words in (
+        f"median {formatting.duration(many.median_us)}",
+        f"p95 {formatting.duration(many.p95_us)}",
+        f"p99 {formatting.duration(many.p99_us)}",
+        "200 requests",
+        f"before: median {formatting.duration(few.median_us)} of 7 requests",
+    ):
+        assert words in second
+
+
+def test_the_circle_of_the_comparison_is_a_faint_ring_of_the_same_measure(checked, version, sample):
+    stats = box(sample(40_000))
+    counts = SubjectCounts("ada", 200, 0, 200 * 40_000)
+    found = BySubjectAndVersion(
+        Busiest(Scope(0, 1), 1, (counts,), 1, 200, None),
+        (version("1.0", 1),),
+        (SubjectVersions(counts, (stats,)),),
+    )
+
+    circle, ring = checked(subjects.circles(found, {"ada": {1: stats}}))["data"]
+
+    assert ring["marker"]["size"] == circle["marker"]["size"]
+    assert (ring["opacity"], ring["hoverinfo"]) == (0.4, "skip")
