@@ -29,6 +29,7 @@ from fmd_otel_dash.queries.requests import requests
 from fmd_otel_dash.queries.scope import US_PER_S
 from fmd_otel_dash.queries.status import FIRST_ERROR, StatusCodes, status_codes
 from fmd_otel_dash.router import Page
+from fmd_otel_dash.stats.significance import share_change
 from fmd_otel_dash.tables import Table
 
 if TYPE_CHECKING:
@@ -170,12 +171,13 @@ def _shares(view: View, found: StatusCodes, before: StatusCodes | None) -> Any:
 
 
 def _share_change(code: int, n: int, found: StatusCodes, before: StatusCodes) -> Any:
-    """Return how a code's share changed; coloured where failures are many enough to tell."""
-    share_then = before.totals.get(code, 0) / before.total
-    delta = formatting.point_change(n / found.total, share_then, n_now=found.total, n_before=before.total)
+    """Return how a code's share changed; coloured where it is a failure's, beyond chance."""
+    n_then = before.totals.get(code, 0)
+    moved = share_change(n_then, before.total, n, found.total)
+    delta = formatting.point_change(moved) if moved else None
     if delta is not None and code < FIRST_ERROR:
         delta = replace(delta, tone="neutral")
-    hint = f"{formatting.percent(share_then)} then, {before.totals.get(code, 0):,} of {before.total:,}"
+    hint = f"{formatting.percent(n_then / before.total)} then, {n_then:,} of {before.total:,}"
     return html.Span(change(delta), title=hint)
 
 
