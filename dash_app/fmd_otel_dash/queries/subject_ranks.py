@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="Sized")
 
+_FEW = 50
 MOST_REMEMBERED = 1_000_000
 """Subjects remembered for one store, at 32 bytes each."""
 
@@ -90,13 +91,10 @@ class Ranks:
         """Return some of those that count, busiest first; of equals, the one that was known first."""
         # Whoever has the same number comes in the order of ids, by its sign.
         if whose is None:
-            everybody = zip(self._n, (-subject for subject in self._place), strict=True)
-            best = nlargest(offset + limit, everybody)
+            everybody = list(zip(self._n, (-subject for subject in self._place), strict=True))
         else:
-            best = nlargest(
-                offset + limit,
-                ((self._n[at], -subject) for subject, at in self._place.items() if subject in whose),
-            )
+            everybody = [(self._n[at], -subject) for subject, at in self._place.items() if subject in whose]
+        best = _largest(everybody, offset + limit)
         return [self._of(-subject) for _, subject in best[offset:]]
 
     def some(self, whose: Iterable[int]) -> list[Ranked]:
@@ -106,6 +104,11 @@ class Ranks:
     def _of(self, subject: int) -> Ranked:
         at = self._place[subject]
         return Ranked(subject, self._n[at], self._errors[at], self._sum_us[at])
+
+
+def _largest(some: list[tuple[int, int]], n: int) -> list[tuple[int, int]]:
+    """Return the largest; sorted, where a heap of so many would take longer."""
+    return nlargest(n, some) if n * _FEW < len(some) else sorted(some, reverse=True)[:n]
 
 
 class Remembered:
