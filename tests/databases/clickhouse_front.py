@@ -143,7 +143,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
-        for name, value in {"X-ClickHouse-Timezone": "UTC", **(headers or {})}.items():
+        for name, value in {
+            "X-ClickHouse-Timezone": os.environ.get("TZ") or "UTC",
+            **(headers or {}),
+        }.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

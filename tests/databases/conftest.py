@@ -56,7 +56,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _is_of_others(item: pytest.Item) -> bool:
     kind = getattr(getattr(item, "callspec", None), "params", {}).get("kind")
-    return kind == CLICKHOUSE and getattr(item, "originalname", "") in NOT_OF_CLICKHOUSE
+    return (
+        kind in (CLICKHOUSE, f"odd_{CLICKHOUSE}") and getattr(item, "originalname", "") in NOT_OF_CLICKHOUSE
+    )
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +90,13 @@ def odd_postgresql() -> Iterator[OwnServer]:
 def odd_mariadb() -> Iterator[OwnServer]:
     """A MariaDB server of our own, set up as strangely as can be."""
     with own(MARIADB, zone="America/New_York", options=ODD[MARIADB]) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def odd_clickhouse() -> Iterator[OwnServer]:
+    """A ClickHouse server of our own, of another time zone; it may be stopped and started."""
+    with own(CLICKHOUSE, zone="America/New_York") as server:
         yield server
 
 

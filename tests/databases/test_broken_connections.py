@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 BOTH = pytest.mark.parametrize("kind", ["postgresql", "mariadb"], indirect=True)
 ALL = pytest.mark.parametrize("kind", ["postgresql", "mariadb", "clickhouse"], indirect=True)
-OWN = pytest.mark.parametrize("kind", ["odd_postgresql", "odd_mariadb"], indirect=True)
+ODD = ["odd_postgresql", "odd_mariadb"]
+OWN = pytest.mark.parametrize("kind", ODD, indirect=True)
 
 
 def database_of(store: Store) -> str:
@@ -54,13 +55,16 @@ def pipeline(store: Store) -> Iterator[Pipeline]:
     pipeline.shutdown(1000)
 
 
-@BOTH
-def test_connections_killed_while_idle_are_replaced_without_a_word(store: Store, server: Server, record):
+@ALL
+def test_connections_killed_while_idle_are_replaced_without_a_word(
+    store: Store, server: Server, record, kind: str
+):
     writer = Writer(store)
     writer.write([record()])
     with store.read():
         pass
-    assert server.kill(database_of(store)) >= 2
+    # ClickHouse's are of requests rather than transactions, and may be shared.
+    assert server.kill(database_of(store)) >= 1 + (kind != "clickhouse")
     assert writer.write([record()]).written == 1
     assert server.kill(database_of(store)) >= 1
     with store.read() as connection:
@@ -85,23 +89,24 @@ def test_a_connection_killed_within_a_batch_is_tried_again_at_once(store: Store,
     assert set(see.sums().values()) == {3}
 
 
-@BOTH
+@ALL
 def test_connections_killed_in_mid_traffic_lose_and_double_nothing(
-    store: Store, server: Server, pipeline: Pipeline, record, see
+    store: Store, server: Server, pipeline: Pipeline, record, see, kind: str
 ):
+    requests, rest_s = (800, 0.5) if kind == "clickhouse" else (4000, 0.02)
     ended = threading.Event()
     killed = 0
 
     def kill() -> None:
         nonlocal killed
-        while not ended.wait(0.02):
+        while not ended.wait(rest_s):
             killed += server.kill(database_of(store))
 
     killer = threading.Thread(target=kill)
     killer.start()
     try:
-        for number in range(4000):
-            pipeline.offer(record(endpoint=f"e{number % 7}"))
+        for number in range(requests):
+            pipeline.offer(record(endpoint=f"e{number % 7}", ts_us=time.time_ns() // 1000))
             if number % 50 == 0:
                 time.sleep(0.005)
     finally:
@@ -111,21 +116,21 @@ def test_connections_killed_in_mid_traffic_lose_and_double_nothing(
     counters = pipeline.counters()
     assert killed > 0
     assert (counters.dropped_queue_full, counters.dropped_failed) == (0, 0)
-    assert counters.written + counters.duplicate == 4000
-    assert set(see.sums().values()) == {4000}
+    assert counters.written + counters.duplicate == requests
+    assert set(see.sums().values()) == {requests}
 
 
-@OWN
+@pytest.mark.parametrize("kind", [*ODD, "odd_clickhouse"], indirect=True)
 def test_a_server_stopped_and_started_in_mid_traffic_loses_and_doubles_nothing(
     store: Store, server: OwnServer, pipeline: Pipeline, record, see, eventually
 ):
     for _ in range(200):
-        pipeline.offer(record())
-    assert pipeline.force_flush(20_000)
+        pipeline.offer(record(ts_us=time.time_ns() // 1000))
+    eventually(lambda: pipeline.force_flush(20_000), 60)
     server.stop()
     try:
         for _ in range(300):
-            pipeline.offer(record())
+            pipeline.offer(record(ts_us=time.time_ns() // 1000))
         eventually(lambda: pipeline.counters().retries > 1)
         error = pipeline.counters().last_error or ""
         assert "cannot be reached" in error or "was lost" in error

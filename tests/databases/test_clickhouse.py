@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 import subprocess
 import sys
 import threading
@@ -15,12 +16,15 @@ from clickhouse_connect import dbapi
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from sqlalchemy import func, insert, inspect, select, text
 
+from fmd_otel_exporter.clock import database_now_us
 from fmd_otel_exporter.dialects import dialect_for
 from fmd_otel_exporter.dialects.clickhouse_block import Block
 from fmd_otel_exporter.dialects.clickhouse_mutex import TABLE
 from fmd_otel_exporter.dialects.clickhouse_tables import OWN_COLUMNS, kind_of
 from fmd_otel_exporter.dialects.clickhouse_transaction import Transaction
 from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.maintainer import LEASE, Maintainer
+from fmd_otel_exporter.retention import Retention
 from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.store import Store, open_store
 from fmd_otel_exporter.subject_sums import sum_up_subjects
@@ -256,6 +260,36 @@ def test_an_outage_is_not_told_by_the_driver_too(server: Server, caplog):
     with pytest.raises(ClickHouseError):
         clickhouse_connect.get_client(host="127.0.0.1", port=1)
     assert caplog.records, "what the app does there by itself is told"
+
+
+def test_a_killed_maintainer_is_replaced_once_its_lease_is_over(
+    store: Store, record, noon_us: int, see, eventually
+):
+    Writer(store).write([record(ts_us=noon_us - 40 * 86_400_000_000 + n) for n in range(50)])
+    compact_days(store, now_ts_us=noon_us)
+    code = (
+        "import os, sys\n"
+        "from fmd_otel_exporter import maintainer\n"
+        "from fmd_otel_exporter.retention import Retention\n"
+        "from fmd_otel_exporter.store import open_store\n"
+        "maintainer.LEASE_S = 5\n"
+        "maintainer.prune = lambda *arguments: os._exit(9)\n"
+        "maintainer.Maintainer(Retention()).work(open_store(sys.argv[1]), 60)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, store.url], check=False)
+    assert done.returncode == 9
+    (held,) = see.rows("lease")
+    assert held["name"] == LEASE
+    clock = itertools.count(0, 60)
+    second = Maintainer(Retention(), timer=lambda: next(clock), rest=lambda _: None)
+    while database_now_us(store) < held["expires"]:
+        if not second.work(store, 1):
+            assert database_now_us(store) >= held["expires"] or see.sums()["requests"] == 50
+    eventually(lambda: second.work(store, 1) or see.sums()["requests"] == 0, 60)
+    while second.work(store, 1):
+        pass
+    assert see.sums()["requests"] == 0
+    assert sum(row["n"] for row in see.rows("hits_day")) == 50
 
 
 def test_whole_months_go_as_partitions(store: Store, record, noon_us: int, see):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.databases.suites import suite_of
+from tests.databases.suites import SHORT_TURNS, suite_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +22,6 @@ globals().update(suite_of("tests.exporter.test_retention_turns"))
 globals().update(suite_of("tests.exporter.test_rollups"))
 globals().update(suite_of("tests.exporter.test_writer", without=["test_a_raw_row_is_small"]))
 globals().update(suite_of("tests.exporter.test_processes"))
-
-_SHORT_TURNS = "from fmd_otel_exporter.dialects import clickhouse_mutex\nclickhouse_mutex.LASTS_S = 5\n"
 
 
 @pytest.fixture
@@ -49,4 +47,4 @@ def start(start: Callable[..., Any], kind: str) -> Callable[..., Any]:
     """Let the turns of processes that are killed end soon."""
     if kind != "clickhouse":
         return start
-    return lambda code, *arguments: start(f"{_SHORT_TURNS}{code}", *arguments)
+    return lambda code, *arguments: start(f"{SHORT_TURNS}{code}", *arguments)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from fmd_otel_exporter.store import Store
 
-pytestmark = pytest.mark.parametrize("kind", ["postgresql", "mariadb"], indirect=True)
+pytestmark = pytest.mark.parametrize("kind", ["postgresql", "mariadb", "clickhouse"], indirect=True)
 
 ARGUMENTS = [
     *("--requests", "3k", "--days", "2", "--until", "2026-11-01"),

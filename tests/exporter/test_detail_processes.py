@@ -6,6 +6,8 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pytest
+
 from fmd_otel_exporter.detail_writer import DetailWriter
 from fmd_otel_exporter.records import ExceptionRecord, OutlierRecord, ProfileRecord
 
@@ -80,24 +82,38 @@ def check(see, details: list[DetailRecord]) -> None:
     )
 
 
-def test_four_writers_at_once_add_up_the_same_sums(store: Store, start, see):
+@pytest.fixture
+def rounds() -> int:
+    """How many batches each of some writers sends."""
+    return 12
+
+
+@pytest.fixture
+def victims() -> int:
+    """How many writers are killed."""
+    return 4
+
+
+def test_four_writers_at_once_add_up_the_same_sums(store: Store, start, see, rounds: int):
     code = WRITER + (
         'print("ready", flush=True)\n'
         "sys.stdin.readline()\n"
-        "print(sum(writer.write(batch(int(sys.argv[2]), n)).written for n in range(12)))\n"
+        "print(sum(writer.write(batch(int(sys.argv[2]), n)).written for n in range(int(sys.argv[3]))))\n"
     )
-    writers = [start(code, store.url, str(number)) for number in range(4)]
+    writers = [start(code, store.url, str(number), str(rounds)) for number in range(4)]
     for writer in writers:
         assert writer.stdout.readline() == "ready\n"
     for writer in writers:
         writer.stdin.write("go\n")
         writer.stdin.flush()
     for writer in writers:
-        assert writer.communicate(timeout=120) == (f"{12 * 40}\n", "")
-    check(see, [detail for writer in range(4) for number in range(12) for detail in batch(writer, number)])
+        assert writer.communicate(timeout=120) == (f"{rounds * 40}\n", "")
+    check(
+        see, [detail for writer in range(4) for number in range(rounds) for detail in batch(writer, number)]
+    )
 
 
-def test_a_writer_killed_at_any_moment_leaves_whole_batches(store: Store, start, see):
+def test_a_writer_killed_at_any_moment_leaves_whole_batches(store: Store, start, see, victims: int):
     code = WRITER + (
         "for number in range(1_000_000):\n"
         "    writer.write(batch(int(sys.argv[2]), number))\n"
@@ -106,7 +122,7 @@ def test_a_writer_killed_at_any_moment_leaves_whole_batches(store: Store, start,
     chance = random.Random(7)  # noqa: S311 # when to kill
     again = DetailWriter(store)
     sent: list[DetailRecord] = []
-    for victim in range(4):
+    for victim in range(victims):
         process = start(code, store.url, str(victim))
         for _ in range(chance.randrange(1, 12)):
             process.stdout.readline()

@@ -85,6 +85,33 @@ print(sum(writer.write(batch(int(sys.argv[2]), n)).written for n in range(int(sy
     assert len(see.rows("subject")) == 202
 
 
+def test_two_who_send_the_same_batches_at_once_count_them_once(store: Store, start, see, victims: int):
+    code = (
+        TRAFFIC
+        + """
+import sys
+from fmd_otel_exporter.store import open_store
+from fmd_otel_exporter.writer import Writer
+writer = Writer(open_store(sys.argv[1]))
+print("ready", flush=True)
+for line in sys.stdin:
+    print(*writer.write(batch(1, int(line))), flush=True)
+"""
+    )
+    senders = [start(code, store.url) for _ in range(2)]
+    for sender in senders:
+        assert sender.stdout.readline() == "ready\n"
+    for number in range(2 * victims):
+        for sender in senders:
+            sender.stdin.write(f"{number}\n")
+            sender.stdin.flush()
+        results = [tuple(map(int, sender.stdout.readline().split())) for sender in senders]
+        assert sorted(results) == [(0, 100), (100, 0)]
+    for sender in senders:
+        assert sender.communicate(timeout=60)[1] == ""
+    assert set(see.sums().values()) == {2 * victims * 100}
+
+
 def test_a_writer_killed_at_any_moment_leaves_whole_batches_that_can_be_sent_again(
     store: Store, start, see, victims: int
 ):

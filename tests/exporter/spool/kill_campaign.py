@@ -1,7 +1,8 @@
 """Kill processes that append and deliver, at random moments, and see what is left of their requests.
 
-Usage: kill_campaign.py DIRECTORY KILLS SEED SINK. The sink is "toy", a table and a ledger, or "product", the
-writer that the product uses, or "details", that of details. Prints what happened as JSON.
+Usage: kill_campaign.py DIRECTORY KILLS SEED SINK [URL]. The sink is "toy", a table and a ledger, or
+"product", the writer that the product uses, or "details", that of details. Prints what happened as JSON. The
+URL is of a server's database, for the product; without it there is a file.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -23,8 +25,13 @@ from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.spool import Spool, SpoolLimits, delivery, segment
 
 LIMITS = SpoolLimits(batch_size=8, memory_records=24, scan_interval_s=0.005)
-POINTS = ("before", "inside", "after", "append", "remove", "adopt", "seal")
+AROUND = ("before", "inside", "after")
+"""Of a transaction."""
+POINTS = (*AROUND, "append", "remove", "adopt", "seal")
 LONGEST_S = 0.05
+PATIENCE_S = 0.2
+"""How long a process may take to reach the point where it kills itself; some times that where it opens a
+database of the product's, and many times with a server."""
 AT_MOST_S = 10.0
 
 
@@ -84,13 +91,19 @@ def request(number: int) -> RequestRecord:
     )
 
 
-def live(home: Path, number: int, killer: Killer, sink_class: type) -> None:
+def request_now(number: int) -> RequestRecord:
+    """Make one of today, by a user known before: what a server meets nearly always."""
+    now_us = time.time_ns() // 1000
+    return RequestRecord("shop", "cart", now_us, number.to_bytes(8, "big"), bytes(16), 1, 200, "GET", "1")
+
+
+def live(home: Path, number: int, killer: Killer, sink_class: type, url: str | None) -> None:
     """Append from two threads and deliver from a third, until killed."""
     killer.arm()
     spool = Spool(home / "spool", LIMITS)
-    sink = sink_class(home / "sink.db", killer)
+    sink = sink_class(url or home / "sink.db", killer)
     told = os.open(home / "accepted", os.O_WRONLY | os.O_APPEND)
-    make = getattr(sink_class, "record", request)
+    make = request_now if url else getattr(sink_class, "record", request)
 
     def append(thread: int) -> None:
         chance = random.Random(number * 2 + thread)  # noqa: S311 # to be repeatable
@@ -98,8 +111,8 @@ def live(home: Path, number: int, killer: Killer, sink_class: type) -> None:
             record = make(number << 32 | n << 1 | thread)
             if spool.append(record):
                 os.write(told, record.span_id)
-            if chance.random() < 0.3:
-                time.sleep(chance.random() * 0.002)
+            if url or chance.random() < 0.3:
+                time.sleep(chance.random() * (0.05 if url else 0.002))
 
     for thread in (0, 1):
         threading.Thread(target=append, args=(thread,), daemon=True).start()
@@ -110,45 +123,50 @@ def live(home: Path, number: int, killer: Killer, sink_class: type) -> None:
         time.sleep(0.001)
 
 
-def spawn(home: Path, number: int, killer: Killer, sink_class: type) -> int:
+def spawn(home: Path, number: int, killer: Killer, sink_class: type, url: str | None) -> int:
     pid = os.fork()
     if pid:
         return pid
     random.seed(number)
     try:
-        live(home, number, killer, sink_class)
+        live(home, number, killer, sink_class, url)
     finally:
         os._exit(1)  # a living process ends by being killed, and in no other way
 
 
-def main(home: Path, kills: int, seed: int, sink_name: str) -> None:
+def main(home: Path, kills: int, seed: int, sink_name: str, url: str | None = None) -> None:
     sink_class = {"toy": ToySink, "product": ProductSink, "details": DetailSink}[sink_name]
     chance = random.Random(seed)  # noqa: S311 # to be repeatable
-    sink_class.create(home / "sink.db")
+    sink_class.create(url or home / "sink.db")
+    slower = 15 if url else 1
+    patience_s = PATIENCE_S * max(slower, 1 if sink_name == "toy" else 3)
+    points: Counter[str] = Counter()
     (home / "accepted").touch()
     killed = 0
     unexpected = 0
     while killed < kills:
-        lives: list[tuple[int, bool]] = []
+        lives: list[tuple[int, str]] = []
         for _ in range(chance.choice((1, 1, 2))):
-            by_itself = chance.random() < 0.6
-            killer = Killer(chance.choice(POINTS) if by_itself else "", chance.randrange(1, 12))
+            point = chance.choice(POINTS) if chance.random() < 0.6 else ""
+            killer = Killer(point, chance.randrange(1, 5 if point in AROUND else 12))
             killed += 1
-            lives.append((spawn(home, killed, killer, sink_class), by_itself))
-        time.sleep(chance.random() * LONGEST_S)
-        for pid, by_itself in lives:
-            deadline = time.monotonic() + (0.2 if by_itself else 0.0)
+            lives.append((spawn(home, killed, killer, sink_class, url), point))
+        time.sleep(chance.random() * LONGEST_S * slower)
+        for pid, point in lives:
+            deadline = time.monotonic() + (patience_s if point else 0.0)
             status = 0
             while not (found := os.waitpid(pid, os.WNOHANG))[0] and time.monotonic() < deadline:
                 time.sleep(0.001)
-            if not found[0]:
+            if found[0]:
+                points[point] += 1
+            else:
                 os.kill(pid, signal.SIGKILL)
                 found = os.waitpid(pid, 0)
             status = found[1]
             unexpected += not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL)
 
     spool = Spool(home / "spool")
-    sink = sink_class(home / "sink.db")
+    sink = sink_class(url or home / "sink.db")
     while batch := spool.next_batch():
         sink.write(batch.records)
         spool.done(batch)
@@ -161,6 +179,7 @@ def main(home: Path, kills: int, seed: int, sink_name: str) -> None:
         json.dumps(
             {
                 "kills": killed,
+                "points": points,
                 "unexpected": unexpected,
                 "accepted": len(accepted),
                 "missing": len(accepted - set(rows)),
@@ -177,4 +196,4 @@ def main(home: Path, kills: int, seed: int, sink_name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:6])

@@ -75,7 +75,7 @@ class ToySink:
 class ProductSink:
     """The product's writer: a request counted twice shows in the rollups."""
 
-    def __init__(self, path: Path, at: Callable[[str], None] = nothing) -> None:
+    def __init__(self, place: Path | str, at: Callable[[str], None] = nothing) -> None:
         from fmd_otel_exporter.store import open_store  # noqa: PLC0415 # the toy needs no SQLAlchemy
         from fmd_otel_exporter.writer import Writer  # noqa: PLC0415
 
@@ -84,14 +84,14 @@ class ProductSink:
                 super()._insert(connection, batch)
                 at("inside")
 
-        self.store: Store = open_store(f"sqlite:///{path}")
+        self.store: Store = open_store(place if isinstance(place, str) else f"sqlite:///{place}")
         self.writer = KilledWriter(self.store)
         self.at = at
         self.replays = 0
 
     @staticmethod
-    def create(path: Path) -> None:
-        ProductSink(path).store.dispose()
+    def create(place: Path | str) -> None:
+        ProductSink(place).store.dispose()
 
     def write(self, records: Sequence[RequestRecord]) -> None:
         self.at("before")

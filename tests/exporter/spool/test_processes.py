@@ -22,18 +22,23 @@ def test_killing_any_process_at_any_moment_loses_nothing_and_doubles_nothing(run
 
 @pytest.mark.integration
 def test_the_same_holds_for_rows_and_rollups_of_the_product_s_own_writer(run_script, tmp_path) -> None:
-    check_campaign(json.loads(run_script("kill_campaign.py", tmp_path, 40, 21, "product")), kills=40)
+    result = json.loads(run_script("kill_campaign.py", tmp_path, 70, 21, "product", timeout_s=300))
+    check_campaign(result, kills=70)
+    # Some of them at the moments that matter most to a transaction.
+    assert {"before", "inside", "after"} <= result["points"].keys()
 
 
 @pytest.mark.integration
 def test_the_same_holds_for_details_of_requests_and_their_sums(run_script, tmp_path) -> None:
-    check_campaign(json.loads(run_script("kill_campaign.py", tmp_path, 40, 22, "details")), kills=40)
+    check_campaign(
+        json.loads(run_script("kill_campaign.py", tmp_path, 40, 22, "details", timeout_s=300)), kills=40
+    )
 
 
-def check_campaign(result: dict[str, Any], *, kills: int) -> None:
+def check_campaign(result: dict[str, Any], *, kills: int, accepted: int = 100) -> None:
     assert result["kills"] >= kills
     assert result["unexpected"] == 0  # every process ended by its kill, none by an error of its own
-    assert result["accepted"] > 300
+    assert result["accepted"] > accepted, result
     assert result["missing"] == 0
     assert result["doubled"] == 0
     assert result["sum"] == result["rows"]
