@@ -171,9 +171,11 @@ def _auth_problems(values: dict[str, Any], origins: dict[str, str]) -> Iterator[
             f"AUTH_PROXY_HEADER ({origins['AUTH_PROXY_HEADER']}) is set without AUTH_PROXY_TRUSTED: "
             "anybody can send a header; set it to the proxy's address, such as 127.0.0.1"
         )
-    for name in ("AUTH_PROXY_TRUSTED", "AUTH_PROXY_ROLE_HEADER"):
-        if values.get(name.lower()) and not values.get("auth_proxy_header"):
-            yield f"{name} ({origins[name]}) has no effect without AUTH_PROXY_HEADER; set both, or neither"
+    if values.get("auth_proxy_role_header") and not values.get("auth_proxy_header"):
+        yield (
+            f"AUTH_PROXY_ROLE_HEADER ({origins['AUTH_PROXY_ROLE_HEADER']}) has no effect without "
+            "AUTH_PROXY_HEADER; set both, or neither"
+        )
     oidc = ("OIDC_DISCOVERY_URL", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
     given = [name for name in oidc if values.get(name.lower())]
     if given and len(given) < len(oidc):

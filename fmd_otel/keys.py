@@ -155,7 +155,7 @@ KEYS: tuple[Key, ...] = (
         secret=True,
         note=_NO_EFFECT.format("GUEST_PASSWORD"),
     ),
-    Key("SECURITY_TOKEN", "authentication", parsers.text, None, "token for exporting data", secret=True),
+    Key("SECURITY_TOKEN", "authentication", parsers.token, None, "token for exporting data", secret=True),
     Key("AUTH_LOGIN_URL", "authentication", parsers.web_address, None, "where AUTH's strangers sign in"),
     Key(
         "AUTH_LOGOUT_URL", "authentication", parsers.web_address, None, "where AUTH's and a proxy's sign out"

@@ -19,6 +19,7 @@ from fmd_otel.named import Named
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+LEAST_TOKEN = 16
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 _DATABASE = re.compile(r"[a-z][a-z0-9_]*(\+[a-z0-9_]+)?://.*", re.DOTALL)
@@ -55,6 +56,17 @@ def text(value: Any) -> str:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     raise ValueError("expected a string")
+
+
+def token(value: Any) -> str:
+    """Read a secret that programs send: too long to be guessed, or empty for none."""
+    found = text(value)
+    if 0 < len(found) < LEAST_TOKEN:
+        raise ValueError(
+            f"expected {LEAST_TOKEN} characters or more, since whoever guesses it reads everything; make one "
+            'with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
+        )
+    return found
 
 
 def path(value: Any) -> str:

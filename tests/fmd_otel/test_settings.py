@@ -58,7 +58,7 @@ def test_every_key_is_a_variable():
         "FMD_OTEL_PASSWORD": "p",
         "FMD_OTEL_GUEST_USERNAME": "g",
         "FMD_OTEL_GUEST_PASSWORD": "g",
-        "FMD_OTEL_SECURITY_TOKEN": "s",
+        "FMD_OTEL_SECURITY_TOKEN": "s" * 16,
         "FMD_OTEL_AUTH": "shop.users:visitor",
         "FMD_OTEL_AUTH_LOGIN_URL": "/login",
         "FMD_OTEL_AUTH_LOGOUT_URL": "https://sso.example.com/logout",
@@ -233,7 +233,7 @@ def test_what_is_shown_has_no_secrets():
         {
             "username": "u",
             "password": "hunter2",
-            "security_token": "tok3n",
+            "security_token": "tok3n-hunter2-tok3n",
             "database": "mysql://u:hunter2@h/d",
             "group_by": refuse,
             "get_ip": lambda: None,
@@ -416,6 +416,20 @@ def test_quotes_are_taken_off_once(text):
     assert parsers.unquote(repr(text)) == text
 
 
+def test_a_token_that_could_be_guessed_is_refused_without_being_shown():
+    said = refuse(FMD_OTEL_SECURITY_TOKEN="sesame-open")
+    assert "environment variable FMD_OTEL_SECURITY_TOKEN" in said
+    assert "16 characters or more" in said
+    assert "secrets.token_urlsafe" in said
+    assert "sesame" not in said
+    assert not load_settings(environ={"FMD_OTEL_SECURITY_TOKEN": ""}).security_token
+
+
+def test_a_proxy_may_be_trusted_for_the_clients_address_alone():
+    found = load_settings(environ={"FMD_OTEL_AUTH_PROXY_TRUSTED": "127.0.0.1"})
+    assert found.auth_proxy_trusted == ("127.0.0.1",)
+
+
 def test_a_proxys_header_needs_to_know_the_proxy():
     said = refuse({"auth_proxy_header": "X-Forwarded-User"})
     assert "keyword auth_proxy_header" in said
@@ -423,7 +437,7 @@ def test_a_proxys_header_needs_to_know_the_proxy():
     assert "without AUTH_PROXY_TRUSTED" in refuse(
         FMD_OTEL_AUTH_PROXY_HEADER="X-User", FMD_OTEL_AUTH_PROXY_TRUSTED=" , "
     )
-    assert "no effect without AUTH_PROXY_HEADER" in refuse(FMD_OTEL_AUTH_PROXY_TRUSTED="127.0.0.1")
+    assert "no effect without AUTH_PROXY_HEADER" in refuse(FMD_OTEL_AUTH_PROXY_ROLE_HEADER="X-Role")
     assert "expected addresses and networks" in refuse(FMD_OTEL_AUTH_PROXY_TRUSTED="proxy.local")
     assert "expected addresses and networks" in refuse(FMD_OTEL_AUTH_PROXY_TRUSTED="10.0.0.1/8")
     assert "request header" in refuse(FMD_OTEL_AUTH_PROXY_HEADER="X User")

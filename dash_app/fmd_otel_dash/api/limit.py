@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+WRONG_TOKENS = 10
+"""Wrong tokens from one client at once, and then one each half minute."""
+WRONG_TOKENS_PER_S = 1 / 30
 MOST = 120
 """Requests at once, and then as many each minute."""
 PER_S = 2.0
@@ -41,3 +44,10 @@ class Limit:
             while len(self._left) > _MOST_CALLERS:
                 self._left.popitem(last=False)
         return 0 if allowed else max(1, math.ceil((1 - left) / self._per_s))
+
+    def give_back(self, caller: str) -> None:
+        """Take a request out of the count again."""
+        with self._lock:
+            if caller in self._left:
+                left, at = self._left[caller]
+                self._left[caller] = (min(float(self._most), left + 1), at)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fmd_otel_dash.api.parameters import Parameter
     from fmd_otel_dash.api.resources import Field, Resource
 
 _PROBLEMS = {
@@ -78,11 +77,6 @@ def _operation(resource: Resource) -> dict[str, Any]:
             },
         },
     }
-
-
-def _schema(parameter: Parameter) -> dict[str, Any]:
-    schema = dict(parameter.schema)
-    return {"type": "array", "items": schema} if parameter.repeatable else schema
 
 
 def _rows(resource: Resource) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import hmac
 import io
 import time
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, g, jsonify, request
 
-from fmd_otel_dash.api.limit import Limit
+from fmd_otel_dash.api.limit import WRONG_TOKENS, WRONG_TOKENS_PER_S, Limit
 from fmd_otel_dash.api.openapi import document
 from fmd_otel_dash.api.parameters import BadRequestError, scope_of
 from fmd_otel_dash.api.resources import RESOURCES, Answer, Resource
@@ -32,21 +33,25 @@ _BEARER = "bearer "
 def blueprint(services: Services) -> Blueprint:
     """Return the routes; they ask for a token or a session by themselves."""
     routes = Blueprint("api", __name__, url_prefix=PREFIX)
-    limit = Limit()
+    limit, wrong = Limit(), Limit(WRONG_TOKENS, WRONG_TOKENS_PER_S)
 
     @routes.before_request
     def admit() -> Response | None:
-        caller = caller_of(services)
+        client = services.outside.client(request.environ)
+        token = _token_given()
+        # Counted before it is looked at: of a hundred guesses at the same moment, all but a few have to wait.
+        wait_s = 0 if token is None else wrong.take(client)
+        if wait_s:
+            return _wait(wait_s, f"Too many wrong tokens from {client}")
+        caller = caller_of(services, token)
+        if token is not None and caller is not None:
+            wrong.give_back(client)
         if caller is None:
             answer = _problem(401, _how_to_get_in(services))
             answer.headers["WWW-Authenticate"] = "Bearer"
             return answer
         wait_s = limit.take(caller)
-        if wait_s:
-            answer = _problem(429, f"Too many requests; try again in {wait_s} s.")
-            answer.headers["Retry-After"] = str(wait_s)
-            return answer
-        return None
+        return _wait(wait_s, "Too many requests") if wait_s else None
 
     @routes.get("/openapi.json")
     def openapi() -> Response:
@@ -65,19 +70,26 @@ def blueprint(services: Services) -> Blueprint:
     return routes
 
 
-def caller_of(services: Services) -> str | None:
+def caller_of(services: Services, token: str | None) -> str | None:
     """Return who asks: whoever has the token, or is signed in; None for anybody else."""
-    given = request.headers.get("Authorization", "")
-    if given.lower().startswith(_BEARER):
-        token, wanted = given[len(_BEARER) :].strip(), services.settings.security_token
-        if not wanted or not hmac.compare_digest(token.encode(), wanted.encode()):
-            return None
-        return "token"
+    if token is not None:
+        wanted = services.settings.security_token
+        return "token" if wanted and hmac.compare_digest(_digest(token), _digest(wanted)) else None
     user = identify(services)
     if user is None:
         return None
     g.user = user
     return f"{user.way} {user.id or user.name}"
+
+
+def _token_given() -> str | None:
+    given = request.headers.get("Authorization", "")
+    return given[len(_BEARER) :].strip() if given.lower().startswith(_BEARER) else None
+
+
+def _digest(token: str) -> bytes:
+    """Return what is compared instead of a token: as long for each, so that not even its length is told."""
+    return hashlib.sha256(token.encode(errors="surrogateescape")).digest()
 
 
 def _answering(services: Services, resource: Resource) -> Any:
@@ -133,6 +145,12 @@ def _csv(resource: Resource, found: Answer) -> Response:
 def _problem(status: int, message: str) -> Response:
     answer = jsonify(error=message)
     answer.status_code = status
+    return answer
+
+
+def _wait(seconds: int, why: str) -> Response:
+    answer = _problem(429, f"{why}; try again in {seconds} s.")
+    answer.headers["Retry-After"] = str(seconds)
     return answer
 
 

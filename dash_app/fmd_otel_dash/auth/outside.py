@@ -55,6 +55,22 @@ class Outside:
             return self._proxied(environ, self._settings.proxy_header)
         return None
 
+    def client(self, environ: Mapping[str, Any]) -> str:
+        """Return the address of whoever sends the request, by which failed attempts are counted.
+
+        From a trusted proxy it is the last entry of ``X-Forwarded-For``, which that proxy wrote. From anybody
+        else, also from a neighbour on a private network, the header is a claim that would change with each
+        guess. Where ``ProxyFix`` is at work, it has put the client's address in place already.
+        """
+        address = _text(environ.get("REMOTE_ADDR"))
+        forwarded = _text(environ.get("HTTP_X_FORWARDED_FOR"))
+        if forwarded and _BEFORE_PROXY_FIX not in environ and self._trusts(address):
+            try:
+                return str(ipaddress.ip_address(forwarded.rpartition(",")[2].strip()))
+            except ValueError:
+                pass  # no address: the proxy itself it is
+        return address or "unknown"
+
     def _hooked(self, environ: Mapping[str, Any]) -> User | None:
         hook = self._settings.hook
         if hook is None:

@@ -7,7 +7,6 @@ password is checked, so that a hundred at the same moment cannot all slip throug
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,19 +37,8 @@ class Verdict:
     retry_after_s: int = 0
 
 
-def client_key(address: str | None, forwarded_for: str | None = None) -> str:
-    """Return the name under which a client's failures are counted.
-
-    Behind a proxy on this machine or network, every client has the proxy's address; then the last entry of
-    ``X-Forwarded-For`` counts, which that proxy wrote. From anywhere else the header is only a claim.
-    """
-    address = (address or "unknown").strip()
-    if forwarded_for:
-        try:
-            if ipaddress.ip_address(address).is_private:
-                address = str(ipaddress.ip_address(forwarded_for.rpartition(",")[2].strip()))
-        except ValueError:
-            pass  # a Unix socket, or a header that is no address: the peer itself it is
+def client_key(address: str) -> str:
+    """Return the name under which a client's failures are counted; see :meth:`.Outside.client`."""
     return f"client:{address[:200]}"
 
 

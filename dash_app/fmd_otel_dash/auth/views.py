@@ -67,7 +67,7 @@ class AuthViews:
         if not self._form_is_ours():
             return self._form("login.html", 400, error=_STALE, **page)
         store = self._services.store
-        client = throttle.client_key(request.remote_addr, request.headers.get("X-Forwarded-For"))
+        client = throttle.client_key(self._services.outside.client(request.environ))
         user_key = throttle.user_key(name)
         verdict = throttle.attempt(store, client, user_key)
         if not verdict.allowed:

@@ -159,6 +159,23 @@ def test_whoever_asks_too_often_is_told_how_long_to_wait(api):
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
 
 
+def test_who_sends_wrong_tokens_has_to_wait_even_with_the_right_one(make_dashboard):
+    visitor = Visitor(make_dashboard(security_token=TOKEN))
+
+    def ask(token, client="198.51.100.1"):
+        header = {"Authorization": f"Bearer {token}"}
+        return visitor.follow("/api/v1/endpoints", headers=header, environ_base={"REMOTE_ADDR": client})
+
+    assert {ask(TOKEN).status_code for _ in range(20)} == {200}
+    assert {ask(f"guess {i}").status_code for i in range(10)} == {401}
+    for token in ("guess", TOKEN):
+        answer = ask(token)
+        assert answer.status_code == 429
+        assert 1 <= int(answer.headers["Retry-After"]) <= 30
+        assert "Too many wrong tokens from 198.51.100.1" in answer.json["error"]
+    assert ask(TOKEN, "198.51.100.2").status_code == 200
+
+
 def test_a_bucket_fills_up_again_and_callers_do_not_share_one():
     clock = [0.0]
     limit = Limit(2, 0.5, clock=lambda: clock[0])

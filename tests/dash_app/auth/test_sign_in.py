@@ -7,6 +7,8 @@ import pytest
 from sqlalchemy import func, select
 
 from fmd_otel_dash.auth import gate, passwords, throttle, users
+from fmd_otel_dash.auth.outside import Outside
+from fmd_otel_dash.auth_settings import AuthSettings
 
 
 def form_token(page):
@@ -149,19 +151,40 @@ def test_two_attempts_in_one_microsecond_are_two(store, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("peer", "forwarded", "key"),
+    ("trusted", "peer", "forwarded", "client"),
     [
-        ("8.8.4.4", "198.51.100.1", "client:8.8.4.4"),  # anybody can send the header
-        ("127.0.0.1", "198.51.100.1", "client:198.51.100.1"),
-        ("10.0.0.2", "6.6.6.6, 198.51.100.1", "client:198.51.100.1"),
-        ("127.0.0.1", "rubbish", "client:127.0.0.1"),
-        ("127.0.0.1", None, "client:127.0.0.1"),
-        ("", "198.51.100.1", "client:"),
-        (None, None, "client:unknown"),
+        (("127.0.0.1",), "8.8.4.4", "198.51.100.1", "8.8.4.4"),  # anybody can send the header
+        ((), "127.0.0.1", "198.51.100.1", "127.0.0.1"),  # also from nearby
+        (("127.0.0.1",), "10.0.0.2", "198.51.100.1", "10.0.0.2"),
+        (("127.0.0.1",), "127.0.0.1", "198.51.100.1", "198.51.100.1"),
+        (("10.0.0.0/8",), "10.0.0.2", "6.6.6.6, 198.51.100.1", "198.51.100.1"),
+        (("127.0.0.1",), "127.0.0.1", "rubbish", "127.0.0.1"),
+        (("127.0.0.1",), "127.0.0.1", None, "127.0.0.1"),
+        (("unix",), "", "198.51.100.1", "198.51.100.1"),
+        (("127.0.0.1",), "", "198.51.100.1", "unknown"),
+        ((), None, None, "unknown"),
     ],
 )
-def test_a_client_is_who_the_nearest_proxy_says(peer, forwarded, key):
-    assert throttle.client_key(peer, forwarded).startswith(key)
+def test_a_client_is_who_a_trusted_proxy_says(trusted, peer, forwarded, client):
+    environ = {"REMOTE_ADDR": peer, "HTTP_X_FORWARDED_FOR": forwarded}
+    assert Outside(AuthSettings(proxy_trusted=trusted)).client(environ) == client
+
+
+def test_where_proxyfix_is_at_work_it_is_asked_no_second_time():
+    environ = {
+        "REMOTE_ADDR": "127.0.0.1",  # a client on this machine, who writes what they like
+        "HTTP_X_FORWARDED_FOR": "198.51.100.1",
+        "werkzeug.proxy_fix.orig": {"REMOTE_ADDR": "10.0.0.2"},
+    }
+    assert Outside(AuthSettings(proxy_trusted=("127.0.0.1",))).client(environ) == "127.0.0.1"
+
+
+def test_a_header_that_changes_with_each_guess_changes_nothing(visitor):
+    codes = [
+        send(visitor, "ada", "wrong", headers={"X-Forwarded-For": f"198.51.100.{i}"}).status_code
+        for i in range(throttle.PER_CLIENT + 1)
+    ]
+    assert codes == [401] * throttle.PER_CLIENT + [429]
 
 
 def test_names_that_were_tried_are_not_kept_readable(store, visitor):
