@@ -15,7 +15,11 @@ pytestmark = pytest.mark.parametrize("kind", ["postgresql", "mariadb", "clickhou
 
 globals().update(suite_of("tests.exporter.test_catalog"))
 globals().update(suite_of("tests.exporter.test_endpoint_changes"))
-globals().update(suite_of("tests.exporter.test_level_rules"))
+globals().update(
+    suite_of(
+        "tests.exporter.test_level_rules", without=["test_a_worker_at_work_follows"]
+    )  # see test_pipeline_elsewhere.py
+)
 globals().update(suite_of("tests.exporter.test_names"))
 globals().update(suite_of("tests.exporter.test_rebuilding"))
 globals().update(suite_of("tests.exporter.test_retention_turns"))
