@@ -17,8 +17,11 @@ globals().update(suite_of("tests.exporter.test_catalog"))
 globals().update(suite_of("tests.exporter.test_endpoint_changes"))
 globals().update(
     suite_of(
-        "tests.exporter.test_level_rules", without=["test_a_worker_at_work_follows"]
-    )  # see test_pipeline_elsewhere.py
+        "tests.exporter.test_level_rules",
+        without=[
+            "test_a_worker_at_work_follows"
+        ],  # in test_pipeline_elsewhere.py, where both use one database
+    )
 )
 globals().update(suite_of("tests.exporter.test_names"))
 globals().update(suite_of("tests.exporter.test_rebuilding"))

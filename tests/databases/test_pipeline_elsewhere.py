@@ -25,6 +25,7 @@ globals().update(
         ],
     )
 )
+globals().update(suite_of("tests.exporter.test_level_rules", only=["test_a_worker_at_work_follows"]))
 
 
 @pytest.fixture
