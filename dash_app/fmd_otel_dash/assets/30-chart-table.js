@@ -85,7 +85,7 @@
   /* What a hover text says beyond the numbers of the row: not its heading, nor what has columns already. */
   function details(trace, i, known) {
     var template = trace.hovertemplate || "";
-    if (!/^(<b>)?%\{text\}(<\/b>)?<extra><\/extra>$/.test(template) || !Array.isArray(trace.text)) { return ""; }
+    if (!/^(<b>%\{y\}<\/b>, version %\{x\}<br>)?(<b>)?%\{text\}(<\/b>)?<extra><\/extra>$/.test(template) || !Array.isArray(trace.text)) { return ""; }
     return String(trace.text[i] || "").split("<br>").filter(function (line, nth) {
       return !(nth === 0 && /^<b>[^]*<\/b>$/.test(line)) && !(known && known.test(line));
     }).map(plain).join("; ");

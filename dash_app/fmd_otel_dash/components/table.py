@@ -104,7 +104,9 @@ def data_grid(  # noqa: PLR0913 - each keyword answers a question of its own
         id=grid_id,
         columnDefs=list(columns),
         # The grid wants its ids as text.
-        rowData=[{**row, row_id: str(row[row_id])} for row in rows],
+        rowData=[
+            {name: _short(value) for name, value in row.items()} | {row_id: str(row[row_id])} for row in rows
+        ],
         defaultColDef=_DEFAULTS,
         dashGridOptions=settings,
         getRowId=f"params.data.{row_id}",
@@ -113,6 +115,11 @@ def data_grid(  # noqa: PLR0913 - each keyword answers a question of its own
         className="fmd-table",
         style={"height": height or _HEADER_HEIGHT + in_sight * ROW_HEIGHT + 4, "width": "100%"},
     )
+
+
+def _short(value: Any) -> Any:
+    """Return a number with the digits that anybody could see, or sort by: others only take time to send."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def plain_table(

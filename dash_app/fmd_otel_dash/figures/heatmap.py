@@ -17,9 +17,7 @@ from fmd_otel_dash.figures.base import (
     day_ticks,
     ghost,
     label,
-    lines,
     log_ticks,
-    requests_text,
     significant,
     time_axis,
     wall,
@@ -113,19 +111,21 @@ def utilization(found: Utilization, before: Utilization | None = None, *, max_en
         "x": list(range(len(versions))),
         "y": list(range(len(endpoints))),
         "z": [[round(share * 100, 2) for share in row] for row in shares],
-        "hovertext": [
+        # What differs from cell to cell, and no more: there are hundreds of them.
+        "customdata": [
             [
-                lines(
-                    f"<b>{label(endpoint.name, 60)}</b>",
-                    f"{formatting.percent(share)} of version {name}",
-                    f"{n:,} of its {requests_text(total)}",
+                [
+                    label(endpoint.name, 60),
+                    name,
+                    f"{n:,} of its {total:,}",
                     _share_before(earlier.get((endpoint.id, version.id))),
-                )
-                for share, n, total, name, version in zip(*row, totals, names, versions, strict=True)
+                ]
+                for n, total, name, version in zip(row, totals, names, versions, strict=True)
             ]
-            for endpoint, *row in zip(endpoints, shares, counts, strict=True)
+            for endpoint, row in zip(endpoints, counts, strict=True)
         ],
-        "hovertemplate": "%{hovertext}<extra></extra>",
+        "hovertemplate": "<b>%{customdata[0]}</b><br>%{z:.3~g} % of version %{customdata[1]}"
+        "<br>%{customdata[2]} requests%{customdata[3]}<extra></extra>",
         "colorscale": FADE_EARLY,
         "zmin": 0,
         "xgap": 1,
@@ -179,7 +179,10 @@ def durations(found: Timeline, before: Timeline | None = None) -> Figure:
             [counted.get(place, {}).get(column) for column in range(len(found.points))]
             for place in range(len(bands.numbers))
         ],
-        "text": [[bands.text(place)] * len(found.points) for place in range(len(bands.numbers))],
+        "text": [
+            [text if counted.get(place, {}).get(column) else "" for column in range(len(found.points))]
+            for place, text in enumerate(map(bands.text, range(len(bands.numbers))))
+        ],
         "hoverongaps": False,
         "hovertemplate": "%{x|%a %-d %b, %H:%M}<br>%{text}<br><b>%{z:,}</b> requests<extra></extra>",
         "colorscale": FADE,
@@ -242,7 +245,7 @@ def _shares_by_ids(before: Utilization) -> dict[tuple[int, int], float]:
 
 
 def _share_before(share: float | None) -> str:
-    return "" if share is None else f"before: {formatting.percent(share)}"
+    return "" if share is None else f"<br>before: {formatting.percent(share)}"
 
 
 def _short(share: float) -> str:

@@ -256,9 +256,9 @@ def _dots(name: str, values: Sequence[tuple[float, str]]) -> dict[str, Any]:
 
 def _text(row: Outlier) -> str:
     return lines(
-        f"<b>{label(row.endpoint.name)}</b>",
+        label(row.endpoint.name),
         f"{formatting.duration(row.duration_us)}, {row.times_threshold:.1f} times the threshold of "
         f"{formatting.duration(row.threshold_us)}",
-        f"usually {formatting.duration(row.average_us)}",
-        f"version {label(row.version)}" if row.version else "",
+        f"usually {formatting.duration(row.average_us)}"
+        + (f", version {label(row.version)}" if row.version else ""),
     )

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from fmd_otel_dash.queries.subjects import BySubjectAndVersion, SubjectLatency
     from fmd_otel_dash.stats.percentiles import BoxStats
 
+MAX_VERSIONS = 24
+"""More columns are no longer told apart; the newest stay."""
+MAX_BOXES = 12
+"""Boxes of one user, likewise."""
 _LARGEST_PX, _SMALLEST_PX = 34, 7
 _COLORS = [[0, "#4dabf7"], [0.5, "#fab005"], [1, "#e03131"]]
 """Fast to slow; told apart by lightness as well."""
@@ -81,16 +85,18 @@ def circles(found: BySubjectAndVersion, before: Mapping[str, Mapping[int, BoxSta
     """Draw a circle for each user and version: large and red is slow; the comparison's is a faint ring."""
     x, y, medians, texts, keys = [], [], [], [], []
     rings: list[tuple[int, int, float]] = []
+    first = max(0, len(found.versions) - MAX_VERSIONS)
+    versions = found.versions[first:]
     for place, row in enumerate(found.rows):
-        for column, cell in enumerate(row.cells):
+        for column, cell in enumerate(row.cells[first:]):
             if cell is None:
                 continue
             x.append(column)
             y.append(place)
             medians.append(cell.median_us)
-            then = (before or {}).get(row.counts.value, {}).get(found.versions[column].id)
-            texts.append(_cell_text(row.counts.value, found.versions[column].name, cell, then))
-            keys.append([place, column])
+            then = (before or {}).get(row.counts.value, {}).get(versions[column].id)
+            texts.append(_short_text(cell, then))
+            keys.append([place, first + column])
             if then is not None:
                 rings.append((column, place, then.median_us))
     low, high = (min(medians), max(medians)) if medians else (1.0, 1.0)
@@ -121,7 +127,8 @@ def circles(found: BySubjectAndVersion, before: Mapping[str, Mapping[int, BoxSta
                 },
                 "text": texts,
                 "customdata": keys,
-                "hovertemplate": "%{text}<extra></extra>",
+                # Who and which version the axes know; to say it again hundreds of times is much to send.
+                "hovertemplate": "<b>%{y}</b>, version %{x}<br>%{text}<extra></extra>",
             },
             *([_rings(rings, largest)] if rings else ()),
         ],
@@ -130,9 +137,9 @@ def circles(found: BySubjectAndVersion, before: Mapping[str, Mapping[int, BoxSta
             "showlegend": False,
             "hovermode": "closest",
             "xaxis": axis(
-                range=[-0.6, len(found.versions) - 0.4],
-                tickvals=list(range(len(found.versions))),
-                ticktext=[label(version.name, 16) for version in found.versions],
+                range=[-0.6, len(versions) - 0.4],
+                tickvals=list(range(len(versions))),
+                ticktext=[label(version.name, 16) for version in versions],
                 side="top",
                 fixedrange=True,
             ),
@@ -164,16 +171,17 @@ def boxes_by_version(found: BySubjectAndVersion, *, log_scale: bool) -> Figure:
     """Draw one lying box per user and version, the versions of a user beside each other."""
     traces: list[dict[str, Any]] = []
     cells: list[BoxStats] = []
-    count = max(1, len(found.versions))
+    first = max(0, len(found.versions) - MAX_BOXES)
+    count = max(1, len(found.versions) - first)
     width = 0.8 / count
-    for column, version in enumerate(found.versions):
+    for column, version in list(enumerate(found.versions))[first:]:
         here = [(place, row.cells[column]) for place, row in enumerate(found.rows)]
         mine = [(place, cell) for place, cell in here if cell is not None]
         if not mine:
             continue
         cells += [cell for _, cell in mine]
         color = _VERSION_COLORS[column % len(_VERSION_COLORS)]
-        at = [place + (column - (count - 1) / 2) * width for place, _ in mine]
+        at = [place + (column - first - (count - 1) / 2) * width for place, _ in mine]
         stats = [cell for _, cell in mine]
         traces += [
             lying_boxes(stats, at, label(version.name, 16))
@@ -237,12 +245,17 @@ def _text(row: SubjectLatency) -> str:
     )
 
 
-def _cell_text(name: str, version: str, cell: BoxStats, before: BoxStats | None = None) -> str:
+def _short_text(cell: BoxStats, before: BoxStats | None = None) -> str:
+    middle, high, highest = (formatting.duration(us) for us in (cell.median_us, cell.p95_us, cell.p99_us))
+    now = f"median {middle} · p95 {high} · p99 {highest} · {requests_text(cell.n)}"
+    if before is None:
+        return now
+    return lines(now, f"before: median {formatting.duration(before.median_us)} of {requests_text(before.n)}")
+
+
+def _cell_text(name: str, version: str, cell: BoxStats) -> str:
     return lines(
         f"<b>{label(name, 40)}</b>, version {label(version, 20)}",
         stats_text(cell),
         requests_text(cell.n),
-        f"before: median {formatting.duration(before.median_us)} of {requests_text(before.n)}"
-        if before
-        else "",
     )

@@ -13,7 +13,7 @@ from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.state import nothing_in_range
 from fmd_otel_dash.figures.custom import values
 from fmd_otel_dash.pages.common import deploys, export
-from fmd_otel_dash.queries.graphs import CustomGraph, Values, custom_graphs, graph_values
+from fmd_otel_dash.queries.graphs import MAX_POINTS, CustomGraph, Values, custom_graphs, graph_values
 from fmd_otel_dash.queries.scope import local_time
 from fmd_otel_dash.roles import ADMIN
 from fmd_otel_dash.router import Page
@@ -34,6 +34,8 @@ WANTED = "custom-graph-wanted"
 """Store that the button for deleting writes to."""
 MOST = 24
 """Graphs drawn on one page; the others have pages of their own."""
+FEWER = 200
+"""Values or steps of a graph that has half a page's width."""
 SNIPPET = """import fmd_otel
 
 def open_orders():
@@ -43,13 +45,20 @@ fmd_otel.add_graph("Open orders", open_orders, "interval", minutes=5)"""
 
 
 def layout(view: View) -> Any:
-    """Return the page without data."""
+    """Return the page without data: a card for each graph there is, as each answer should be small."""
+    n = min(len(view.query(custom_graphs, view.scope.services)), MOST)
     return page(
         TITLE,
-        card(GRAPHS, height=420, plain=True),
+        *(card(_place(number), span=6, height=300) for number in range(n)),
+        card(GRAPHS, height=40 if n else 420, plain=True),
         subtitle="What the application counts of itself",
         actions=[export(view)],
     )
+
+
+def _place(number: int) -> str:
+    """Return the id of the card of the page's n-th graph."""
+    return f"{GRAPHS}-{number}"
 
 
 def one_layout(view: View) -> Any:
@@ -59,20 +68,19 @@ def one_layout(view: View) -> Any:
 
 def register(registry: Registry) -> None:
     """Register what fills the pages, and what changes them."""
+    for number in range(MOST):
+        _register_place(registry, number)
 
     @registry.card(GRAPHS)
-    def all_graphs(view: View) -> Any:
+    def other_graphs(view: View) -> Any:
         found = view.query(custom_graphs, view.scope.services)
         if not found:
             return _none()
-        shown = [_drawn(view, each) for each in found[:MOST]]
         more = [
             html.A(html.Bdi(each.title), href=view.href(f"/custom_graph/{each.id}"), className="fmd-button")
             for each in found[MOST:]
         ]
-        return html.Div(
-            [*shown, html.Div(more, className="fmd-toolbar") if more else None], className="fmd-grid"
-        )
+        return html.Div(more, className="fmd-toolbar") if more else None
 
     @registry.card(ONE)
     def one_graph(view: View) -> Any:
@@ -109,6 +117,13 @@ def chosen(view: View) -> CustomGraph | None:
     return next((each for each in view.query(custom_graphs, ()) if str(each.id) == wanted), None)
 
 
+def _register_place(registry: Registry, number: int) -> None:
+    @registry.card(_place(number))
+    def graph_of_place(view: View) -> Any:
+        found = view.query(custom_graphs, view.scope.services)
+        return _drawn(view, found[number]) if number < len(found) else None
+
+
 def _drawn(view: View, each: CustomGraph) -> Any:
     heading = html.Div(
         html.H2(
@@ -116,13 +131,13 @@ def _drawn(view: View, each: CustomGraph) -> Any:
         ),
         className="fmd-card-head",
     )
-    return html.Section(
-        [heading, *_inside(view, each, height=220)], className="fmd-card", style={"--span": 6}
-    )
+    return html.Div([heading, *_inside(view, each, height=220, most=FEWER)])
 
 
-def _inside(view: View, each: CustomGraph, *, height: int, delete: bool = False) -> list[Any]:
-    found = view.query(graph_values, each.id, view.scope)
+def _inside(
+    view: View, each: CustomGraph, *, height: int, most: int = MAX_POINTS, delete: bool = False
+) -> list[Any]:
+    found = view.query(graph_values, each.id, view.scope, most)
     parts: list[Any] = []
     if delete:
         parts.append(_head(each))

@@ -61,6 +61,7 @@ VERSIONS = "endpoint-subject-versions"
 LIST = "endpoint-subject-list"
 GRID = "subjects-grid"
 VIEWS = (("circles", "Circles"), ("boxes", "Boxes"))
+LISTED = 150
 SHOWN = 20
 """Users drawn at once; the others by searching, or page by page."""
 SHOWN_AS_BOXES = 8
@@ -134,7 +135,9 @@ def register(registry: Registry) -> None:
         figure = (
             figures.boxes_by_version(found, log_scale=True) if as_boxes else figures.circles(found, before)
         )
-        per_row = max(box_figures.ROW_HEIGHT + 4, 13 * len(found.versions) if as_boxes else 0)
+        per_row = max(
+            box_figures.ROW_HEIGHT + 4, 13 * min(len(found.versions), figures.MAX_BOXES) if as_boxes else 0
+        )
         return [
             html.Div(
                 [_search(view), url_segments("as", "Drawn as", VIEWS, "boxes" if as_boxes else "circles")],
@@ -147,13 +150,19 @@ def register(registry: Registry) -> None:
                 label=f"Durations by {_WORDS[kind_of(view)][0]} and version",
                 leads=True,
             ),
-            _below(view, found.busiest, len(found.rows), f"rings: {compared_with(view)}" if before else ""),
+            _below(
+                view,
+                found.busiest,
+                len(found.rows),
+                _left_out(found, as_boxes=as_boxes),
+                f"rings: {compared_with(view)}" if before else "",
+            ),
         ]
 
     @registry.card(LIST)
     def listed(view: View) -> Any:
         kind = kind_of(view)
-        found = view.query(busiest, view.scope, kind, 200, view.state.get("q"), offset_of(view))
+        found = view.query(busiest, view.scope, kind, LISTED, view.state.get("q"), offset_of(view))
         if not found.rows:
             return None
         names, earlier = tuple(each.value for each in found.rows), earlier_time(view)
@@ -250,10 +259,15 @@ def _nobody(view: View, found: Busiest) -> Any:
     return empty(f"No {many} recorded", "The addresses of requests in this range are not known.")
 
 
-def _below(view: View, found: Busiest, shown: int, compared: str = "") -> Any:
+def _left_out(found: BySubjectAndVersion, *, as_boxes: bool) -> str:
+    most = figures.MAX_BOXES if as_boxes else figures.MAX_VERSIONS
+    return f"the newest {most} of {len(found.versions)} versions" if len(found.versions) > most else ""
+
+
+def _below(view: View, found: Busiest, shown: int, *more: str) -> Any:
     many = _WORDS[found.kind][1]
     offset = offset_of(view)
-    parts: list[Any] = [caption(view, found.n, f"{found.found:,} {many}", compared)]
+    parts: list[Any] = [caption(view, found.n, f"{found.found:,} {many}", *more)]
     if found.found > shown:
         links: list[Any] = [html.Span(f"{offset + 1:,} to {offset + shown:,}", className="fmd-faint")]
         for text, target in (("Busier", offset - shown), ("Next", offset + shown)):

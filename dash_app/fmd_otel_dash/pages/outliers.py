@@ -47,7 +47,8 @@ LIST = "outliers-list"
 GRID = "outliers-grid"
 LEAST_LEVEL = 2
 _MOST_SHOWN = 6
-_MOST_RINGS = 200
+_MOST_RINGS = 100
+_MOST_LISTED = 100
 
 
 def layout(view: View) -> Any:
@@ -112,7 +113,7 @@ def register(registry: Registry) -> None:
                 with_deploys(figure, deploys(view), view.scope.tz), name=OVER_TIME, height=300, zoom=True,
                 label="Outliers by time and duration", leads=True,
             ),
-            _caption(view, found, before),
+            _caption(view, found, len(found.rows), before),
         ]  # fmt: skip
 
     @registry.card(COMMON)
@@ -137,11 +138,12 @@ def register(registry: Registry) -> None:
         found = view.query(outliers, view.scope)
         if not found.rows:
             return None
+        shown = found.rows[:_MOST_LISTED]
         return [
             data_grid(
-                GRID, _columns(endpoints=view.endpoint_id is None), [row(view, each) for each in found.rows]
+                GRID, _columns(endpoints=view.endpoint_id is None), [row(view, each) for each in shown]
             ),
-            _caption(view, found),
+            _caption(view, found, len(shown)),
         ]
 
     on_click(registry, OVER_TIME, clicked)
@@ -216,11 +218,11 @@ def _not_measured() -> Any:
     return empty("Not measured", "These requests were over before anybody could look at the machine.")
 
 
-def _caption(view: View, found: Outliers, before: Outliers | None = None) -> Any:
+def _caption(view: View, found: Outliers, shown: int, before: Outliers | None = None) -> Any:
     parts = [
         f"{found.n:,} outlier{'' if found.n == 1 else 's'}",
         f"faint: {before.n:,} in {compared_with(view)}" if before else "",
-        f"the newest {len(found.rows):,} shown" if len(found.rows) < found.n else "",
+        f"the newest {shown:,} shown" if shown < found.n else "",
         urlstate.label(view.state, view.window),
         view.scope.tz,
     ]

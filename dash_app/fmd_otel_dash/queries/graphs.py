@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fmd_otel_dash.queries.scope import Scope
     from fmd_otel_exporter.store import Store
 
-MAX_POINTS = 400
+MAX_POINTS = 300
 """Values drawn one by one; of more, each step shows the mean with the smallest and the greatest."""
 
 

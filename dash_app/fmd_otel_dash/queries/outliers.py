@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from fmd_otel_exporter.store import Store
 
-MOST = 500
+MOST = 150
+"""Dots of a chart that can be told apart; the file has all."""
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def test_shares_are_percentages_with_their_sample(checked, utilization_of):
     figure = checked(heatmap.utilization(utilization_of(["a", "b"], ["1.0", "2.0"])))
 
     assert figure["data"][0]["z"] == [[50, 50], [50, 50]]
-    assert "10 of its 20 requests" in figure["data"][0]["hovertext"][0][0]
+    assert figure["data"][0]["customdata"][0][0][2] == "10 of its 20"
 
 
 def test_many_versions_show_the_newest(checked, utilization_of):

@@ -14,13 +14,22 @@ MINUTE = 60_000_000
 HOUR = 60 * MINUTE
 
 
-def test_several_graphs_share_a_page(now, write_values, card):
+def test_several_graphs_share_a_page(now, write_values, card, cards_of):
     write_values("Open orders", [(now - HOUR, 3), (now - 30 * MINUTE, 5)])
     write_values("Baskets", [(now - HOUR, 1)])
-    shown = card("custom-graphs", "/custom_graphs")
-    assert [figure["data"][-1]["y"] for figure in shown.figures] == [[1], [3, 5]]
-    assert "2 values · Last 24 hours" in shown.text
-    assert "interval[0:05:00]" in shown.text
+    assert cards_of("/custom_graphs") == ["custom-graphs-0", "custom-graphs-1", "custom-graphs"]
+    shown = [card(f"custom-graphs-{number}", "/custom_graphs") for number in range(2)]
+    assert [each.figures[0]["data"][-1]["y"] for each in shown] == [[1], [3, 5]]
+    assert "2 values · Last 24 hours" in shown[1].text
+    assert "interval[0:05:00]" in shown[1].text
+
+
+def test_more_than_fit_have_a_link_each(now, write_values, card, cards_of):
+    for number in range(26):
+        write_values(f"Graph {number:02}", [(now - HOUR, number)])
+    assert len(cards_of("/custom_graphs")) == 25
+    assert card("custom-graphs-23", "/custom_graphs").figures[0]["data"][-1]["y"] == [23]
+    assert card("custom-graphs", "/custom_graphs").text == "Graph 24 Graph 25"
 
 
 def test_many_values_are_drawn_as_steps_with_their_extremes(now, store, write_values):
@@ -97,4 +106,4 @@ def test_a_graph_can_be_zoomed_into_and_each_on_its_own(now, write_values, card)
 
 def test_a_hostile_title_stays_text(now, write_values, card):
     write_values("<script>alert(1)</script>", [(now - HOUR, 1)])
-    assert "<script>" not in json.dumps(card("custom-graphs", "/custom_graphs").figures)
+    assert "<script>" not in json.dumps(card("custom-graphs-0", "/custom_graphs").figures)
