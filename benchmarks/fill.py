@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fmd_otel.bulk import Order, write
 from fmd_otel.synthetic import zipf_workload
+from fmd_otel.synthetic_details import SyntheticDetails
 from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.store import open_store
 from fmd_otel_exporter.subject_sums import sum_up_subjects
@@ -30,10 +31,22 @@ def fill(path: Path, rows: int, *, days: int = 30, now_us: int | None = None) ->
     return url
 
 
-def fill_store(store: Store, rows: int, *, days: int = 30, now_us: int | None = None) -> None:
-    """Write requests into an empty database, and add them up as a month of running would have."""
+def fill_store(
+    store: Store, rows: int, *, days: int = 30, now_us: int | None = None, details: bool = False
+) -> None:
+    """Write requests into an empty database, and add them up as a month of running would have.
+
+    Args:
+        store: Where.
+        rows: How many.
+        days: Over how many days.
+        now_us: When these days end.
+        details: Also profiles of one request in fifty, and a tenth of the outliers, with the exceptions.
+    """
     now_us = now_us or time.time_ns() // 1000
-    order = Order(zipf_workload(), now_us - days * _DAY_US, now_us, rows)
+    workload = zipf_workload()
+    more = (SyntheticDetails.of(workload, profiled=0.02, outliers=0.1),) if details else ()
+    order = Order(workload, now_us - days * _DAY_US, now_us, rows, 0, more)
     done = 0
     for written in write(store, order, processes=os.cpu_count() or 1):
         done += written

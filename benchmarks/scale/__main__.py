@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.cpu.subjects import FMD_PYTHON, ROOT
 from benchmarks.fill import say
-from benchmarks.scale import report, views, writers
+from benchmarks.scale import pages, report, views, writers
 from benchmarks.scale.places import Place, load, short
 from fmd_otel.cli.options import Count
 
@@ -41,12 +41,16 @@ def _sections(options: argparse.Namespace, places: list[Place], folder: Path) ->
     found: dict[tuple[str, int], dict[str, views.Took]] = {}
     sizes: dict[str, dict[str, int]] = {}
     versions: list[str] = []
+    asked: dict[str, pages.PageTook] = {}
     for place in places:
         for rows in options.sizes:
             say(f"{place.product}, {short(rows)}: filling")
             store = place.filled(rows)
             say(f"{place.product}, {short(rows)}: asking")
             found[place.product, rows] = views.ask(store, options.runs)
+            if rows == max(options.sizes) and place.product == "SQLite":
+                say(f"{place.product}, {short(rows)}: asking for pages")
+                asked = pages.ask(store, options.runs)
             if rows == max(options.sizes):
                 sizes[place.product] = place.sizes(store)
                 versions.append(place.version(store))
@@ -56,6 +60,7 @@ def _sections(options: argparse.Namespace, places: list[Place], folder: Path) ->
         cores=os.cpu_count() or 1, python=platform.python_version(), databases=versions, load=began
     )
     yield report.queries(found, options.sizes)
+    yield report.pages(asked, max(options.sizes))
     yield report.sizes(sizes, max(options.sizes))
     costs = {}
     only_written = (("MariaDB", options.mariadb), ("ClickHouse", options.clickhouse))

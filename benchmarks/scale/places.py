@@ -51,7 +51,7 @@ class Place:
                 f"{store} holds {there:,} requests instead of {rows:,}: remove it, and run again"
             )
         if not there:
-            fill_store(store, rows)
+            fill_store(store, rows, details=True)
             self._analyse(store)
         return store
 

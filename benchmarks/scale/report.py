@@ -9,6 +9,7 @@ from benchmarks.scale.places import short
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from benchmarks.scale.pages import PageTook
     from benchmarks.scale.views import Took
     from benchmarks.scale.writers import Cost, Race
 
@@ -71,6 +72,32 @@ def queries(found: Mapping[tuple[str, int], Mapping[str, Took]], sizes: Sequence
                 cells.append(f"{took[-1].wall_ms / took[0].wall_ms:.1f}")
             cells.append(f"{took[-1].first_ms:.0f}")
         lines.append(_row([view, *cells]))
+    return "\n".join(lines)
+
+
+def pages(found: Mapping[str, PageTook], rows: int) -> str:
+    """Return what each page costs the dashboard's server."""
+    lines = [
+        f"## Pages, {short(rows)} requests on SQLite" if rows else "## Pages",
+        "",
+        "All cards of a page, one after the other, as the browser asks for them.",
+        "",
+        *_head(
+            [
+                "page",
+                "cards",
+                "CPU ms",
+                "wall ms",
+                "slowest card, CPU ms",
+                "first look, CPU ms",
+                "largest, kB",
+            ]
+        ),
+    ]
+    for path, took in found.items():
+        cells = (took.cards, f"{took.cpu_ms:.0f}", f"{took.wall_ms:.0f}", took.slowest)
+        more = (f"{took.first_ms:.0f}", f"{took.largest / 1000:.0f}")
+        lines.append(_row([f"`{path}`", *map(str, cells), *more]))
     return "\n".join(lines)
 
 

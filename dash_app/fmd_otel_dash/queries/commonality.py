@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, bindparam, select
 
 from fmd_otel_dash.queries.look import Look, look
 from fmd_otel_dash.queries.named import subject_names, version_names
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MOST_OUTLIERS = 1000
 MOST_DOCUMENTS = 200
-MOST_OTHERS = 20_000
+MOST_OTHERS = 8_000
 """Requests that the outliers are held against: the newest of the range, or all if there are fewer."""
 _MOST_KEYS = 20
 _MOST_TRACES = 2000
@@ -77,12 +77,13 @@ def _others(
     ids = view.version_ids(scope)
     found: list[Any] = []
     share = MOST_OTHERS // len(endpoint_ids)
+    where = [c.endpoint_id == bindparam("endpoint"), c.ts >= scope.start_us, c.ts < scope.end_us]
+    if ids is not None:
+        where.append(c.version_id.in_(ids))
+    query = select(c.endpoint_id, c.ts, c.span_id, c.version_id, c.group_id, c.ip_id, c.status, c.method)
+    query = query.where(*where).order_by(c.ts.desc()).limit(share)
     for endpoint_id in endpoint_ids:
-        where = [c.endpoint_id == endpoint_id, c.ts >= scope.start_us, c.ts < scope.end_us]
-        if ids is not None:
-            where.append(c.version_id.in_(ids))
-        query = select(c.endpoint_id, c.ts, c.span_id, c.version_id, c.group_id, c.ip_id, c.status, c.method)
-        found += view.conn.execute(query.where(*where).order_by(c.ts.desc()).limit(share)).all()
+        found += view.conn.execute(query, {"endpoint": endpoint_id}).all()
     return [row for row in found if (row[0], row[1], bytes(row[2])) not in slow]
 
 

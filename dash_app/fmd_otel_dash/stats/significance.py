@@ -7,7 +7,7 @@ anything is significant, so only the size says whether it matters. All tests are
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, inf, lgamma, log, sqrt
+from math import exp, inf, log, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -265,16 +265,15 @@ def _pooled_z(k: float, n: int, j: float, m: int) -> float:
 
 def _fisher(k: int, n: int, j: int, m: int) -> float:
     """Return the two-sided p-value of Fisher's exact test: all tables no likelier than the one seen."""
-    total, events = n + m, k + j
-
-    def log_choose(a: int, b: int) -> float:
-        return lgamma(a + 1) - lgamma(b + 1) - lgamma(a - b + 1)
-
-    whole = log_choose(total, events)
-
-    def likelihood(x: int) -> float:
-        return exp(log_choose(n, x) + log_choose(m, events - x) - whole)
-
-    seen = likelihood(k) * (1 + 1e-7)
-    tables = (likelihood(x) for x in range(max(0, events - m), min(n, events) + 1))
-    return min(1.0, sum(each for each in tables if each <= seen))
+    events = k + j
+    low, high = max(0, events - m), min(n, events)
+    # From the likeliest table both ways, each from the one before: no logarithm, and nothing that overflows.
+    likeliest = min(max((n + 1) * (events + 1) // (n + m + 2), low), high)
+    up, down = [1.0], [1.0]
+    for x in range(likeliest, high):
+        up.append(up[-1] * (n - x) * (events - x) / ((x + 1) * (m - events + x + 1)))
+    for x in range(likeliest, low, -1):
+        down.append(down[-1] * x * (m - events + x) / ((n - x + 1) * (events - x + 1)))
+    seen = (up[k - likeliest] if k >= likeliest else down[likeliest - k]) * (1 + 1e-7)
+    tables = (*up, *down[1:])
+    return min(1.0, sum(each for each in tables if each <= seen) / sum(tables))
