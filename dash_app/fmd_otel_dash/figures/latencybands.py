@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 COARSE = 8
 """Latency buckets to a band: a quarter of an octave, 19 % wide."""
-_MOST = 60
+_MOST = 30
 
 
 @dataclass(frozen=True)

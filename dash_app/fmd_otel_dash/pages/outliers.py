@@ -47,7 +47,7 @@ LIST = "outliers-list"
 GRID = "outliers-grid"
 LEAST_LEVEL = 2
 _MOST_SHOWN = 6
-_MOST_RINGS = 100
+_MOST_RINGS = 60
 _MOST_LISTED = 100
 
 

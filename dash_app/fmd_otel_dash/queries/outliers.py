@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from fmd_otel_exporter.store import Store
 
-MOST = 150
+MOST = 120
 """Dots of a chart that can be told apart; the file has all."""
 
 

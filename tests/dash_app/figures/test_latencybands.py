@@ -21,7 +21,7 @@ def test_a_band_holds_just_the_durations_whose_buckets_it_is_made_of(one, other,
 def test_there_are_never_more_bands_than_can_be_told_apart(some):
     bands = bands_over(map(bucket_of, some))
 
-    assert len(bands.numbers) <= 60
+    assert len(bands.numbers) <= 30
     assert all(0 <= bands.of(bucket_of(us)) < len(bands.numbers) for us in some)
 
 
