@@ -29,7 +29,7 @@ from fmd_otel_exporter.graphs import add_values, register_graph
 from fmd_otel_exporter.store import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from fmd_otel_exporter.store import Store
 
@@ -132,7 +132,7 @@ def paths(store: Store) -> Iterator[tuple[str, str]]:
             found = connection.execute(select(table).order_by(table.c.ts.desc()).limit(1)).mappings().first()
             if found is None and ("<key>" in page.path or "<group_id>" in page.path):
                 continue
-            newest: Mapping[str, Any] = found or {}
+            newest: Any = found or {}
             endpoint_id = newest["endpoint_id"] if "<key>" in page.path else busiest
             path = page.path.replace("<int:endpoint_id>", str(endpoint_id)).replace("<graph_id>", str(graph))
             if "<key>" in path:
