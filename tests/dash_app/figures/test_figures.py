@@ -227,9 +227,12 @@ def test_a_circle_says_of_how_many_requests_it_is_and_its_percentiles(checked, v
         (SubjectVersions(counts, (few, many)),),
     )
 
-    first, second = checked(subjects.circles(found, {"ada": {2: few}}))["data"][0]["text"]
+    figure = checked(subjects.circles(found, {"ada": {2: few}}))
+    first, second = figure["data"][0]["text"]
 
-    assert first.startswith("<b>ada</b>, version 1.0<br>")
+    assert figure["data"][0]["hovertemplate"].startswith("<b>%{y}</b>, version %{x}<br>%{text}")
+    assert figure["layout"]["yaxis"]["ticktext"] == ["ada"]
+    assert figure["layout"]["xaxis"]["ticktext"] == ["1.0", "2.0"]
     assert "7 requests" in first
     assert "before" not in first
     for words in (

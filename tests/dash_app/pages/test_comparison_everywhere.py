@@ -138,7 +138,7 @@ def test_hours_are_held_against_those_of_before_and_can_be_drawn_as_a_difference
 def test_a_share_of_a_version_says_what_it_was_before(card):
     [figure] = card("versions-shares", "/multi_version").figures
 
-    assert "before: 100 %" in figure["data"][0]["hovertext"][0][0]
+    assert "before: 100 %" in figure["data"][0]["customdata"][0][0][3]
 
 
 @pytest.mark.usefixtures("both_days")
