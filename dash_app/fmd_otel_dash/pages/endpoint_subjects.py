@@ -61,7 +61,7 @@ VERSIONS = "endpoint-subject-versions"
 LIST = "endpoint-subject-list"
 GRID = "subjects-grid"
 VIEWS = (("circles", "Circles"), ("boxes", "Boxes"))
-LISTED = 150
+LISTED = 120
 SHOWN = 20
 """Users drawn at once; the others by searching, or page by page."""
 SHOWN_AS_BOXES = 8
