@@ -21,8 +21,14 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}", "Accept-Encoding": "identity"}
 class Unlimited:
     """A limit that is none: a thousand questions are what this is about."""
 
+    def __init__(self, *_how_many: float) -> None:
+        pass
+
     def take(self, _caller: str) -> int:
         return 0
+
+    def give_back(self, _caller: str) -> None:
+        pass
 
 
 @pytest.fixture
