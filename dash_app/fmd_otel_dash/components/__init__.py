@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fmd_otel_dash.components.controls import url_multiselect, url_segments, url_select, url_text
-from fmd_otel_dash.components.graph import graph, with_deploys
+from fmd_otel_dash.components.deploys import with_deploys
+from fmd_otel_dash.components.graph import graph
 from fmd_otel_dash.components.icons import icon
 from fmd_otel_dash.components.kpi import change, kpi, kpi_row
 from fmd_otel_dash.components.layout import card, grid, page

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from dash import dcc, html
 
 from fmd_otel_dash import ids
 from fmd_otel_dash.components.attributes import attributes
-from fmd_otel_dash.figures.base import label as safe_name
-from fmd_otel_dash.figures.timeaxis import clock_of, with_clock
-from fmd_otel_dash.queries.scope import local_time
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from fmd_otel_dash.figures.timeaxis import with_clock
 
 _CLEAR = "rgba(0,0,0,0)"
 _CONFIG = {
@@ -31,10 +25,6 @@ _CONFIG = {
     ],
     "toImageButtonOptions": {"format": "svg", "scale": 1},
 }  # fmt: skip
-_MAX_MARKERS = 12
-_NAME_LENGTH = 20
-_NAME_SHARE = 0.15
-"""Of the width of a figure, what the name of a version may need."""
 
 
 def graph(  # noqa: PLR0913 - each keyword answers a question of its own
@@ -79,68 +69,6 @@ def graph(  # noqa: PLR0913 - each keyword answers a question of its own
         className="fmd-graph" + (" fmd-graph-time" if zoom else ""),
     )
     return html.Div([element if not label else _labelled(element, label), _twin(name, label, leads=leads)])
-
-
-def with_deploys(figure: dict[str, Any], deploys: Iterable[tuple[str, int]], tz: str) -> dict[str, Any]:
-    """Return a figure over time with a line and a name where each version first served.
-
-    Args:
-        figure: its x axis is wall-clock time in ``tz``, or says in which it is.
-        deploys: version and first request in microseconds; only the last twelve fit legibly.
-        tz: the zone of the x axis.
-    """
-    zone = clock_of(figure, ZoneInfo(tz))
-    shapes, annotations = [], []
-    late = _near_the_end(figure)
-    for version, ts_us in sorted(deploys, key=lambda deploy: deploy[1])[-_MAX_MARKERS:]:
-        x = local_time(ts_us, zone).strftime("%Y-%m-%d %H:%M:%S")
-        shapes.append(
-            {
-                "type": "line",
-                "xref": "x",
-                "yref": "paper",
-                "x0": x,
-                "x1": x,
-                "y0": 0,
-                "y1": 1,
-                "line": {"color": "rgba(134,142,150,.7)", "width": 1, "dash": "dot"},
-            }
-        )
-        annotations.append(
-            {
-                "xref": "x",
-                "yref": "paper",
-                "x": x,
-                "y": 1,
-                # It comes from whoever deploys, and plotly takes text for markup.
-                "text": safe_name(version, _NAME_LENGTH),
-                "showarrow": False,
-                # A name that begins near the right edge would be cut off there.
-                "xanchor": "right" if late and x > late else "left",
-                "yanchor": "top",
-                "xshift": -3 if late and x > late else 3,
-                "font": {"size": 11},
-                "captureevents": False,
-            }
-        )
-    layout = figure.get("layout", {})
-    return {
-        **figure,
-        "layout": {
-            **layout,
-            "shapes": [*layout.get("shapes", []), *shapes],
-            "annotations": [*layout.get("annotations", []), *annotations],
-        },
-    }
-
-
-def _near_the_end(figure: dict[str, Any]) -> str | None:
-    """Return the time on the x axis from where on there is no room for a name, if the axis says its range."""
-    ends = figure.get("layout", {}).get("xaxis", {}).get("range")
-    if not ends:
-        return None
-    start, end = (datetime.fromisoformat(each) for each in ends)
-    return str(end - (end - start) * _NAME_SHARE)
 
 
 def _twin(name: str, label: str, *, leads: bool) -> Any:

@@ -12,7 +12,7 @@ import pytest
 
 import fmd_otel_dash
 from fmd_otel_dash import formatting
-from fmd_otel_dash.components.graph import with_deploys
+from fmd_otel_dash.components.deploys import with_deploys
 from fmd_otel_dash.figures import bars, boxes, heatmap, lines
 from fmd_otel_dash.figures.bands import strips
 from fmd_otel_dash.figures.latencybands import band_us

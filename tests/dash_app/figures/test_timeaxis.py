@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import plotly.graph_objects as go
 import pytest
 
-from fmd_otel_dash.components.graph import graph, with_deploys
+from fmd_otel_dash.components.deploys import with_deploys
+from fmd_otel_dash.components.graph import graph
 from fmd_otel_dash.figures import heatmap, lines
 from fmd_otel_dash.figures.timeaxis import axis_zone, with_clock
 from fmd_otel_dash.queries.counts import Counts

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fmd_otel_dash import formatting
 from fmd_otel_dash.cache import TtlCache
 from fmd_otel_dash.colors import PALETTE, endpoint_color
-from fmd_otel_dash.components.graph import with_deploys
+from fmd_otel_dash.components.deploys import with_deploys
 from fmd_otel_dash.formatting import Delta
 from fmd_otel_dash.stats.percentiles import Change
 from fmd_otel_dash.stats.significance import Effect, share_change
@@ -202,3 +202,15 @@ def test_the_name_of_a_late_version_is_written_to_the_left_of_its_line():
     figure = {"layout": {"xaxis": {"range": ["2026-01-01 00:00:00", "2026-01-11 00:00:00"]}}}
     marked = with_deploys(figure, [("1.0", early_us), ("1.1", late_us)], "UTC")
     assert [each["xanchor"] for each in marked["layout"]["annotations"]] == ["left", "right"]
+
+
+def test_of_names_that_would_lie_upon_each_other_the_latest_is_written():
+    day_us = 86_400_000_000
+    first_us = 1_767_355_200_000_000  # 2 January 2026, 12:00 UTC
+    close = [(f"1.{i}", first_us + i * day_us // 20) for i in range(6)]
+    figure = {"layout": {"xaxis": {"range": ["2026-01-01 00:00:00", "2026-01-11 00:00:00"]}}}
+    marked = with_deploys(figure, [("1.0", first_us - day_us), *close], "UTC")
+    assert len(marked["layout"]["shapes"]) == 7
+    assert [each["text"] for each in marked["layout"]["annotations"]] == ["1.0", "1.5"]
+    near = {"layout": {"xaxis": {"range": ["2026-01-02 00:00:00", "2026-01-03 00:00:00"]}}}
+    assert len(with_deploys(near, close, "UTC")["layout"]["annotations"]) > 2
