@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.records import DetailRecord, EndpointInfo, RequestRecord
     from fmd_otel_exporter.settings import ExporterSettings
 
+OTLP = "otlp"
+"""The role of a process that receives spans. Whoever sends them does so again when an answer is late, and
+another process may get them then.
+"""
 EXIT_FLUSH_MS = 5000
 STALL_MS = 2000
 """A flush gives up when nothing has been written for so long: the database is not there."""
@@ -57,6 +61,7 @@ class Pipeline:
         self.failures = Failures()
         """Whoever runs in requests may have its own failures told here."""
         self._role = role
+        self._repeats = role == OTLP
         self.settings = replace(settings, database=absolute_url(settings.database))
         self._announced: dict[tuple[str, str], EndpointInfo] = {}
         self._levels: dict[tuple[str, str], int] = {}
@@ -80,6 +85,7 @@ class Pipeline:
             self._announced,
             DetailWorker(self._details, self._profile_orders),
         )
+        self._worker.alone = self._repeats
         self._worker.speaker = Speaker(self.settings, self._role, self.counters)
         self.failures.begin_anew()
         self._running = False
@@ -150,6 +156,10 @@ class Pipeline:
         self._companions.append(begin)
         if self._running and self._pid == os.getpid():
             begin()
+
+    def expect_repeats(self) -> None:
+        """Be ready for requests that are brought to other processes as well, in other company."""
+        self._repeats = self._worker.alone = True
 
     def average_of(self, service: str, endpoint: str) -> Average | None:
         """Return how long requests of a watched endpoint take of late, as last read from the database."""
@@ -312,7 +322,10 @@ def shared_pipeline(settings: ExporterSettings, *, role: str = "worker") -> Pipe
         _shared.pop(key, None)
         found = None
     # Two threads may both make one here; both get the one that was kept.
-    return found or _shared.setdefault(key, Pipeline(settings, role=role))
+    pipeline = found or _shared.setdefault(key, Pipeline(settings, role=role))
+    if role == OTLP:  # also where the process is a monitored application besides
+        pipeline.expect_repeats()
+    return pipeline
 
 
 def _watch_forks(pipeline: Pipeline) -> None:

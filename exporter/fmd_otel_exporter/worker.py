@@ -85,6 +85,8 @@ class Worker:
         self.last_error: str | None = None
         self.last_error_us: int | None = None
         self.batches = BatchTimes()
+        self.alone = False
+        """Requests come in by a way that may bring them to several processes, see :attr:`.Writer.alone`."""
         self.speaker: Speaker | None = None
         """Tells the database how this process fares."""
         self._settings = settings
@@ -309,6 +311,7 @@ class Worker:
     def _write(self, batch: Sequence[RequestRecord]) -> None:
         if self._store is None or self._writer is None:  # pragma: no cover # _work() has opened them
             return
+        self._writer.alone = self.alone
         results = list(write_parts(self._writer.write, batch, self._lose))
         self._store.require_in_place()
         for result in results:

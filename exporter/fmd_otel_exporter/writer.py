@@ -58,9 +58,13 @@ class Writer:
     what is there.
     """
 
-    def __init__(self, store: Store, *, default_level: int = 1) -> None:
+    def __init__(self, store: Store, *, default_level: int = 1, alone: bool = False) -> None:
         """Prepare for a store; ``default_level`` is what new endpoints get."""
         self._store = store
+        self.alone = alone
+        """Others who write alone may bring the same requests in other batches at the same moment; where the
+        database has no unique keys, they wait for each other.
+        """
         self._dimensions = Dimensions(store, default_level)
         self._statements: Statements | None = None
 
@@ -95,7 +99,7 @@ class Writer:
             SQLAlchemyError: A record holds what no row can; nothing was written.
         """
         try:
-            self._store.run(lambda connection: self._insert(connection, batch))
+            self._store.run(lambda connection: self._insert(connection, batch, alone=self.alone))
             result = WriteResult(written=len(batch.rows) + batch.rowless, duplicate=0)
         except IntegrityError:
             result = self._write_what_is_new(batch)
@@ -131,10 +135,12 @@ class Writer:
         ledger = self._store.tables.batch.c
 
         def write(connection: Connection) -> WriteResult:
+            # Whoever brings a part of these requests may be bringing another one just now.
+            self._store.dialect.begin_batch(connection, self._store.prefix, alone=True)
             if connection.scalar(select(ledger.ts).where(ledger.id == batch.id)) is not None:
                 return WriteResult(written=0, duplicate=len(batch.rows) + batch.rowless)
             fresh = distinct(batch.rows, self._stored(connection, batch.rows))
-            self._insert(connection, batch.only(fresh))
+            self._insert(connection, batch.only(fresh), alone=True)
             if not (fresh or self._store.dialect.undoes) and self._statements is not None:
                 # All rows are there, and the batch is not: it was cut short, with its days as they were.
                 self._keep_days_right(connection, self._statements, batch)
@@ -150,11 +156,11 @@ class Writer:
                     raise
                 attempt += 1
 
-    def _insert(self, connection: Connection, batch: Batch) -> None:
+    def _insert(self, connection: Connection, batch: Batch, *, alone: bool) -> None:
         do = self._statements
         if do is None:
             do = self._statements = Statements(self._store, connection)
-        self._store.dialect.begin_batch(connection, self._store.prefix)
+        self._store.dialect.begin_batch(connection, self._store.prefix, alone=alone)
         if not (batch.rows and self._store.dialect.undoes):
             _require_endpoints(batch, do.closed_days.fetch(connection, (0, 0)))
         do.ledger.run(connection, [(batch.id, time.time_ns() // 1000)])

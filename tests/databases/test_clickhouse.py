@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import clickhouse_connect
@@ -24,13 +26,17 @@ from fmd_otel_exporter.dialects.clickhouse_tables import OWN_COLUMNS, kind_of
 from fmd_otel_exporter.dialects.clickhouse_transaction import Transaction
 from fmd_otel_exporter.errors import StorageError
 from fmd_otel_exporter.maintainer import LEASE, Maintainer
+from fmd_otel_exporter.pipeline import Pipeline
 from fmd_otel_exporter.retention import Retention
 from fmd_otel_exporter.rollups import compact_days
+from fmd_otel_exporter.settings import ExporterSettings
 from fmd_otel_exporter.store import Store, open_store
 from fmd_otel_exporter.subject_sums import sum_up_subjects
 from fmd_otel_exporter.writer import Writer, WriteResult
 
 if TYPE_CHECKING:
+    from sqlalchemy import Table
+
     from tests.databases.servers import Server
 
 pytestmark = pytest.mark.parametrize("kind", ["clickhouse"], indirect=True)
@@ -124,6 +130,71 @@ def test_a_batch_sent_by_several_at_the_same_moment_counts_once(store: Store, re
         thread.join()
     assert set(see.sums().values()) == {21}
     assert len(see.rows("batch")) == 2
+
+
+@pytest.mark.parametrize("in_common", [1, 10])
+def test_requests_brought_by_two_at_the_same_moment_in_different_company_count_once(
+    store: Store, record, see, monkeypatch, in_common: int
+):
+    """Each has looked for the keys before the other has sent a row, where nobody keeps it from doing so."""
+    writers = [Writer(store, alone=True) for _ in range(2)]
+    for writer in writers:
+        writer.write([record()])
+    now_us = time.time_ns() // 1000  # requests of other days are written in turn anyway
+    common = [record(ts_us=now_us) for _ in range(in_common)]
+    batches = [[*common, record(ts_us=now_us)], [record(ts_us=now_us), *common]]
+    looked = threading.Barrier(2)
+    send = Transaction.send
+
+    def send_when_both_have_looked(self: Transaction, table: Table, *arguments: Any) -> None:
+        if table is store.tables.request:
+            with suppress(threading.BrokenBarrierError):
+                looked.wait(1)
+        send(self, table, *arguments)
+
+    monkeypatch.setattr(Transaction, "send", send_when_both_have_looked)
+    results: list[WriteResult] = []
+    threads = [
+        threading.Thread(target=lambda pair=pair: results.append(pair[0].write(pair[1])))
+        for pair in zip(writers, batches, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == [WriteResult(1, in_common), WriteResult(in_common + 1, 0)]
+    assert set(see.sums().values()) == {in_common + 4}
+
+
+def test_requests_received_twice_by_otlp_count_once(store: Store, record, see, monkeypatch, eventually):
+    """Whoever sent them got no answer in time, and sent them again, to another process."""
+    settings = ExporterSettings(database=store.url, delay_ms=300, spool_mb=0)
+    looked = threading.Barrier(2)
+    send = Transaction.send
+
+    def send_when_both_have_looked(self: Transaction, table: Table, *arguments: Any) -> None:
+        if table.name == store.tables.request.name:
+            with suppress(threading.BrokenBarrierError):
+                looked.wait(1)
+        send(self, table, *arguments)
+
+    now_us = time.time_ns() // 1000
+    common = [record(ts_us=now_us) for _ in range(10)]
+    with ExitStack() as stack:
+        pipelines = [Pipeline(settings, role="otlp") for _ in range(2)]
+        for pipeline in pipelines:
+            stack.callback(pipeline.shutdown)
+            pipeline.offer(record())
+            eventually(partial(pipeline.force_flush, 10_000), 60)
+        monkeypatch.setattr(Transaction, "send", send_when_both_have_looked)
+        for each in [record(ts_us=now_us), *common]:
+            pipelines[0].offer(each)
+        for each in [*common, record(ts_us=now_us)]:
+            pipelines[1].offer(each)
+        for pipeline in pipelines:
+            eventually(partial(pipeline.force_flush, 10_000), 60)
+    assert set(see.sums().values()) == {14}
+    assert sum(pipeline.counters().duplicate for pipeline in pipelines) == 10
 
 
 def test_users_are_added_up_once_though_each_answer_is_lost(store: Store, record, see, monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import delete, event, update
 
 from fmd_otel_exporter.deleting import TARGET_S, Pace
 from fmd_otel_exporter.retention import Cutoffs, Retention, count_old, prune
@@ -225,6 +225,31 @@ def test_the_ledger_is_kept_for_a_week(store: Store, writer: Writer, record, tod
         )
     assert keep(Retention(0, 0, 0)) == {"batch": 1400}
     assert {today_us - row["ts"] for row in see.rows("batch")} == {0, 6 * DAY_US}
+
+
+def test_requests_that_the_ledger_has_forgotten_count_once_for_as_long_as_their_rows_are_there(
+    store: Store, writer: Writer, record, today_us: int, keep, see
+):
+    """As out of the spool of a machine that was off for a while."""
+    batch = [
+        record(ts_us=today_us - age * DAY_US, endpoint=name, duration_us=age, group_by="ada", ip="::1")
+        for age in (0, 1, 9, 20)
+        for name in ("one", "two")
+    ]
+    writer.write(batch)
+    keep(Retention(30, 90, 0))
+    sums = ("hits", "lat_hist", "hits_day", "lat_hist_day", "subject_day")
+    before = {table: see.rows(table) for table in sums}
+    with store.write() as connection:
+        connection.execute(delete(store.tables.batch))
+
+    assert Writer(store).write(batch) == WriteResult(0, 8)
+    assert Writer(store).write([*batch[3:], record(ts_us=today_us, endpoint="new")]) == WriteResult(1, 5)
+
+    keep(Retention(30, 90, 0))
+    one = {row["id"] for row in see.rows("endpoint") if row["name"] != "new"}
+    assert {table: [row for row in see.rows(table) if row["endpoint_id"] in one] for table in sums} == before
+    assert len(see.rows("request")) == 9
 
 
 def test_sign_ins_that_have_run_out_are_cleared_away(store: Store, today_us: int, keep, see):

@@ -176,8 +176,15 @@ class Dialect(Protocol):
     def take_turn(self, connection: Connection, prefix: str) -> None:
         """Wait until no other transaction that has called this is under way, and let further ones wait."""
 
-    def begin_batch(self, connection: Connection, prefix: str) -> None:
-        """Let :meth:`hold_batches` know that this transaction adds to the sums; first thing in it."""
+    def begin_batch(self, connection: Connection, prefix: str, *, alone: bool = False) -> None:
+        """Let :meth:`hold_batches` know that this transaction adds to the sums; first thing in it.
+
+        Args:
+            connection: Of the transaction.
+            prefix: Of the tables.
+            alone: Another that is alone may insert the same rows just now: see to it that one of the two
+                finds those of the other. Unique keys do.
+        """
 
     def hold_batches(self, connection: Connection, prefix: str) -> None:
         """Wait for transactions that add to the sums, and make further ones wait for this one to end.

@@ -331,8 +331,10 @@ class ClickhouseDialect:
         """Wait for the turn to change small tables."""
         _transaction(connection).take_turn()
 
-    def begin_batch(self, connection: Connection, prefix: str) -> None:
-        """Do nothing: rows are seen as soon as they are sent."""
+    def begin_batch(self, connection: Connection, prefix: str, *, alone: bool = False) -> None:  # noqa: ARG002 # one for the database
+        """Wait for the turn if others may send the same rows now: between a look for keys and the insert."""
+        if alone:
+            _transaction(connection).take_turn()
 
     def hold_batches(self, connection: Connection, prefix: str) -> None:  # noqa: ARG002 # as above
         """Wait for the turn; rows are seen as soon as they are sent, so none is on its way unseen."""

@@ -169,6 +169,7 @@ class Transaction:
                     raise dbapi.IntegrityError("a row of that key is there already")
                 break
         data = block.write(rows)
+        self.keep_turn()
         try:
             self.send(table, data, block.names)
         except dbapi.Error:

@@ -223,7 +223,7 @@ class MysqlDialect(Transactional):
         """Lock the one row that every set of tables has; batches wait, too, but not for long."""
         self.hold_batches(connection, prefix)
 
-    def begin_batch(self, connection: Connection, prefix: str) -> None:
+    def begin_batch(self, connection: Connection, prefix: str, *, alone: bool = False) -> None:  # noqa: ARG002
         """Share a lock on the one row that every set of tables has."""
         guard = connection.dialect.identifier_preparer.quote(version_table(prefix))
         connection.exec_driver_sql(f"SELECT version_num FROM {guard} LOCK IN SHARE MODE")  # noqa: S608 # our own name

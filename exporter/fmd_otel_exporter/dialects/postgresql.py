@@ -206,7 +206,9 @@ class PostgresqlDialect(Parts, Transactional):
         number = int.from_bytes(blake2b(prefix.encode(), digest_size=8).digest(), "big", signed=True)
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({number})")
 
-    def begin_batch(self, connection: Connection, prefix: str) -> None:
+    def begin_batch(
+        self, connection: Connection, prefix: str, *, alone: bool = False
+    ) -> None:  # keys are unique
         """Do nothing: the locks that inserts take on their tables say enough."""
 
     def hold_batches(self, connection: Connection, prefix: str) -> None:

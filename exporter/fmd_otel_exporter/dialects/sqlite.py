@@ -299,7 +299,9 @@ class SqliteDialect(Transactional):
     def take_turn(self, connection: Connection, prefix: str) -> None:
         """Do nothing: there is one writer at a time."""
 
-    def begin_batch(self, connection: Connection, prefix: str) -> None:
+    def begin_batch(
+        self, connection: Connection, prefix: str, *, alone: bool = False
+    ) -> None:  # keys are unique
         """Do nothing: there is one writer at a time."""
 
     def hold_batches(self, connection: Connection, prefix: str) -> None:
