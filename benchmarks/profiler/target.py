@@ -40,6 +40,8 @@ def process_of(variant: str) -> str:
 
 
 WAIT_S = 0.2
+LINGER_S = 1.3
+"""The sampler stays awake for so long after the last request that it was to look at."""
 
 
 def application() -> Callable[..., Iterable[bytes]]:
@@ -139,6 +141,8 @@ def _fmd_otel(app: Flask, database: str) -> Control:
         if not profiler._rate:  # noqa: SLF001 # the same
             profiler._admissions.clear()  # noqa: SLF001 # the same
         pipeline.offer_detail = _nothing if variant.endswith("unstored") else offer_detail
+        # What the variant before has kept awake must not be counted among what this one costs.
+        time.sleep(LINGER_S)
 
     return drain, switch
 

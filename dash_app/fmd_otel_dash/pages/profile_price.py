@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fmd_otel_dash.queries.profiles import Price
     from fmd_otel_dash.view import View
 
-LEVEL_2_US = 20
+LEVEL_2_US = 70
 """CPU that level 2 adds to a request, as ``python -m benchmarks.profiler`` has it (docs/performance.md)."""
 
 
