@@ -14,7 +14,7 @@ from fmd_otel_dash.pages import endpoint_level
 from fmd_otel_dash.pages.endpoint_level import LEVEL, control
 from fmd_otel_dash.pages.endpoint_verdict import verdict
 from fmd_otel_dash.queries.endpoints import level_origin, rules
-from fmd_otel_dash.queries.overview import EndpointRow, Overview, overview_of
+from fmd_otel_dash.queries.overview import Overview, Recent, overview_of, recent
 from fmd_otel_dash.roles import ADMIN
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def register(registry: Registry) -> None:
 
     @registry.card(HEAD)
     def head(view: View) -> Any:
-        rows = read(view).endpoints
+        rows = view.query(recent, view.scope, view.now_us)
         if not rows:
             return empty(
                 f"There is no endpoint {view.endpoint_id}",
@@ -69,7 +69,7 @@ def register(registry: Registry) -> None:
         return _head(view, rows[0])
 
 
-def _head(view: View, row: EndpointRow) -> Any:
+def _head(view: View, row: Recent) -> Any:
     endpoint = row.endpoint
     return [
         html.Div(
@@ -118,7 +118,7 @@ def _rule(methods: str, rule: str) -> list[Any]:
     return [*chips, html.Code(rule, className="fmd-route")] if rule else chips
 
 
-def _facts(view: View, row: EndpointRow) -> list[Any]:
+def _facts(view: View, row: Recent) -> list[Any]:
     endpoint = row.endpoint
     facts: list[Any] = [
         f"Last requested {formatting.ago(endpoint.last_us, view.now_us)}",

@@ -31,6 +31,7 @@ RETENTION, PROCESSES, SPOOL, VERSIONS = (
 )  # fmt: skip
 _DAY_US = DAY_S * 1_000_000
 _SMALL = 0.01
+_NOTICEABLE_US = 5_000_000
 _MOST_TABLES = 8
 
 
@@ -94,7 +95,7 @@ def register(registry: Registry) -> None:
 
     @registry.card(TABLES, role=ADMIN)
     def tables(view: View) -> Any:
-        return _tables(_found(view))
+        return _tables(view, _found(view))
 
     @registry.card(RETENTION, role=ADMIN)
     def retention(view: View) -> Any:
@@ -206,7 +207,7 @@ def _outlook(ahead: Projection | None) -> str:
     return f"levels off in {ahead.levels_off_days} d"
 
 
-def _tables(found: Storage) -> Any:
+def _tables(view: View, found: Storage) -> Any:
     total = sum(table.size_bytes or 0 for table in found.tables) or 1
     large = [one for one in found.tables if one.rows != 0 and (one.size_bytes or 0) / total >= _SMALL]
     large = large[:_MOST_TABLES]
@@ -229,6 +230,8 @@ def _tables(found: Storage) -> Any:
         one.estimated for one in found.tables
     ) else "Sizes include indexes."  # fmt: skip
     notes = [note]
+    if view.now_us - found.measured_us >= _NOTICEABLE_US:
+        notes.append(f"Measured {formatting.ago(found.measured_us, view.now_us)}.")
     if found.reusable_bytes:
         notes.append(f"{formatting.size(found.reusable_bytes)} of deleted rows wait to be filled again.")
     if found.disk_free_bytes is not None:

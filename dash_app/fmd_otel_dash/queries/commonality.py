@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_OUTLIERS = 1000
 MOST_DOCUMENTS = 200
+_FIRST_DOCUMENTS = 300
 MOST_OTHERS = 8_000
 """Requests that the outliers are held against: the newest of the range, or all if there are fewer."""
 _MOST_KEYS = 20
@@ -89,7 +90,9 @@ def _others(
 
 def _columns(view: Look, scope: Scope, rows: Sequence[Any]) -> dict[str, dict[str, int]]:
     names = version_names(view.conn, view.tables, {row[3] for row in rows})
-    subjects = subject_names(view.conn, view.tables, {row[i] for row in rows for i in (4, 5)})
+    users, addresses = (counted([row[i] for row in rows]) for i in (4, 5))
+    ids = {own for counts in (users, addresses) for own in counts if isinstance(own, int)}
+    subjects = subject_names(view.conn, view.tables, ids)
     zone = scope.zone
     hours: dict[int, str] = {}
 
@@ -101,19 +104,34 @@ def _columns(view: Look, scope: Scope, rows: Sequence[Any]) -> dict[str, dict[st
 
     return {
         "version": counted([names.get(row[3], "") for row in rows]),
-        "user": counted([subjects.get(row[4]) or "nobody" for row in rows]),
-        "IP address": counted([subjects.get(row[5]) or "unknown" for row in rows]),
+        "user": _named(users, subjects, "nobody"),
+        "IP address": _named(addresses, subjects, "unknown"),
         "hour": counted([hour(row[1]) for row in rows]),
         "status": counted([str(row[6]) for row in rows]),
     }
 
 
+def _named(counts: Mapping[Any, int], names: Mapping[int | None, str], nobody: str) -> dict[str, int]:
+    """Return how often each name occurs, of how often each id does; what has no id keeps its own name."""
+    found: dict[str, int] = {}
+    for own, n in counts.items():
+        name = own if isinstance(own, str) else names.get(own) or nobody
+        found[name] = found.get(name, 0) + n
+    return found
+
+
 def _documents(view: Look, where: Iterable[Any]) -> list[dict[str, Any]]:
     """Return what is kept of the newest outliers, without those of which only the times are."""
     c = view.tables.outlier.c
-    newest = select(c.data).where(*where).order_by(c.ts.desc()).limit(MOST_OUTLIERS)
-    decoded = (_decoded(data) for data in view.conn.scalars(newest))
-    return list(islice((each for each in decoded if each is not None and "args" in each), MOST_DOCUMENTS))
+    newest = select(c.data).where(*where).order_by(c.ts.desc())
+    found: list[dict[str, Any]] = []
+    for limit in (_FIRST_DOCUMENTS, MOST_OUTLIERS):  # most often, those wanted are among the first
+        decoded = (_decoded(data) for data in view.conn.scalars(newest.limit(limit)))
+        wanted = (each for each in decoded if each is not None and "args" in each)
+        found = list(islice(wanted, MOST_DOCUMENTS))
+        if len(found) == MOST_DOCUMENTS:
+            break
+    return found
 
 
 def _ordinary(

@@ -215,13 +215,15 @@ def _groups(view: Look, scope: Scope, ids: Ids, points: int) -> tuple[ExceptionG
     if not chosen:
         return ()
     hits: dict[int, list[Any]] = defaultdict(list)
-    columns = (c.group_id, c.bucket, c.endpoint_id, c.kind)
+    spark = _spark(scope, points)
+    since = c.bucket - spark.start_us // US_PER_S
+    columns = (c.group_id, since - since % spark.width_s, c.endpoint_id, c.kind)
     for row in view.conn.execute(
         select(*columns, total(c.n)).where(*_hits(view, scope, chosen)).group_by(*columns)
     ):
         hits[row[0]].append(row[1:])
     users = _user_counts(view, scope, chosen)
-    known, spark = _known(view, chosen), _spark(scope, points)
+    known = _known(view, chosen)
     return tuple(
         _group(view, known[own], hits[own], spark, users.get(own, 0)) for own in chosen if own in known
     )
@@ -230,10 +232,9 @@ def _groups(view: Look, scope: Scope, ids: Ids, points: int) -> tuple[ExceptionG
 def _group(view: Look, row: Any, hits: Sequence[Any], spark: Spark, users: int = 0) -> ExceptionGroup:
     steps = list(spark.n)
     kinds: dict[int, int] = defaultdict(int)
-    start_s = spark.start_us // US_PER_S
-    for bucket, _, kind, n in hits:
+    for offset_s, _, kind, n in hits:
         kinds[kind] += n
-        steps[min(max((bucket - start_s) // spark.width_s, 0), len(steps) - 1)] += n
+        steps[min(int(offset_s) // spark.width_s, len(steps) - 1)] += n
     met = {view.home.get(endpoint, endpoint) for _, endpoint, _, _ in hits}
     return ExceptionGroup(
         id=row.id,

@@ -106,6 +106,12 @@ class Look:
         found = {endpoint.id: endpoint for endpoint in self.endpoints}
         return found | {own: replace(found[root], id=own) for own, root in self.home.items()}
 
+    @cached_property
+    def others(self) -> tuple[int, ...]:
+        """Ids of all endpoints but these: of other services, removed, or counted under such."""
+        mine = {*self.endpoint_ids}
+        return tuple(own for own in self.conn.scalars(select(self.tables.endpoint.c.id)) if own not in mine)
+
     def counted(self, of: Table) -> ColumnElement[int]:
         """Return a table's ``endpoint_id``, as the number of the endpoint that its rows count under."""
         return counted(of.c.endpoint_id, self.home)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST = 120
 """Dots of a chart that can be told apart; the file has all."""
+_MOST_OF = 4
+"""A range is most of what is kept from where it begins, if it is no shorter than one in so many."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,10 @@ def outliers(store: Store, scope: Scope, *, limit: int = MOST) -> Outliers:
     with look(store, scope) as view:
         c = view.tables.outlier.c
         where = _where(view, scope)
-        n = view.conn.scalar(select(func.count()).select_from(view.tables.outlier).where(*where)) or 0
         newest = select(*_columns(view)).where(*where).order_by(c.ts.desc(), c.span_id.desc()).limit(limit)
-        rows = _named(view, view.conn.execute(newest).all()) if n else ()
+        found = view.conn.execute(newest).all()
+        n = len(found) if len(found) < limit else _count(view, scope)
+        rows = _named(view, found)
         last_us = None
         if not n:
             last_us = view.conn.scalar(select(func.max(c.ts)).where(c.endpoint_id.in_(view.endpoint_ids)))
@@ -142,6 +145,20 @@ def _where(view: Look, scope: Scope) -> list[ColumnElement[bool]]:
     where = [c.endpoint_id.in_(view.endpoint_ids), c.ts >= scope.start_us, c.ts < scope.end_us]
     ids = view.version_ids(scope)
     return where if ids is None else [*where, c.version_id.in_(ids)]
+
+
+def _count(view: Look, scope: Scope) -> int:
+    """Return how many there are.
+
+    The key, endpoint and time, finds the few of a short range or of one endpoint. SQLite reads a whole row
+    for each look at its key, though: most of what is kept is counted in a sixth of the time by time alone.
+    """
+    c = view.tables.outlier.c
+    where = _where(view, scope)
+    is_most = scope.end_us - view.raw_from_us < _MOST_OF * scope.length_us
+    if is_most and len(view.others) < len(view.endpoint_ids):
+        where[0] = c.endpoint_id.not_in(view.others)
+    return view.conn.scalar(select(func.count()).select_from(view.tables.outlier).where(*where)) or 0
 
 
 def _columns(view: Look) -> tuple[ColumnElement[Any], ...]:

@@ -57,6 +57,16 @@ class EndpointRow(Counts):
 
 
 @dataclass(frozen=True)
+class Recent:
+    """An endpoint, and how often it was requested lately."""
+
+    endpoint: Endpoint
+    n_today: int
+    """As in the endpoints table, like the next."""
+    n_week: int
+
+
+@dataclass(frozen=True)
 class Overview:
     """Everything that the page shows."""
 
@@ -129,6 +139,13 @@ def overview_of(store: Store, scope: Scope, pairs: tuple[Pair, ...], now_us: int
         tuple(_row(endpoint, found, recent, kpis.sum_us) for endpoint in view.endpoints),
         last_us,
     )
+
+
+def recent(store: Store, scope: Scope, now_us: int) -> tuple[Recent, ...]:
+    """Return how often each endpoint of a scope was requested today and in the last 7 days, by name."""
+    with look(store, scope) as view:
+        found = _recent_hits(view, scope, now_us)
+        return tuple(Recent(each, *found.get(each.id, (0, 0))) for each in view.endpoints)
 
 
 def _gather(view: Look, pair: Pair, found: _Gathered) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from fmd_otel_dash.queries.daily import daily
 from fmd_otel_dash.queries.look import look, total
 from fmd_otel_dash.queries.scope import US_PER_S, Scope
+from fmd_otel_dash.queries.tablesizes import measured
 from fmd_otel_exporter.schema import DAY_S
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ class Storage:
     disk_free_bytes: int | None
     tables: tuple[StoredTable, ...]
     """Largest first."""
+    measured_us: int
+    """When sizes and rows were so."""
     days: tuple[date, ...]
     """The last month's UTC days, today the last."""
     requests: tuple[int, ...]
@@ -113,7 +116,6 @@ def storage(store: Store, now_us: int) -> Storage:
     """Measure the database, without reading what is large."""
     today = now_us // _DAY_US
     with store.read() as connection:
-        sizes = store.dialect.sizes(connection, store.prefix)
         days = store.tables.storage_day.c
         history = connection.execute(
             select(days.day, days.size_bytes)
@@ -121,6 +123,8 @@ def storage(store: Store, now_us: int) -> Storage:
             .order_by(days.day)
         ).all()
         oldest = _oldest(connection, store)
+        found = measured(store, connection, now_us, oldest)
+    sizes = found.sizes
     raw_rows = 0 if oldest.raw_us is None else _requests(store, oldest.raw_us, now_us)
     by_day = daily(store, Scope((today - SHOWN_DAYS + 1) * _DAY_US, now_us + 1))
     tables = [
@@ -134,6 +138,7 @@ def storage(store: Store, now_us: int) -> Storage:
         reusable_bytes=sizes.reusable_bytes,
         disk_free_bytes=sizes.disk_free_bytes,
         tables=tuple(sorted(tables, key=lambda table: -(table.size_bytes or 0))),
+        measured_us=found.at_us,
         days=by_day.days,
         requests=tuple(
             sum(endpoint.n[number] for endpoint in by_day.endpoints) for number in range(len(by_day.days))

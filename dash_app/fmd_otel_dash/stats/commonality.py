@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from math import log2
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from fmd_otel_dash.stats.significance import adjusted, share_change
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
+
+T = TypeVar("T", bound="Hashable")
 
 LEVEL = 0.01
 _LEAST = 2
@@ -126,9 +128,9 @@ def divergence(one: Mapping[str, int], other: Mapping[str, int]) -> float:
     return min(1.0, max(0.0, total))
 
 
-def counted(values: Sequence[str], *, most: int = 200) -> dict[str, int]:
+def counted(values: Sequence[T], *, most: int = 200) -> dict[T | str, int]:
     """Return how often each value occurs; of very many the rarest are put together."""
     counts = Counter(values)
-    kept = dict(counts.most_common(most))
+    kept: dict[T | str, int] = dict(counts.most_common(most))
     rest = sum(counts.values()) - sum(kept.values())
     return {**kept, _OTHERS: rest} if rest else kept

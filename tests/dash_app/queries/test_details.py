@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import update
 
 from fmd_otel_dash.queries import exceptions, outliers
 from fmd_otel_dash.queries.profiles import by_endpoint, grouped, profile_of, profiles, recent
@@ -129,6 +131,48 @@ def test_outliers_are_listed_newest_first_with_names(store: Store, writer: Detai
     assert outliers.outliers_by_day(store, Scope(DAY.start_us - DAY_US, DAY.end_us)) == {
         TODAY_S // DAY_S - 1: 1, TODAY_S // DAY_S: 2
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("oldest_request_us", [None, NOON_US - 2 * DAY_US, NOON_US - 90 * DAY_US])
+def test_more_outliers_than_are_listed_are_counted(store, writer, ids, write, request_at, oldest_request_us):
+    """However most of what is kept, and little of it, are counted."""
+    names = ("shop.cart", "shop.pay", "shop.gone", "shop.home")
+    moments = {
+        name: [NOON_US + (37 * place * 61 * S_US) % (3 * DAY_US) - 2 * DAY_US + place for place in range(n)]
+        for name, n in zip(names, (40, 25, 30, 3), strict=True)
+    }
+    writer.write(
+        [
+            outlier(endpoint=name, ts_us=ts_us, version=str(ts_us % 2))
+            for name in names
+            for ts_us in moments[name]
+        ]
+    )
+    if oldest_request_us:
+        write(request_at(oldest_request_us))
+    numbers = ids("endpoint")
+    with store.write() as connection:
+        c = store.tables.endpoint.c
+        gone = update(store.tables.endpoint).where(c.id == numbers["shop.gone"])
+        connection.execute(gone.values(removed_ts=NOON_US))
+
+    def expected(scope: Scope, *names: str) -> int:
+        return sum(
+            scope.start_us <= ts_us < scope.end_us
+            and (not scope.versions or str(ts_us % 2) in scope.versions)
+            for name in names
+            for ts_us in moments[name]
+        )
+
+    known = ("shop.cart", "shop.pay", "shop.home")
+    for start_us, end_us in ((-3, 2), (-1, 0), (0, 1), (-3, -2)):
+        scope = Scope(NOON_US + start_us * DAY_US, NOON_US + end_us * DAY_US)
+        assert outliers.outliers(store, scope, limit=2).n == expected(scope, *known)
+        odd = replace(scope, versions=("1",))
+        assert outliers.outliers(store, odd, limit=2).n == expected(odd, *known)
+        for name in known:
+            one = replace(scope, endpoint_ids=(numbers[name],))
+            assert outliers.outliers(store, one, limit=2).n == expected(one, name)
 
 
 def test_where_there_are_no_outliers_the_newest_is_told(store: Store, writer: DetailWriter):

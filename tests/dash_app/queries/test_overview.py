@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fmd_otel_dash.queries.overview import overview
+from fmd_otel_dash.queries.overview import Recent, overview, recent
 from fmd_otel_dash.queries.scope import Scope
 
 HOUR = 3600 * 1_000_000
@@ -82,10 +82,12 @@ def test_the_range_is_half_open_to_the_microsecond(store, at, request_at, write)
 def test_today_begins_at_midnight_of_the_zone(store, at, request_at, write, zone, now, inside, outside):
     write(request_at(at(*inside)), request_at(at(*outside)))
 
-    page = overview(store, Scope(at(*now) - HOUR, at(*now), zone), None, at(*now))
+    scope = Scope(at(*now) - HOUR, at(*now), zone)
+    page = overview(store, scope, None, at(*now))
 
-    assert row_of(page, "shop.cart").n_today == 1
-    assert row_of(page, "shop.cart").n_week == 2
+    row = row_of(page, "shop.cart")
+    assert (row.n_today, row.n_week) == (1, 2)
+    assert recent(store, scope, at(*now)) == (Recent(row.endpoint, 1, 2),)
 
 
 def test_errors_are_told_from_the_clients_mistakes(store, at, request_at, write):
