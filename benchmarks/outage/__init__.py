@@ -1,1 +1,1 @@
-"""What the users of a monitored application notice while its database is locked or gone."""
+"""What the users of a monitored application notice while its database is locked, gone or stopped."""

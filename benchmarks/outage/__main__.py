@@ -1,4 +1,4 @@
-"""How long requests take without monitoring, with it, and while the monitor's database is locked or gone."""
+"""How long requests take without monitoring, with it, and while its database is locked, gone or stopped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
-from benchmarks.outage.subjects import Gone, Locked, Subject
+from benchmarks.outage.subjects import Gone, Locked, Stopped, Subject
+from tests.databases.servers import POSTGRESQL, own
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,9 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=250, help="requests a second, one server at a time")
     parser.add_argument("--block", type=int, default=250, help="requests before it is another server's turn")
     parser.add_argument("--rounds", type=int, default=10, help="turns of each server, at least")
+    parser.add_argument(
+        "--without-postgresql", action="store_true", help="start no PostgreSQL server, only to stop it"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fmd-otel-bench-") as name, ExitStack() as stack:
         folder = Path(name)
@@ -39,6 +43,9 @@ def main() -> None:
             Locked("monitored, database locked", folder / "locked"),
             Gone("monitored, database gone", folder / "gone"),
         ]
+        if not options.without_postgresql:
+            server = stack.enter_context(own(POSTGRESQL))
+            subjects.append(Stopped("monitored, database server stopped", folder / "stopped", server))
         for subject in subjects:
             stack.callback(subject.stop)
             subject.start()

@@ -19,8 +19,11 @@ from benchmarks.outage.app import DATABASE, DRAIN_PATH, SPOOL
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.databases.servers import OwnServer
+
 _START_S = 60
 _DRAIN_ATTEMPTS = 10
+_COUNTS = ("SELECT count(*) FROM fmd_request", "SELECT sum(n) FROM fmd_hits")
 _HOLD = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)
@@ -55,7 +58,7 @@ class Subject:
             key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "FMD_OTEL_"))
         }
         if self.monitored:
-            environ |= {DATABASE: f"sqlite:///{self.database}", SPOOL: str(folder / "spool")}
+            environ |= {DATABASE: self.url(), SPOOL: str(folder / "spool")}
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self._address = listener.getsockname()
             self._process = subprocess.Popen(
@@ -73,6 +76,10 @@ class Subject:
             self.ask(number)
         if not self.drain():
             raise SystemExit(f"{self.name}: its database takes no requests")
+
+    def url(self) -> str:
+        """Return where its requests are written."""
+        return f"sqlite:///{self.database}"
 
     def ask(self, number: int) -> float:
         """Send a request; return how many seconds the answer took."""
@@ -101,10 +108,8 @@ class Subject:
     def recorded(self) -> tuple[int, int]:
         """Count rows, and what the sums say of them."""
         with closing(sqlite3.connect(self.database)) as connection:
-            return tuple(
-                connection.execute(query).fetchone()[0] or 0
-                for query in ("SELECT count(*) FROM fmd_request", "SELECT sum(n) FROM fmd_hits")
-            )  # type: ignore[return-value]
+            rows, sums = (connection.execute(query).fetchone()[0] or 0 for query in _COUNTS)
+        return rows, sums
 
     def stop(self) -> None:
         """End the server, if it was started."""
@@ -167,3 +172,31 @@ class Gone(Subject):
         """Add up what the removed file held and what the new one holds."""
         after = super().recorded()
         return self.before[0] + after[0], self.before[1] + after[1]
+
+
+class Stopped(Subject):
+    """Its database is on a PostgreSQL server, which is stopped and started again."""
+
+    trouble = "PostgreSQL, stopped and started again"
+
+    def __init__(self, name: str, folder: Path, server: OwnServer) -> None:
+        """Prepare for a server that nobody else uses."""
+        super().__init__(name, folder)
+        self._server = server
+
+    def url(self) -> str:
+        """See :class:`Subject`."""
+        return self._server.url_of("postgres")
+
+    def begin(self) -> None:
+        """See :class:`Subject`."""
+        self._server.stop()
+
+    def end(self) -> None:
+        """See :class:`Subject`."""
+        self._server.start()
+
+    def recorded(self) -> tuple[int, int]:
+        """See :class:`Subject`."""
+        rows, sums = (int(self._server.run(query)[0][0] or 0) for query in _COUNTS)
+        return rows, sums
