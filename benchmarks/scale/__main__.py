@@ -30,6 +30,8 @@ def main() -> None:
         places = [Place("SQLite", folder)]
         if options.postgresql:
             places.append(Place("PostgreSQL", options.postgresql))
+        if options.clickhouse:
+            places.append(Place("ClickHouse", options.clickhouse))
         text = "\n\n".join(_sections(options, places, Path(folder)))
     print(text)
     if options.output:
@@ -63,7 +65,7 @@ def _sections(options: argparse.Namespace, places: list[Place], folder: Path) ->
     yield report.pages(asked, max(options.sizes))
     yield report.sizes(sizes, max(options.sizes))
     costs = {}
-    only_written = (("MariaDB", options.mariadb), ("ClickHouse", options.clickhouse))
+    only_written = (("MariaDB", options.mariadb),)
     for place in [*places, *(Place(product, url) for product, url in only_written if url)]:
         say(f"{place.product}: writing")
         costs[place.product] = writers.cost(place, options.writer_rows)
@@ -131,7 +133,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--without-fmd", action="store_true")
     parser.add_argument("--postgresql", metavar="URL", help="database for the same on PostgreSQL")
     parser.add_argument("--mariadb", metavar="URL", help="database to write to on MariaDB")
-    parser.add_argument("--clickhouse", metavar="URL", help="database to write to on ClickHouse")
+    parser.add_argument("--clickhouse", metavar="URL", help="database for the same on ClickHouse")
     parser.add_argument("--keep", metavar="FOLDER", help="where SQLite files stay, or are already")
     parser.add_argument("--output", metavar="FILE", help="where to write the tables, too")
     parser.add_argument(

@@ -59,6 +59,10 @@ class Place:
         """Let the server know its tables, as it does by itself within a few minutes."""
         if self.product == "PostgreSQL":
             self.empty_transaction(store, ["VACUUM ANALYZE"])
+        elif self.product == "ClickHouse":  # put together what was inserted, as by itself, too
+            with store.write() as connection:
+                for table in _tables(store):
+                    connection.execute(text(f"OPTIMIZE TABLE {table.name} FINAL"))
 
     def empty_transaction(self, store: Store, statements: Sequence[str]) -> None:
         """Run statements that want no transaction around them."""
@@ -76,6 +80,11 @@ class Place:
                 query = text("SELECT pgsize FROM dbstat WHERE name = :name AND aggregate = 1")
             elif self.product == "PostgreSQL":
                 query = text("SELECT pg_total_relation_size(:name)")
+            elif self.product == "ClickHouse":
+                query = text(
+                    "SELECT sum(bytes_on_disk) FROM system.parts "
+                    "WHERE active AND database = currentDatabase() AND table = :name SETTINGS final = 0"
+                )
             else:
                 query = text(
                     "SELECT data_length + index_length FROM information_schema.tables "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.scale import targets
 from benchmarks.scale.places import short
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def queries(found: Mapping[tuple[str, int], Mapping[str, Took]], sizes: Sequence
             *(f"{product} {short(size)}" for size in sizes),
             *(["×"] if len(sizes) > 1 else []),
             "first look",
+            "target",
         )
     ]
     lines = [
@@ -71,6 +73,8 @@ def queries(found: Mapping[tuple[str, int], Mapping[str, Took]], sizes: Sequence
             if len(sizes) > 1:
                 cells.append(f"{took[-1].wall_ms / took[0].wall_ms:.1f}")
             cells.append(f"{took[-1].first_ms:.0f}")
+            smaller = took[0] if sizes[-1] == 10 * sizes[0] else None
+            cells.append(targets.of_question(product, view, took[-1], sizes[-1], smaller))
         lines.append(_row([view, *cells]))
     return "\n".join(lines)
 
@@ -105,10 +109,12 @@ def sizes(found: Mapping[str, Mapping[str, int]], rows: int) -> str:
     """Return the bytes that a request takes, table by table."""
     tables = list(next(iter(found.values())))
     lines = ["## Bytes a request", "", f"With {short(rows)} requests of 30 days, indexes included.", ""]
-    lines += _head(["database", *tables, "together"])
+    lines += _head(["database", *tables, "together", "target"])
     for product, by_table in found.items():
         cells = [f"{by_table[table] / rows:.1f}" for table in tables]
-        lines.append(_row([product, *cells, f"{sum(by_table.values()) / rows:.1f}"]))
+        together = sum(by_table.values()) / rows
+        verdict = targets.of_size(product, together, by_table["subject_day"] / rows)
+        lines.append(_row([product, *cells, f"{together:.1f}", verdict]))
     return "\n".join(lines)
 
 
@@ -120,7 +126,9 @@ def writing(costs: Mapping[str, Cost], race: Race, rows: int) -> str:
         f"{rows:,} requests in batches of 512, each a transaction with all its sums; of users met before.",
         "",
     ]
-    lines += _head(["database", "CPU µs a request: client", "server", "together", "requests a second"])
+    lines += _head(
+        ["database", "CPU µs a request: client", "server", "together", "requests a second", "target"]
+    )
     for product, cost in costs.items():
         lines.append(
             _row(
@@ -130,6 +138,7 @@ def writing(costs: Mapping[str, Cost], race: Race, rows: int) -> str:
                     f"{cost.server_us:.1f}",
                     f"{cost.client_us + cost.server_us:.1f}",
                     f"{cost.a_second:,.0f}",
+                    targets.of_writing(product, cost),
                 ]
             )
         )
