@@ -63,6 +63,10 @@ def queries(found: Mapping[tuple[str, int], Mapping[str, Took]], sizes: Sequence
         "Milliseconds, wall (CPU), and how many times as long the larger one takes; of the larger one also",
         "the first look, when the process that asks remembers nothing.",
         "",
+        "The target is for wall time at ten million requests, however busy the machine is; PostgreSQL may",
+        "take half as long again as SQLite. What is answered from sums must not take more than twice as",
+        "long for ten times the requests.",
+        "",
     ]
     lines += _head(["view", *columns])
     for view in found[products[0], sizes[0]]:
