@@ -10,9 +10,9 @@ from sqlalchemy import and_, bindparam, select
 
 from fmd_otel_dash.queries.look import Look, look
 from fmd_otel_dash.queries.named import subject_names, version_names
+from fmd_otel_dash.queries.requestshapes import RequestShape, shapes
 from fmd_otel_dash.queries.scope import US_PER_S, local_time
 from fmd_otel_dash.stats.commonality import Common, commonalities, counted
-from fmd_otel_exporter.documents import DocumentError, decode_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -64,7 +64,7 @@ def in_common(store: Store, scope: Scope) -> InCommon:
         mine, theirs = _columns(view, scope, slow), _columns(view, scope, rest)
         known = _documents(view, where)
         ordinary = _ordinary(view, scope, affected, {bytes(row[2]) for row in slow})
-        keys = list(dict.fromkeys(key for each in known for key in _query_keys(each)))[:_MOST_KEYS]
+        keys = list(dict.fromkeys(key for each in known for key in each.query_keys))[:_MOST_KEYS]
         mine |= _shapes(known, keys)
         theirs |= _shapes(ordinary, keys)
     return InCommon(commonalities(mine, theirs), len(slow), len(rest))
@@ -81,11 +81,12 @@ def _others(
     where = [c.endpoint_id == bindparam("endpoint"), c.ts >= scope.start_us, c.ts < scope.end_us]
     if ids is not None:
         where.append(c.version_id.in_(ids))
-    query = select(c.endpoint_id, c.ts, c.span_id, c.version_id, c.group_id, c.ip_id, c.status, c.method)
+    query = select(c.endpoint_id, c.ts, c.span_id, c.version_id, c.group_id, c.ip_id, c.status)
     query = query.where(*where).order_by(c.ts.desc()).limit(share)
     for endpoint_id in endpoint_ids:
         found += view.conn.execute(query, {"endpoint": endpoint_id}).all()
-    return [row for row in found if (row[0], row[1], bytes(row[2])) not in slow]
+    moments = {each[1] for each in slow}
+    return [row for row in found if row[1] not in moments or (row[0], row[1], bytes(row[2])) not in slow]
 
 
 def _columns(view: Look, scope: Scope, rows: Sequence[Any]) -> dict[str, dict[str, int]]:
@@ -103,7 +104,7 @@ def _columns(view: Look, scope: Scope, rows: Sequence[Any]) -> dict[str, dict[st
         return hours[number]
 
     return {
-        "version": counted([names.get(row[3], "") for row in rows]),
+        "version": _named(counted([row[3] for row in rows]), names, ""),
         "user": _named(users, subjects, "nobody"),
         "IP address": _named(addresses, subjects, "unknown"),
         "hour": counted([hour(row[1]) for row in rows]),
@@ -111,7 +112,7 @@ def _columns(view: Look, scope: Scope, rows: Sequence[Any]) -> dict[str, dict[st
     }
 
 
-def _named(counts: Mapping[Any, int], names: Mapping[int | None, str], nobody: str) -> dict[str, int]:
+def _named(counts: Mapping[Any, int], names: Mapping[Any, str], nobody: str) -> dict[str, int]:
     """Return how often each name occurs, of how often each id does; what has no id keeps its own name."""
     found: dict[str, int] = {}
     for own, n in counts.items():
@@ -120,23 +121,19 @@ def _named(counts: Mapping[Any, int], names: Mapping[int | None, str], nobody: s
     return found
 
 
-def _documents(view: Look, where: Iterable[Any]) -> list[dict[str, Any]]:
-    """Return what is kept of the newest outliers, without those of which only the times are."""
-    c = view.tables.outlier.c
-    newest = select(c.data).where(*where).order_by(c.ts.desc())
-    found: list[dict[str, Any]] = []
+def _documents(view: Look, where: Iterable[Any]) -> list[RequestShape]:
+    """Return what the newest outliers looked like, without those of which only the times are kept."""
+    table = view.tables.outlier
+    newest = select(table.c.span_id, table.c.data).where(*where).order_by(table.c.ts.desc())
+    found: list[RequestShape] = []
     for limit in (_FIRST_DOCUMENTS, MOST_OUTLIERS):  # most often, those wanted are among the first
-        decoded = (_decoded(data) for data in view.conn.scalars(newest.limit(limit)))
-        wanted = (each for each in decoded if each is not None and "args" in each)
-        found = list(islice(wanted, MOST_DOCUMENTS))
+        found = list(islice(shapes(view, table, view.conn.execute(newest.limit(limit))), MOST_DOCUMENTS))
         if len(found) == MOST_DOCUMENTS:
             break
     return found
 
 
-def _ordinary(
-    view: Look, scope: Scope, endpoint_ids: Sequence[int], slow: set[bytes]
-) -> list[dict[str, Any]]:
+def _ordinary(view: Look, scope: Scope, endpoint_ids: Sequence[int], slow: set[bytes]) -> list[RequestShape]:
     """Return of what sort other requests were.
 
     A few of each endpoint and hour say so, whatever became of them. Traces of requests that failed, were
@@ -151,44 +148,23 @@ def _ordinary(
         r = view.tables.request.c
         same = and_(r.endpoint_id == c.endpoint_id, r.ts == c.ts, r.span_id == c.span_id)
         newest = newest.join(view.tables.request, same).where(r.version_id.in_(ids))
-    found = (
-        decoded["request"]
-        for span_id, data in view.conn.execute(newest.order_by(c.ts.desc()).limit(_MOST_TRACES))
-        if bytes(span_id) not in slow
-        and (decoded := _decoded(data)) is not None
-        and isinstance(decoded.get("request"), dict)
-    )
-    return list(islice(found, 2 * MOST_DOCUMENTS))
+    newest = newest.order_by(c.ts.desc()).limit(_MOST_TRACES)
+    rows = (row for row in view.conn.execute(newest) if bytes(row[0]) not in slow)
+    return list(islice(shapes(view, view.tables.request_trace, rows), 2 * MOST_DOCUMENTS))
 
 
-def _decoded(data: Any) -> dict[str, Any] | None:
-    try:
-        return decode_document(bytes(data))
-    except DocumentError:
-        return None
-
-
-def _shapes(documents: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> dict[str, dict[str, int]]:
+def _shapes(found: Sequence[RequestShape], keys: Sequence[str]) -> dict[str, dict[str, int]]:
     """Return what requests looked like: how large, of which worker, with which of some query keys."""
-    if not documents:
+    if not found:
         return {}
-    sizes, workers = [], []
-    for document in documents:
-        size, worker = document.get("payload_bytes"), document.get("worker_pid")
-        if isinstance(size, int | float):
-            sizes.append(_size(size))
-        if worker is not None:
-            workers.append(f"{document.get('hostname') or ''} {worker}".strip())
-    shapes = {"payload": counted(sizes), "worker": counted(workers)}
+    told = {
+        "payload": counted([_size(each.payload_bytes) for each in found if each.payload_bytes is not None]),
+        "worker": counted([each.worker for each in found if each.worker]),
+    }
     for key in keys:
-        has = sum(key in _query_keys(document) for document in documents)
-        shapes[f"query key {key}"] = {"present": has, "absent": len(documents) - has}
-    return {name: {value: n for value, n in counts.items() if n} for name, counts in shapes.items() if counts}
-
-
-def _query_keys(document: Mapping[str, Any]) -> list[str]:
-    args = document.get("args", document.get("query_keys"))
-    return [str(key) for key in args] if isinstance(args, dict | list) else []
+        has = sum(key in each.query_keys for each in found)
+        told[f"query key {key}"] = {"present": has, "absent": len(found) - has}
+    return {name: {value: n for value, n in counts.items() if n} for name, counts in told.items() if counts}
 
 
 def _size(n: float) -> str:
