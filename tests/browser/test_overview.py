@@ -53,6 +53,19 @@ def test_it_shows_exactly_the_requests_that_were_recorded(window):
     expect(row(page, "checkout.pay").locator('[col-id="errors"]')).to_have_text("10.0 %")
 
 
+def test_numbers_lead_to_the_requests_they_count(window):
+    cells = row(window.page, "checkout.pay")
+
+    def href(column):
+        return cells.locator(f'[col-id="{column}"] a').get_attribute("href")
+
+    assert re.search(r"/endpoint/\d+/requests$", href("n"))
+    assert href("errors") == f"{href('n')}?status=5xx"
+    assert re.fullmatch(re.escape(f"{href('n')}?min_ms=") + r"[\d.]+", href("p95"))
+    cells.locator('[col-id="errors"] a').click()
+    expect(window.page).to_have_url(re.compile(r"/requests\?status=5xx$"))
+
+
 def test_the_table_sorts_and_filters_and_the_link_keeps_the_filter(window):
     page = window.page
     first = page.locator(".ag-center-cols-container .ag-row[row-index='0'] [col-id='name']")

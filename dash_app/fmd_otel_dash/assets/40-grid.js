@@ -58,9 +58,14 @@
     return href ? h("a", { href: href, className: "fmd-quiet-link" }, text) : text;
   }
 
+  /* Rows are many: what they lead to is one address, and a filter for some of its requests. */
+  function only(href, filter) {
+    return href && filter ? href + (href.indexOf("?") < 0 ? "?" : "&") + filter : href;
+  }
+
   cells.FmdNumber = function (props) {
-    var text = props.valueFormatted || props.value;
-    return leading(props.value ? props.data[props.href] : "", text);
+    var row = props.data, text = props.valueFormatted || props.value;
+    return leading(props.value ? only(row[props.href], row[props.only]) : "", text);
   };
 
   cells.FmdErrors = function (props) {
@@ -68,7 +73,7 @@
     var title = row.clientErrors ? row.clientErrors.toLocaleString("en-US") + " answers of 400 to 499" : undefined;
     /* A rare error is normal; only what a user would notice is coloured. */
     var tone = !row.errors ? "fmd-faint" : row.errors >= 0.05 ? "fmd-bad" : row.errors >= 0.01 ? "fmd-warn" : "";
-    return h("span", { className: tone, title: title }, leading(row.errors ? row.errorsHref : "", row.errorsText));
+    return h("span", { className: tone, title: title }, leading(row.errors ? only(row.requestsHref, "status=5xx") : "", row.errorsText));
   };
 
   cells.FmdChange = function (props) {

@@ -48,7 +48,8 @@ def columns(*, compare: bool, may_set_level: bool) -> list[dict[str, Any]]:
         ),
         number("p50", "p50", shown="p50Text", width=76, headerTooltip="Half of the requests took less"),
         leading(
-            "p95", "p95", shown="p95Text", href="slowHref", width=76, context={"narrow": True},
+            "p95", "p95", shown="p95Text", href="requestsHref", only="slow", width=76,
+            context={"narrow": True},
             headerTooltip="95 % of the requests took less; click it for the others",
         ),
         number("p99", "p99", shown="p99Text", width=76, headerTooltip="99 % of the requests took less"),

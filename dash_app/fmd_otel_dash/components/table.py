@@ -50,10 +50,13 @@ def number(field: str, title: str, *, shown: str = "", **options: Any) -> dict[s
     }
 
 
-def leading(field: str, title: str, *, href: str, **options: Any) -> dict[str, Any]:
-    """Return a column of numbers that lead to what they count; ``href`` is the row key with the address."""
+def leading(field: str, title: str, *, href: str, only: str = "", **options: Any) -> dict[str, Any]:
+    """Return a column of numbers that lead to what they count.
+
+    ``href`` is the row key with the address, ``only`` that of a filter to be added to it.
+    """
     made = number(field, title, **options)
-    return {**made, "cellRenderer": "FmdNumber", "cellRendererParams": {"href": href}}
+    return {**made, "cellRenderer": "FmdNumber", "cellRendererParams": {"href": href, "only": only}}
 
 
 def link(field: str, title: str, *, href: str = "href", **options: Any) -> dict[str, Any]:

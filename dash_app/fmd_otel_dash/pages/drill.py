@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from fmd_otel_dash.figures.base import is_ghost
 from fmd_otel_dash.figures.latencybands import first_us
@@ -49,13 +50,15 @@ def figure_hrefs(view: View, *least_us: float | None, errors_at: int = 2) -> lis
 
 
 def row_hrefs(view: View, endpoint: Endpoint, p95_us: float | None) -> dict[str, str]:
-    """Return where the numbers of an endpoint's row lead: to all requests, those that failed, the slow."""
+    """Return where the numbers of an endpoint's row lead: to all requests, and the filter of the slow.
+
+    Those that failed have the same filter in each row: the grid knows it.
+    """
     view = view.with_versions(*view.pair_of(endpoint.service).after.versions)
     path = requests_path(view, endpoint.id)
     return {
         "requestsHref": view.href(path),
-        "errorsHref": view.href(path, status="5xx"),
-        "slowHref": view.href(path, **duration_filters(int(p95_us))) if p95_us else "",
+        "slow": urlencode(duration_filters(int(p95_us))) if p95_us else "",
     }
 
 

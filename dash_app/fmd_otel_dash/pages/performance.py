@@ -274,7 +274,9 @@ def _columns(*, compare: bool) -> list[dict[str, Any]]:
         column("name", "Endpoint", cellRenderer="FmdEndpoint", flex=1, minWidth=150, context=narrow),
         leading("n", "Requests", href="requestsHref", width=96),
         number("p50", "p50", shown="p50Text", width=88),
-        leading("p95", "p95", shown="p95Text", href="slowHref", width=88, context=narrow),
+        leading(
+            "p95", "p95", shown="p95Text", href="requestsHref", only="slow", width=88, context=narrow
+        ),
         number("p99", "p99", shown="p99Text", width=88),
         number(
             "change", "Change", shown="changeText", width=84, cellRenderer="FmdChange", hide=not compare,

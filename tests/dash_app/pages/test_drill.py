@@ -210,7 +210,8 @@ def test_key_figures_and_cells_lead_to_what_they_count(now, write, card, listed)
     assert all(each.duration_us >= 300_000 for each in unsatisfied)
     assert len(unsatisfied) == 11
     assert len(listed(row["requestsHref"])) == row["n"]
-    assert len(listed(row["errorsHref"])) == round(row["errors"] * row["n"])
-    assert len(listed(row["slowHref"])) == len(slow)
+    failed, slower = (f"{row['requestsHref']}?{only}" for only in ("status=5xx", row["slow"]))
+    assert len(listed(failed)) == round(row["errors"] * row["n"])
+    assert len(listed(slower)) == len(slow)
     of_one = card("endpoint-figures", "/endpoint/1").links
     assert [len(listed(href)) for href in of_one] == [40, len(slow), pytest.approx(20, abs=1), 3]
