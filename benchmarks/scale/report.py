@@ -99,12 +99,13 @@ def pages(found: Mapping[str, PageTook], rows: int) -> str:
                 "slowest card, CPU ms",
                 "first look, CPU ms",
                 "largest, kB",
+                "target: CPU, verdict",
             ]
         ),
     ]
     for path, took in found.items():
         cells = (took.cards, f"{took.cpu_ms:.0f}", f"{took.wall_ms:.0f}", took.slowest)
-        more = (f"{took.first_ms:.0f}", f"{took.largest / 1000:.0f}")
+        more = (f"{took.first_ms:.0f}", f"{took.largest / 1000:.0f}", targets.page(took.cpu_ms))
         lines.append(_row([f"`{path}`", *map(str, cells), *more]))
     return "\n".join(lines)
 

@@ -17,6 +17,8 @@ MOST_GROWTH = 2.0
 """From a tenth of that, for what is answered from sums."""
 BYTES = {"SQLite": 75.0}
 """A request, all sums and indexes included."""
+PAGE_MS = 150.0
+"""Of the server's CPU time, for all cards of a page of ten million requests on SQLite."""
 _OF_ROWS_ONE_BY_ONE = ("Requests, ", "One request", "Endpoint: requests ")
 _OF_SUBJECTS = ("User", "user", "IP")
 
@@ -76,6 +78,11 @@ def of_writing(product: str, cost: Cost) -> str:
     if product == "ClickHouse":
         return _verdict(f"client ≤ {limit:g}", met=cost.client_us <= limit)
     return _verdict(f"together ≤ {limit:g}", met=cost.client_us + cost.server_us <= limit)
+
+
+def page(cpu_ms: float) -> str:
+    """Return whether a page takes the server no longer than it should."""
+    return _verdict(f"≤ {PAGE_MS:g} ms", met=cpu_ms <= PAGE_MS)
 
 
 def _verdict(target: str, *, met: bool) -> str:
