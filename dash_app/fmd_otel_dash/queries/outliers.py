@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MOST = 120
 """Dots of a chart that can be told apart; the file has all."""
 _MOST_OF = 4
-"""A range is most of what is kept from where it begins, if it is no shorter than one in so many."""
+"""A range is most of what is kept if it has one part in so many of it."""
 
 
 @dataclass(frozen=True)
@@ -155,10 +155,16 @@ def _count(view: Look, scope: Scope) -> int:
     """
     c = view.tables.outlier.c
     where = _where(view, scope)
-    is_most = scope.end_us - view.raw_from_us < _MOST_OF * scope.length_us
-    if is_most and len(view.others) < len(view.endpoint_ids):
-        where[0] = c.endpoint_id.not_in(view.others)
+    if _is_most(view, scope) and len(view.others) < len(view.endpoint_ids):
+        where[:1] = [c.endpoint_id.not_in(view.others)] if view.others else []
     return view.conn.scalar(select(func.count()).select_from(view.tables.outlier).where(*where)) or 0
+
+
+def _is_most(view: Look, scope: Scope) -> bool:
+    """Tell whether a good part of the time of which requests are kept lies in the range."""
+    first_us, last_us = view.raw_from_us, view.last_recorded_us() or 0
+    within_us = min(scope.end_us, last_us) - max(scope.start_us, first_us)
+    return within_us > 0 and within_us * _MOST_OF >= last_us - first_us
 
 
 def _columns(view: Look) -> tuple[ColumnElement[Any], ...]:

@@ -149,7 +149,9 @@ def test_more_outliers_than_are_listed_are_counted(store, writer, ids, write, re
         ]
     )
     if oldest_request_us:
-        write(request_at(oldest_request_us))
+        write(request_at(oldest_request_us), request_at(NOON_US + DAY_US))
+    whole = Scope(NOON_US - 3 * DAY_US, NOON_US + 2 * DAY_US)
+    assert outliers.outliers(store, whole, limit=2).n == sum(map(len, moments.values()))
     numbers = ids("endpoint")
     with store.write() as connection:
         c = store.tables.endpoint.c
