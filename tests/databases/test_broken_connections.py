@@ -78,8 +78,8 @@ def test_a_connection_killed_within_a_batch_is_tried_again_at_once(store: Store,
     killed: list[int] = []
     insert = writer._insert
 
-    def kill_after(connection, batch) -> None:
-        insert(connection, batch)
+    def kill_after(connection, batch, *, alone) -> None:
+        insert(connection, batch, alone=alone)
         if not killed:
             killed.append(server.kill(database_of(store)))
 
