@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BOTH = pytest.mark.parametrize("kind", ["postgresql", "mariadb"], indirect=True)
 ALL = pytest.mark.parametrize("kind", ["postgresql", "mariadb", "clickhouse"], indirect=True)
 ODD = ["odd_postgresql", "odd_mariadb"]
+ENOUGH_KILLED = 3
 OWN = pytest.mark.parametrize("kind", ODD, indirect=True)
 
 
@@ -91,9 +92,9 @@ def test_a_connection_killed_within_a_batch_is_tried_again_at_once(store: Store,
 
 @ALL
 def test_connections_killed_in_mid_traffic_lose_and_double_nothing(
-    store: Store, server: Server, pipeline: Pipeline, record, see, kind: str
+    store: Store, server: Server, pipeline: Pipeline, record, see, eventually, kind: str
 ):
-    requests, rest_s = (800, 0.5) if kind == "clickhouse" else (4000, 0.02)
+    least, rest_s = (800, 0.3) if kind == "clickhouse" else (4000, 0.02)
     ended = threading.Event()
     killed = 0
 
@@ -104,20 +105,23 @@ def test_connections_killed_in_mid_traffic_lose_and_double_nothing(
 
     killer = threading.Thread(target=kill)
     killer.start()
+    number, deadline = 0, time.monotonic() + 60
     try:
-        for number in range(requests):
+        # However fast or slow the machine: traffic goes on until some connections have been killed beside it.
+        while number < least or (killed < ENOUGH_KILLED and time.monotonic() < deadline):
             pipeline.offer(record(endpoint=f"e{number % 7}", ts_us=time.time_ns() // 1000))
+            number += 1
             if number % 50 == 0:
-                time.sleep(0.005)
+                time.sleep(0.005 if number < least else 0.1)
     finally:
         ended.set()
         killer.join()
-    assert pipeline.force_flush(60_000)
+    eventually(lambda: pipeline.force_flush(20_000), 180)
     counters = pipeline.counters()
-    assert killed > 0
+    assert killed >= ENOUGH_KILLED
     assert (counters.dropped_queue_full, counters.dropped_failed) == (0, 0)
-    assert counters.written + counters.duplicate == requests
-    assert set(see.sums().values()) == {requests}
+    assert counters.written + counters.duplicate == number
+    assert set(see.sums().values()) == {number}
 
 
 @pytest.mark.parametrize("kind", [*ODD, "odd_clickhouse"], indirect=True)
