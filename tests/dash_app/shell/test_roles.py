@@ -208,13 +208,13 @@ def test_cards_of_a_page_ask_the_database_once(dashboard, guest, find_output, mo
     from fmd_otel_dash.pages import overview as page  # noqa: PLC0415
 
     asked = []
-    original = page.overview
+    original = page.overview_of
 
     def counting(*args):
         asked.append(args)
         return original(*args)
 
-    monkeypatch.setattr(page, "overview", counting)
+    monkeypatch.setattr(page, "overview_of", counting)
     monkeypatch.setattr("fmd_otel_dash.surroundings.time.time_ns", lambda: 1_795_000_000_000_000_000)
     for card in ("overview-kpis-body", "overview-endpoints-body"):
         assert guest.call(find_output(dashboard, f"{card}.children"), VIEW).status_code == 200
