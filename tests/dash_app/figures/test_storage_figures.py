@@ -21,6 +21,7 @@ def found():
     return Storage(
         product="SQLite 3",
         total_bytes=90 * MB,
+        measured_us=0,
         log_bytes=0,
         reusable_bytes=0,
         disk_free_bytes=None,
