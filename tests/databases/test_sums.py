@@ -128,8 +128,8 @@ def test_a_day_is_summed_up_with_the_rows_that_are_just_being_written(store: Sto
     other.start()
 
     class Slow(Writer):
-        def _insert(self, *arguments: Any) -> None:
-            super()._insert(*arguments)
+        def _insert(self, *arguments: Any, **how: Any) -> None:
+            super()._insert(*arguments, **how)
             written.set()
             other.join(0.5)  # a compaction that does not wait for this transaction is through by then
 

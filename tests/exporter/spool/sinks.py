@@ -80,8 +80,8 @@ class ProductSink:
         from fmd_otel_exporter.writer import Writer  # noqa: PLC0415
 
         class KilledWriter(Writer):
-            def _insert(self, connection: Connection, batch: Any) -> None:
-                super()._insert(connection, batch)
+            def _insert(self, connection: Connection, batch: Any, *, alone: bool) -> None:
+                super()._insert(connection, batch, alone=alone)
                 at("inside")
 
         self.store: Store = open_store(place if isinstance(place, str) else f"sqlite:///{place}")
