@@ -7,6 +7,7 @@ import json
 import pytest
 from sqlalchemy import insert
 
+from fmd_otel_dash.pages.endpoint_subjects import LISTED
 from fmd_otel_exporter.buckets import bucket_of
 from fmd_otel_exporter.schema import DAY_S, SUBJECT_USER
 from fmd_otel_exporter.subject_sums import SUMMED
@@ -60,7 +61,7 @@ def test_a_page_of_many_users_gets_no_more_than_it_shows(card):
 
     assert rows_of(first) == [f"user-{number:06d}" for number in range(1, 21)]
     assert "100,000 users" in first.text
-    assert len(listed.grid_rows) == 200
+    assert len(listed.grid_rows) == LISTED
     assert rows_of(last) == [f"user-{number:06d}" for number in range(USERS - 19, USERS + 1)]
     assert "1,000 users" in found.text
     assert [row["value"] for row in one.grid_rows] == ["user-077123"]
