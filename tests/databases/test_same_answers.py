@@ -14,7 +14,7 @@ import fmd_otel_dash.queries
 from fmd_otel.synthetic import requests as made_up
 from fmd_otel.synthetic import zipf_workload
 from fmd_otel_dash.queries.requests import request_detail, requests
-from fmd_otel_dash.queries.scope import Scope
+from fmd_otel_dash.queries.scope import Pair, Scope
 from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.schema import SUBJECT_USER
 from fmd_otel_exporter.store import open_store
@@ -66,6 +66,9 @@ def asked(query: Callable[..., Any], store: Store, scope: Scope) -> Any:
         "now_us": END_US,
         "kind": SUBJECT_USER,
         "group_id": 1,  # of exceptions
+        "endpoint_ids": (1, 2, 5),
+        "names": ("user-1", "user-3", "nobody"),
+        "pairs": (Pair(scope, scope.previous()),),
         "until_us": END_US,
         "limit": 10,
     }

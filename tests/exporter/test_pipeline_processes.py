@@ -194,9 +194,13 @@ def test_a_request_in_a_signal_handler_or_a_finaliser_cannot_deadlock(store: Sto
         + """
 import signal, gc
 p = shared_pipeline(settings(batch_size=3))
-signal.signal(signal.SIGALRM, lambda *_: p.offer(record()))
-signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+def interrupt(*_):
+    p.offer(record())
+    # Set anew at the end: a timer that repeats by itself could interrupt its handler without end.
+    if time.monotonic() < deadline: signal.setitimer(signal.ITIMER_REAL, 0.0005)
+signal.signal(signal.SIGALRM, interrupt)
 deadline = time.monotonic() + 0.5
+signal.setitimer(signal.ITIMER_REAL, 0.0005)
 while time.monotonic() < deadline: p.offer(record())
 signal.setitimer(signal.ITIMER_REAL, 0)
 assert p.force_flush(20_000)

@@ -57,23 +57,29 @@ def empty(title: str, text: Any = "", *actions: Any, symbol: str = "inbox") -> A
     )
 
 
+def snippet(code: str, **given: Any) -> Any:
+    """Return lines of code with a button that copies them; they scroll where the window is narrow."""
+    return html.Div(
+        [
+            html.Pre(html.Code(code), tabIndex=0, **given),
+            html.Button(
+                [icon("copy", size=15), " Copy"],
+                className="fmd-button fmd-copy",
+                type="button",
+                **attributes(data_copy=code),
+            ),
+        ],
+        className="fmd-snippet",
+    )
+
+
 def nothing_recorded(view: View) -> Any:
     """Return what everybody sees first: how to send a request; it gives way by itself once there is one."""
     return html.Div(
         [
             html.H3("Waiting for the first request"),
             html.P("Two lines in your app, then open any of its pages. This view fills in by itself."),
-            html.Div(
-                [
-                    html.Pre(html.Code(SNIPPET), id="snippet"),
-                    html.Button(
-                        [icon("copy", size=15), " Copy"],
-                        className="fmd-button fmd-copy",
-                        **attributes(data_copy=SNIPPET),
-                    ),
-                ],
-                className="fmd-snippet",
-            ),
+            snippet(SNIPPET, id="snippet"),
             html.P(
                 ["Without touching the code: ", html.Code("opentelemetry-instrument flask run")],
             ),

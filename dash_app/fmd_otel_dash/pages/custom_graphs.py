@@ -10,7 +10,7 @@ from dash import Input, Output, html
 from fmd_otel_dash import formatting, ids, urlstate
 from fmd_otel_dash.components import card, empty, graph, icon, page, with_deploys
 from fmd_otel_dash.components.attributes import attributes
-from fmd_otel_dash.components.state import nothing_in_range
+from fmd_otel_dash.components.state import nothing_in_range, snippet
 from fmd_otel_dash.figures.custom import values
 from fmd_otel_dash.pages.common import deploys, export
 from fmd_otel_dash.queries.graphs import MAX_POINTS, CustomGraph, Values, custom_graphs, graph_values
@@ -204,18 +204,8 @@ def _none() -> Any:
     return html.Section(
         empty(
             "No custom graphs yet",
-            html.Div(
-                [
-                    html.P("Hand over a function that returns a number, and when to call it:"),
-                    html.Pre(html.Code(SNIPPET), className="fmd-source"),
-                ]
-            ),
-            html.Button(
-                [icon("copy", size=14), "Copy"],
-                className="fmd-button fmd-copy",
-                type="button",
-                **attributes(data_copy=SNIPPET),
-            ),
+            "Hand over a function that returns a number, and when to call it:",
+            snippet(SNIPPET),
             symbol="chart",
         ),
         className="fmd-card",
