@@ -151,7 +151,7 @@ class Watched:
         self.page.wait_for_selector("#page .fmd-page")
         self.page.wait_for_function(
             """() => document.querySelector('#range-label').textContent && !document.querySelector(
-                '#page [data-dash-is-loading=true], #page .fmd-card-body > [role=status]')"""
+                '#page [data-dash-is-loading=true], #page .fmd-card-body > [aria-label=Loading]')"""
         )
 
     def quiet(self) -> None:

@@ -200,7 +200,7 @@ def _row(view: View, each: Endpoint, known: Sequence[LevelRule], several: bool) 
         html.Span(level_origin(each, known), className="fmd-faint"),
     ]
     if each.pinned:
-        level.append(_button("Unpin", {"do": "unpin", "id": each.id}, f"Let rules decide on {each.name}"))
+        level.append(_button("Unpin", {"do": "unpin", "id": each.id}, f"Unpin {each.name}"))
     edit = html.A(
         "Edit",
         href=view.href(PATH, endpoint=str(each.id), **({"q": q} if (q := view.state.get("q")) else {})),
@@ -214,7 +214,7 @@ def _member(own: int, name: str) -> Any:
     return html.Div(
         [
             html.Span(["+ ", html.Bdi(name), " "], className="fmd-faint"),
-            _button("Separate", {"do": "separate", "id": own}, f"Let {name} count for itself again"),
+            _button("Separate", {"do": "separate", "id": own}, f"Separate {name}, to count for itself"),
         ]
     )
 
