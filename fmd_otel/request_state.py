@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from fmd_otel.exceptions.collector import Sighting
     from fmd_otel.monitor import Monitor
-    from fmd_otel.traces.steps import Steps
-    from fmd_otel.watch import Party
+    from fmd_otel.profiler.place import Origin
+    from fmd_otel.watch import Frames, Party
 
 STATE_KEY = "fmd_otel.request"
 """Where the state of a request lives in its WSGI environment; it goes along when middlewares copy that."""
@@ -48,24 +48,29 @@ class RequestState:
         "blueprint",
         "described",
         "done",
+        "due_ns",
         "endpoint",
         "group_by",
         "headers_ns",
         "inner",
         "ip",
         "is_ordered",
+        "is_sending",
         "length",
         "level",
         "method",
         "monitor",
+        "origin",
         "outlier",
         "profile",
+        "profiler",
+        "request",
         "route",
         "sightings",
+        "span",
         "span_id",
         "start_ns",
         "status",
-        "steps",
         "streamed",
         "thread_id",
         "trace_id",
@@ -103,7 +108,18 @@ class RequestState:
         """Exceptions met so far; they are handed over with the request, when it is known whose it was."""
         self.watchers: Party | None = None
         """Who looks closer at this request; at level 1 nobody, and then the slots below stay empty."""
-        self.steps: Steps | None = None
+        self.request: Any = None
+        """Flask's, as long as it runs."""
+        self.due_ns = 0
+        """When it will have become old enough for somebody to look at it."""
+        self.span: Any = None
+        """Its own one, if the steps below it are gathered."""
+        self.origin: Origin | None = None
+        """Where its thread stood when it began."""
+        self.is_sending = False
+        """The application has returned, and its server sends what is there."""
+        self.profiler: Any = None
+        """Who makes a profile of it once it is old enough; afterwards nobody."""
         self.profile: Any = None
         self.outlier: Any = None
 
@@ -167,10 +183,12 @@ class RequestState:
                 # Nothing is left to wait for; and servers look at a list's length, so it has to stay one.
                 self.finish()
                 return body
+            self.is_sending = True  # before anybody is asked whether there is a profile, which has to know
             profile = self.profile
             file_wrapper = environ.get("wsgi.file_wrapper")
             if file_wrapper is not None and isinstance(file_wrapper, type) and isinstance(body, file_wrapper):
                 # The server sends the file by itself, if it gets this very object.
+                self.profiler = None
                 if profile is not None:
                     profile.leave()
                 call_on_close(body, self.finish)
@@ -180,6 +198,10 @@ class RequestState:
             self.monitor.guard.failed("body", error)
             self.finish()
             return body
+
+    def look_after(self, now_ns: int, frames: Frames) -> None:
+        """Let those look at it who were waiting for it to grow older; on the sampler's thread."""
+        self.monitor.watch.look_after(self, now_ns, frames)
 
     def finish(self) -> None:
         """Hand the record over, once."""

@@ -31,7 +31,7 @@ class KeepEntrySpans(Sampler):
     def __init__(self, root: Sampler) -> None:
         """Wrap ``root``."""
         self._root = root
-        self._watched = in_flight().by_span
+        self._flying = in_flight()
 
     @property
     def root(self) -> Sampler:
@@ -55,7 +55,7 @@ class KeepEntrySpans(Sampler):
         if result.decision is not Decision.DROP:
             return result
         parent = trace.get_current_span(parent_context).get_span_context()
-        if parent.is_valid and not parent.is_remote and parent.span_id not in self._watched:
+        if parent.is_valid and not parent.is_remote and not self._flying.has(parent.span_id):
             return result
         return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
 

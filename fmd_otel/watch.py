@@ -2,6 +2,9 @@
 
 Counting a request needs nothing before it ends. These need to know of it as soon as its route is known, and
 again on its way out. Below level 2 no request comes here.
+
+Most requests are over before anybody would look at them. So a note of each is all that is made on its own
+thread; whatever else is needed is made by the sampler's thread, once a request has grown old enough.
 """
 
 from __future__ import annotations
@@ -9,12 +12,22 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from fmd_otel.otel_internals import SPAN_KEY
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import FrameType
+
     from fmd_otel.guard import Guard
+    from fmd_otel.profiler.sampler import Sampler
     from fmd_otel.request_state import RequestState
+
+    Frames = Callable[[], Mapping[int, FrameType]]
 
 WATCH_LEVEL = 2
 """The lowest monitor level at which a request is looked at while it runs."""
+NEVER_NS = 1 << 62
+"""When nothing is due any more."""
 
 
 class Watcher(Protocol):
@@ -39,11 +52,26 @@ class Describing(Watcher, Protocol):
         """See the request's values; its context and span (or None) are alive."""
 
 
+class Patient(Watcher, Protocol):
+    """One that looks at requests once they have grown older."""
+
+    sampler: Sampler
+    """On whose thread."""
+
+    def look_after(self, state: RequestState, now_ns: int, frames: Frames) -> int:
+        """Look at a request that is running still; tell when to come again, by ``perf_counter_ns``.
+
+        It may end meanwhile: ``state.done`` tells, after whatever is left behind on the state.
+        """
+
+
 class Party(NamedTuple):
     """The watchers of one request; sorted out once, as requests are many and parties few."""
 
     all: tuple[Watcher, ...]
     describing: tuple[Describing, ...]
+    patient: tuple[Patient, ...]
+    sampler: Sampler | None
 
 
 class Watch:
@@ -67,11 +95,21 @@ class Watch:
         if party is None:
             party = self._parties[key] = self._party(*key)
         state.watchers = party
+        state.request = request
+        span = request.environ.get(SPAN_KEY)
+        if span is not None:
+            context = span.get_span_context()
+            state.span_id, state.trace_id = context.span_id, context.trace_id
         for watcher in party.all:
             try:
                 watcher.begin(state, request)
             except Exception as error:  # noqa: BLE001, PERF203 # nothing of ours may reach the request
                 self._guard.failed(f"{watcher.name} (begin)", error)
+        if party.sampler is not None:
+            try:
+                party.sampler.note(state)
+            except Exception as error:  # noqa: BLE001 # the same
+                self._guard.failed("the sampler (note)", error)
 
     def _party(self, level: int, is_ordered: bool) -> Party:  # noqa: FBT001 # half of a key
         found = tuple(
@@ -80,7 +118,18 @@ class Watch:
             if each.level <= level or (is_ordered and getattr(each, "takes_orders", False))
         )
         describing: Any = tuple(each for each in found if hasattr(each, "describe"))
-        return Party(found, describing)
+        patient: Any = tuple(each for each in found if hasattr(each, "look_after"))
+        return Party(found, describing, patient, patient[0].sampler if patient else None)
+
+    def look_after(self, state: RequestState, now_ns: int, frames: Frames) -> None:
+        """Let those look at a request who have been waiting for it to grow older."""
+        due_ns = NEVER_NS
+        for watcher in state.watchers.patient if state.watchers else ():
+            try:
+                due_ns = min(due_ns, watcher.look_after(state, now_ns, frames))
+            except Exception as error:  # noqa: BLE001, PERF203 # the others look all the same
+                self._guard.failed(f"{watcher.name} (look)", error)
+        state.due_ns = due_ns
 
     def describe(self, state: RequestState, request: Any, span: Any) -> None:
         """Tell those who saw it begin."""
@@ -94,11 +143,17 @@ class Watch:
         """Tell those who saw it begin; whatever they keep names the request as its record will."""
         if not state.span_id:
             state.span_id, state.trace_id = random.getrandbits(64), random.getrandbits(128)
-        for watcher in state.watchers.all if state.watchers else ():
+        party = state.watchers
+        if party is None:
+            return
+        if party.sampler is not None:
+            party.sampler.forget(state)
+        for watcher in party.all:
             try:
                 watcher.end(state, now_ns)
             except Exception as error:  # noqa: BLE001, PERF203 # the same
                 self._guard.failed(f"{watcher.name} (end)", error)
+        state.request = None
 
     def flush(self) -> None:
         """Have everything handed over that watchers still hold, where they hold anything."""

@@ -14,22 +14,19 @@ from fmd_otel.profiler.clocks import real_thread_id
 from fmd_otel.profiler.frames import frame_dicts
 from fmd_otel.profiler.greenlets import current_greenlet, frame_of
 from fmd_otel.profiler.sampler import shared_sampler
-from fmd_otel.profiler.threshold import Watched
 from fmd_otel.profiler.walker import walk
+from fmd_otel.watch import NEVER_NS
 from fmd_otel_exporter.documents import OutlierDocument, encode_document
 from fmd_otel_exporter.records import OutlierRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from types import FrameType
-
     from fmd_otel.monitor import Monitor
-    from fmd_otel.outliers.machine import Machine
     from fmd_otel.outliers.values import Values
     from fmd_otel.profiler.lines import LineResolver
     from fmd_otel.profiler.walker import Stack
     from fmd_otel.request_state import RequestState
     from fmd_otel.settings import Settings
+    from fmd_otel.watch import Frames
     from fmd_otel_exporter.averages import Average
     from fmd_otel_exporter.records import DetailRecord
 
@@ -39,7 +36,6 @@ KEPT_AT_ONCE = 60
 The others are recorded with their times alone: where everything is slow, one more tells nothing new."""
 KEPT_EVERY_S = 2.0
 _ONLY_TIMES = encode_document({"truncated": ["everything"]})
-_AT_LEAST_NS = 1_000_000
 _NO_STATUS = 500
 
 
@@ -66,12 +62,15 @@ class OutlierRule(NamedTuple):
         """Return the one that is configured."""
         return cls(settings.outlier_detection_constant, settings.outlier_min_requests)
 
+    def threshold_ns(self, average: Average) -> int:
+        """Return how long a request may take."""
+        return max(int(average.us * 1000 * self.constant), 1)
 
-class RunningRequest(Watched):
-    """A request that may become an outlier.
 
-    Made for every watched request: no more than a note of which thread it runs on, and no cycle of references
-    for the garbage collector to find.
+class RunningRequest:
+    """A request that may become an outlier: whose stack is wanted if it runs for too long.
+
+    It holds code objects, no frames, and makes no cycle of references for the garbage collector to find.
     """
 
     __slots__ = (
@@ -79,50 +78,44 @@ class RunningRequest(Watched):
         "greenlet",
         "has_passed",
         "is_outlier",
-        "machine",
-        "request",
         "stack",
         "stack_ns",
         "thread_id",
         "threshold_ns",
     )
 
-    def __init__(
-        self, request: Any, start_ns: int, average_us: int, threshold_ns: int, machine: Machine
-    ) -> None:
-        """Note on its own thread what is to be looked at when it has run for too long."""
-        # Where too much time has gone before the application's own code, a look right now would see ours.
-        self.wake_at_ns = max(start_ns + threshold_ns, perf_counter_ns() + _AT_LEAST_NS)
-        self.is_over = False
-        self.request = request
+    def __init__(self, average_us: int, threshold_ns: int, thread_id: int, greenlet: Any) -> None:
+        """Note what is to be looked at.
+
+        Args:
+            average_us: How long requests of its endpoint take.
+            threshold_ns: How long is too long.
+            thread_id: Identity of the thread it runs on.
+            greenlet: The greenlet, where all of them share one thread: what runs on it then may be another
+                request.
+        """
         self.average_us = average_us
         self.threshold_ns = threshold_ns
-        self.machine = machine
+        self.thread_id = thread_id
+        self.greenlet = greenlet
         self.stack: Stack | None = None
         self.stack_ns = 0
         self.has_passed = False
         self.is_outlier = False
-        self.thread_id = real_thread_id()
-        # All greenlets share one thread: what runs on it then may be another request.
-        self.greenlet = current_greenlet()
 
-    def take(self, frames: Callable[[], Mapping[int, FrameType]]) -> None:
-        """Take the stack, unless the request has ended in the meantime; on the sampler's thread."""
-        if self.is_over:
-            return
+    def take(self, frames: Frames) -> bool:
+        """Take the stack; tell whether there was one."""
         greenlet = self.greenlet
         if greenlet is not None:
             frame = frame_of(greenlet, frames(), self.thread_id)
         else:
             frame = frames().get(self.thread_id)
         stack = walk(frame, BASES)
-        if not stack.codes or self.is_over:
-            return
+        if not stack.codes:
+            return False
         self.stack_ns = perf_counter_ns()
         self.stack = stack
-        self.has_passed = True
-        self.machine.outliers_running += 1
-        backstage().wake()  # to look at the machine now, and not only when the next look is due
+        return True
 
 
 class OutlierWatcher:
@@ -139,46 +132,68 @@ class OutlierWatcher:
         self._pipeline = pipeline
         self._resolver = resolver
         self._rule = rule
-        self._sampler = shared_sampler()
+        self.sampler = shared_sampler()
         self._machine = shared_machine()
         self._backstage = backstage()
         self._backstage.ticker = self._machine.tick
         self._allowance = Allowance(KEPT_AT_ONCE, KEPT_EVERY_S)
 
-    def begin(self, state: RequestState, request: Any) -> None:
-        """Have a request watched, if it is known how long it should take."""
-        average = self._pipeline.average_of(state.monitor.service, state.endpoint or "")
-        if average is None or average.n < self._rule.min_requests:
-            return
+    def begin(self, state: RequestState, request: Any) -> None:  # noqa: ARG002 # as all watchers
+        """Have the machine watched as long as requests come."""
         machine = self._machine
         machine.requested_ns = state.start_ns
         if machine.is_asleep:
             machine.is_asleep = False
             self._backstage.wake()
-        threshold_ns = max(int(average.us * 1000 * self._rule.constant), 1)
-        state.outlier = running = RunningRequest(request, state.start_ns, average.us, threshold_ns, machine)
-        self._sampler.watch(running)
+        greenlet = current_greenlet()
+        if greenlet is not None:  # which one it is can be told from here only
+            state.outlier = self._running(state, real_thread_id(), greenlet)
+
+    def _running(self, state: RequestState, thread_id: int, greenlet: Any = None) -> RunningRequest | None:
+        """Return how long a request should take, if that is known."""
+        average = self._pipeline.average_of(state.monitor.service, state.endpoint or "")
+        if average is None or average.n < self._rule.min_requests:
+            return None
+        return RunningRequest(average.us, self._rule.threshold_ns(average), thread_id, greenlet)
+
+    def look_after(self, state: RequestState, now_ns: int, frames: Frames) -> int:
+        """Take the stack of a request that takes too long, while it still does."""
+        running: RunningRequest | None = state.outlier
+        if running is None:
+            running = state.outlier = self._running(state, state.thread_id)
+        if running is None or state.done:
+            return NEVER_NS
+        threshold_ns = state.start_ns + running.threshold_ns
+        if now_ns < threshold_ns:
+            return threshold_ns
+        if running.take(frames) and not state.done:
+            running.has_passed = True
+            self._machine.outliers_running += 1
+            self._backstage.wake()  # to look at the machine now, and not only when the next look is due
+        return NEVER_NS
 
     def end(self, state: RequestState, now_ns: int) -> None:
         """Keep what an outlier can tell, and leave it to the background thread to put it into words."""
         running: RunningRequest | None = state.outlier
+        duration_ns = now_ns - state.start_ns
         if running is None:
-            return
-        self._sampler.forget(running)
-        request, running.request = running.request, None
+            average = self._pipeline.average_of(state.monitor.service, state.endpoint or "")
+            if average is None or duration_ns <= self._rule.threshold_ns(average):
+                return  # as most are, before anybody has looked at them
+            running = state.outlier = self._running(state, state.thread_id)
+            if running is None:
+                return
         running.greenlet = None
         if running.has_passed:
             self._machine.outliers_running -= 1
-        if now_ns - state.start_ns <= running.threshold_ns or (
-            state.inner is not None and not state.described
-        ):
+        if duration_ns <= running.threshold_ns or (state.inner is not None and not state.described):
             return
         running.is_outlier = True
         record = self._record(state, running, now_ns)
         if not self._allowance.take(record.endpoint):
             self._pipeline.offer_detail(record)
             return
-        values = take_values(request)
+        values = take_values(state.request)
         route, start_ns = state.route, state.start_ns
 
         def finish() -> None:

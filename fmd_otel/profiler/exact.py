@@ -17,10 +17,10 @@ from fmd_otel.profiler.bases import BASES
 from fmd_otel.profiler.clocks import real_thread_id
 from fmd_otel.profiler.greenlets import GreenletPlace, current_greenlet
 from fmd_otel.profiler.place import AWAY, Place
-from fmd_otel.profiler.request_profile import NEVER_NS
 from fmd_otel.profiler.streamed import ProfiledBody
 from fmd_otel.profiler.trie import ELSEWHERE, ROOT, Trie
 from fmd_otel.profiler.walker import walk
+from fmd_otel.watch import NEVER_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

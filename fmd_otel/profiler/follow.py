@@ -14,6 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
+from opentelemetry import trace
 
 from fmd_otel.otel_internals import current_request_context, watch_contexts
 from fmd_otel.profiler.bases import BASES
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     from fmd_otel.profiler.request_profile import RequestProfile
+    from fmd_otel.request_state import RequestState
 
-PROFILE_KEY = otel_context.create_key("fmd-otel-profile")
-"""Where OpenTelemetry's context keeps the profile of the request it belongs to."""
+REQUEST_KEY = otel_context.create_key("fmd-otel-request")
+"""Where OpenTelemetry's context keeps the request it belongs to, if its trace does not tell."""
 
 
 def place_here(bases: Container[int], *, prefix: Stack | None = None, outer: int | None = None) -> Place:
@@ -91,8 +93,15 @@ def _profile_of_request() -> RequestProfile | None:
     if context is None:
         return None
     state = context.request.environ.get(STATE_KEY)
-    profile: RequestProfile | None = None if state is None else state.profile
+    profile = None if state is None else profile_of(state)
     return profile if profile is not None and profile.can_be_helped() else None
+
+
+def profile_of(state: RequestState) -> RequestProfile | None:
+    """Return a request's profile, which begins now if it would have later."""
+    profiler = state.profiler
+    found: RequestProfile | None = state.profile if profiler is None else profiler.grow(state)
+    return found
 
 
 def _followed(function: Callable[..., Any], profile: RequestProfile) -> Callable[..., Any]:
@@ -167,23 +176,32 @@ class ContextFollower:
 
     def __init__(self) -> None:
         """Follow from now on; there is one for a process."""
-        self.homes: dict[int, RequestProfile] = {}
+        self.homes: dict[int, RequestState] = {}
         """The threads (or greenlets) that profiled requests are served on."""
+        self._traces: dict[int, RequestState] = {}
+        """Requests by their trace, which every context that is theirs tells."""
         self._helpers: dict[int, tuple[Any, Place]] = {}
         watch_contexts(self._attached, self._detached)
 
-    def begin(self, profile: RequestProfile) -> None:
-        """Let the request's context say which request it is of."""
-        profile.home = home = threading.get_ident()
-        self.homes[home] = profile
-        otel_context.attach(otel_context.set_value(PROFILE_KEY, profile))
+    def begin(self, state: RequestState) -> None:
+        """Know a request by its context from now on; called on its own thread."""
+        self.homes[state.thread_id] = state
+        trace_id = state.trace_id
+        if not trace_id or self._traces.setdefault(trace_id, state) is not state:
+            # No span, or two requests of one trace: the context has to tell.
+            otel_context.attach(otel_context.set_value(REQUEST_KEY, state))
 
-    def end(self, profile: RequestProfile) -> None:
+    def end(self, state: RequestState) -> None:
         """Forget the request; its thread's context says nothing of it any more."""
-        if self.homes.get(profile.home) is profile:
-            del self.homes[profile.home]
-        if otel_context.get_value(PROFILE_KEY) is profile:
-            otel_context.attach(otel_context.set_value(PROFILE_KEY, None))
+        if self.homes.get(state.thread_id) is state:
+            del self.homes[state.thread_id]
+        if self._traces.get(state.trace_id) is state:
+            del self._traces[state.trace_id]
+        elif otel_context.get_value(REQUEST_KEY) is state:
+            otel_context.attach(otel_context.set_value(REQUEST_KEY, None))
+
+    def leave(self, profile: RequestProfile) -> None:
+        """Follow nobody for this request any more."""
         helpers = list(profile.followed)
         for helper in helpers:  # what goes on without its request is no part of it any more
             helper.end()
@@ -195,7 +213,7 @@ class ContextFollower:
     def _attached(self, context: Context, token: Any) -> None:
         if not self.homes:
             return
-        profile: Any = context.get(PROFILE_KEY)
+        profile = self.profile_in(context)
         if profile is None or profile.main.is_here() or not profile.can_be_helped():
             return
         if any(each.is_here() for each in profile.followed):
@@ -203,6 +221,16 @@ class ContextFollower:
         helper = place_here(_FOLLOWED, outer=depth_of_caller())
         profile.add_helper(helper)
         self._helpers[id(token)] = (token, helper)
+
+    def profile_in(self, context: Context) -> RequestProfile | None:
+        """Return the profile of the request that a context belongs to; None on the request's own thread."""
+        state: Any = context.get(REQUEST_KEY)
+        if state is None:
+            if threading.get_ident() in self.homes:
+                return None
+            span = trace.get_current_span(context).get_span_context()
+            state = self._traces.get(span.trace_id)
+        return None if state is None else profile_of(state)
 
     def _detached(self, token: Any) -> None:
         if self._helpers:

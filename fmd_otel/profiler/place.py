@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fmd_otel.profiler.bytecode import was_computing
 from fmd_otel.profiler.clocks import NO_CLOCK, cpu_ns, own_clock, own_cpu_ns, real_thread_id
@@ -25,6 +25,21 @@ _COMPUTES_SHARE = 4
 """A thread computes without the GIL if its clock moves for a quarter of the time it is looked at."""
 
 _GO_BETWEENS = ("fmd_otel.", "opentelemetry.", "contextlib")
+
+
+class Origin(NamedTuple):
+    """Where a thread stands; noted on the thread itself."""
+
+    thread_id: int
+    clock: int
+    """Its CPU clock,"""
+    cpu_ns: int
+    """and what that shows."""
+
+
+def origin_here() -> Origin:
+    """Return where the calling thread stands."""
+    return Origin(real_thread_id(), own_clock(), own_cpu_ns())
 
 
 class Place:
@@ -48,16 +63,22 @@ class Place:
     """Has to be told that its request has ended, also if nobody has looked at it."""
 
     def __init__(
-        self, bases: Container[int], *, prefix: Stack | None = None, outer: int | None = None
+        self,
+        bases: Container[int],
+        *,
+        prefix: Stack | None = None,
+        outer: int | None = None,
+        origin: Origin | None = None,
     ) -> None:
-        """Begin in the calling thread.
+        """Begin in a thread.
 
         Args:
             bases: Identities of the code objects that are a request's outermost frame.
             prefix: The stack in another thread that this one works for.
             outer: How many of the outermost frames are not the request's, where no base tells.
+            origin: Which thread, and where it stood when it began; None: the calling one, now.
         """
-        self.thread_id = real_thread_id()
+        self.thread_id, self._clock, self._cpu_ns = origin or origin_here()
         self.look = Look(ROOT, waits=True)
         """What the last look found; before the first one, the request itself."""
         self.prefix = prefix
@@ -68,8 +89,6 @@ class Place:
         """The last look found it waiting for somebody to go on with it, not for a call to return."""
         self._bases = bases
         self._outer = outer
-        self._clock = own_clock()
-        self._cpu_ns = own_cpu_ns()
         self._unread_ns = 0
 
     # On the request's own thread

@@ -24,8 +24,6 @@ older: an hour costs nine times what a second does."""
 
 DUTY = 0.02
 """The largest share of one core that looking may take; beyond it, looks become rarer."""
-NEVER_NS = 1 << 62
-"""When a request is due that tells by itself where it is."""
 STILL_NS = 12_000_000
 """A clock that stands still for longer than twice the interpreter's switch interval is that of a thread that
 waits for something, and not for its turn to go on."""
@@ -54,7 +52,6 @@ class RequestProfile:
         "end_ns",
         "exact",
         "followed",
-        "home",
         "main",
         "period_ns",
         "pid",
@@ -84,8 +81,6 @@ class RequestProfile:
         self.start_ns = self.seen_ns = start_ns
         self.due_ns = start_ns if is_long else start_ns + period_ns
         self.end_ns = 0
-        self.home = 0
-        """Identity of the thread, or greenlet, that it is served on."""
         self.samples = 0
         self.followed: list[Place] = []
         """Other threads that work for it; they add themselves, the sampler takes out those that ended."""

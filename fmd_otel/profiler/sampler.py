@@ -12,13 +12,14 @@ import random
 import time
 from collections import deque
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from fmd_otel.guard import Guard
 from fmd_otel.profiler.credit import Pace
-from fmd_otel.profiler.request_profile import DUTY, NEVER_NS, Moment
+from fmd_otel.profiler.request_profile import DUTY, Moment
 from fmd_otel.profiler.sites import WaitingSites
 from fmd_otel.profiler.walker import collector_at_rest, current_frames
+from fmd_otel.watch import NEVER_NS
 from fmd_otel_exporter.native import Signal, start_thread
 
 if TYPE_CHECKING:
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
 
     from fmd_otel.profiler.exact import ExactProfile
     from fmd_otel.profiler.request_profile import RequestProfile
-    from fmd_otel.profiler.threshold import Watched
+    from fmd_otel.watch import Frames
 
     Profile: TypeAlias = RequestProfile | ExactProfile
     Deliver: TypeAlias = Callable[[Any], None]
 
+NOT_BEFORE_NS = 1_000_000
+"""A request is let alone for so long after its note was made: before, one would see but ourselves at work."""
 LINGER_NS = 1_000_000_000
 """The thread stays awake so long after the last request began: waking it would cost each of them more."""
 MOST_LOOKS = 128
@@ -55,6 +58,19 @@ _RESTART_AFTER_S = 1.0
 _FLUSH_POLL_S = 0.002
 
 
+class Noted(Protocol):
+    """A request that somebody will look at if it lasts long enough."""
+
+    start_ns: int
+    due_ns: int
+    """When that is, by ``perf_counter_ns``; ``NEVER_NS``: it is looked at no more."""
+    profiler: Any
+    """Who is going to profile it; None: nobody, or somebody does so already."""
+
+    def look_after(self, now_ns: int, frames: Frames) -> None:
+        """Look at it, and set ``due_ns`` anew."""
+
+
 class Sampler:
     """Looks at the stacks of requests in flight."""
 
@@ -68,7 +84,7 @@ class Sampler:
         """Begin anew in this process: requests of the parent are the parent's, and so is its thread."""
         self._pid = os.getpid()
         self._profiles: dict[int, Profile] = {}
-        self._watched: dict[int, Watched] = {}
+        self._notes: dict[int, Noted] = {}
         self._complete: deque[Profile] = deque(maxlen=MOST_COMPLETE)
         self._signal = Signal()
         self._sites = WaitingSites()
@@ -98,11 +114,7 @@ class Sampler:
         period_ns = profile.period_ns
         if not profile.exact:
             self._sampled_period_ns = period_ns
-        if (
-            self._parked
-            or not self._running
-            or self._wake_ns - profile.start_ns > period_ns * (WATCH_PERIODS + 1)
-        ):
+        if self._parked or not self._running or self._wake_ns - profile.start_ns > period_ns * _LATEST:
             self._wake()
 
     def end(self, profile: Profile, now_ns: int, deliver: Deliver) -> bool:
@@ -126,29 +138,29 @@ class Sampler:
         profile.end(now_ns)
         self._profiles.pop(id(profile), None)
 
-    def watch(self, watched: Watched) -> None:
-        """Take the stack of a request if it is still running at a certain time.
+    def note(self, request: Noted) -> None:
+        """Have a request looked after from now on, until it is forgotten.
 
-        It is taken late by ``WATCH_PERIODS`` of the finest period there is, at the most.
+        It is looked at when it is due, or later by ``WATCH_PERIODS`` of the finest period there is.
         """
         if self._pid != os.getpid():
             self._reset()
-        self._watched[id(watched)] = watched
-        self._last_begin_ns = perf_counter_ns()
+        now_ns = perf_counter_ns()
+        request.due_ns = now_ns + NOT_BEFORE_NS
+        self._notes[id(request)] = request
+        self._last_begin_ns = now_ns
         # A turn that is due soon is early enough; waking the thread would cost more than it wins.
-        late_ns = WATCH_PERIODS * self._period_ns
-        if self._parked or not self._running or self._wake_ns - watched.wake_at_ns > late_ns:
+        if self._parked or not self._running or self._wake_ns - now_ns > _LATEST * self._period_ns:
             self._wake()
 
-    def forget(self, watched: Watched) -> None:
-        """Take it no more."""
-        watched.is_over = True
-        self._watched.pop(id(watched), None)
+    def forget(self, request: Noted) -> None:
+        """Look after it no more."""
+        self._notes.pop(id(request), None)
 
     @property
     def in_flight(self) -> int:
-        """Return how many requests are being looked at or watched."""
-        return len(self._profiles) + len(self._watched)
+        """Return how many requests are being looked at, or after."""
+        return len(self._profiles) + len(self._notes)
 
     # From whoever ends the app
 
@@ -218,18 +230,21 @@ class Sampler:
     def _next_turn_ns(self, now_ns: int, looked_ns: int) -> int:
         if self._complete:
             return now_ns
-        profiles = list(self._profiles.values())
-        due_ns = [each.due_ns for each in profiles]
-        due_ns += [each.wake_at_ns for each in list(self._watched.values())]
+        profiles, notes = list(self._profiles.values()), list(self._notes.values())
+        due_ns = [each.due_ns for each in (*profiles, *notes)]
         # Those that tell by themselves need no looks.
         periods_ns = [each.period_ns for each in profiles if each.due_ns < NEVER_NS]
         self._period_ns = min(periods_ns, default=self._sampled_period_ns)
         # Never in step with what the application does in periods of its own.
         wait_ns = int(self._period_ns * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 # no secret
-        if not any(each.samples for each in profiles) and (
-            not periods_ns or min(each.due_ns for each in profiles) - now_ns > self._period_ns // 2
-        ):
-            wait_ns *= WATCH_PERIODS
+        if not any(each.samples for each in profiles):
+            soon_ns = now_ns + self._period_ns // 2
+            old_ns = now_ns - self._period_ns // 2
+            if not any(each.due_ns <= soon_ns for each in profiles) and not any(
+                each.due_ns <= soon_ns and each.start_ns <= old_ns and each.profiler is not None
+                for each in notes
+            ):
+                wait_ns *= WATCH_PERIODS
         if due_ns:
             wait_ns = max(wait_ns, min(due_ns) - now_ns)
         duty = max((each.duty for each in profiles), default=0.0) or DUTY
@@ -248,29 +263,34 @@ class Sampler:
         return int(-self._account_ns / duty) if self._account_ns < 0 else 0
 
     def _look(self, now_ns: int, wake_ns: int) -> Sequence[Profile]:
-        """Look at all that are due, and return them."""
-        soon_ns = now_ns + self._period_ns // 4
-        due = [each for each in list(self._profiles.values()) if each.due_ns <= soon_ns]
-        late = [each for each in list(self._watched.values()) if each.wake_at_ns <= now_ns]
-        if not due and not late:
-            return due
-        if len(due) > MOST_LOOKS:
-            due.sort(key=lambda each: each.due_ns)
-            del due[MOST_LOOKS:]
+        """Look at all that are due, and return those that are profiled."""
+        grown = [each for each in list(self._notes.values()) if each.due_ns <= now_ns]
+        if not grown and not self._profiles:
+            return ()
         frames = _Frames()
         is_prompt = 0 <= now_ns - wake_ns < PROMPT_NS
         moment = Moment(now_ns, is_prompt, frames.get, self._sites, self._pace)
         with collector_at_rest:
             try:
+                for request in grown:
+                    request.look_after(now_ns, frames.get)
+                    if request.due_ns >= NEVER_NS:
+                        self._notes.pop(id(request), None)
+                due = self._due(now_ns)
                 for profile in due:
                     if not profile.ended:
                         profile.look(moment)
                         self.looks += 1
-                for watched in late:
-                    self._watched.pop(id(watched), None)
-                    watched.take(frames.get)
             finally:
                 frames.clear()
+        return due
+
+    def _due(self, now_ns: int) -> list[Profile]:
+        soon_ns = now_ns + self._period_ns // 4
+        due = [each for each in list(self._profiles.values()) if each.due_ns <= soon_ns]
+        if len(due) > MOST_LOOKS:
+            due.sort(key=lambda each: each.due_ns)
+            del due[MOST_LOOKS:]
         return due
 
     def _deliver(self) -> None:

@@ -10,7 +10,7 @@ from opentelemetry import context as otel_context
 from fmd_otel.otel_internals import current_request_context
 from fmd_otel.profiler.bases import BASES
 from fmd_otel.profiler.bytecode import Loops
-from fmd_otel.profiler.follow import PROFILE_KEY, place_here
+from fmd_otel.profiler.follow import place_here, shared_follower
 from fmd_otel.profiler.lines import LineResolver
 from fmd_otel.profiler.place import depth_of_caller
 from fmd_otel.profiler.record import Identity, profile_record
@@ -79,7 +79,7 @@ class StackSamplingSpanProcessor(FmdSpanProcessor):
     def _begin(self, span: Span, parent_context: Context | None) -> None:
         if self._sampler.in_flight:
             context = parent_context if parent_context is not None else otel_context.get_current()
-            profile = context.get(PROFILE_KEY)
+            profile = shared_follower().profile_in(context)
             if isinstance(profile, RequestProfile):
                 self._follow(span, profile)
                 return

@@ -10,11 +10,15 @@ from fmd_otel.profiler.admission import Admission
 from fmd_otel.profiler.bases import BASES
 from fmd_otel.profiler.bytecode import Loops
 from fmd_otel.profiler.exact import ExactProfile, event_profiler, say_once
-from fmd_otel.profiler.follow import follow_functions, place_here, shared_follower
+from fmd_otel.profiler.follow import follow_functions, place_here, profile_of, shared_follower
+from fmd_otel.profiler.greenlets import current_greenlet
+from fmd_otel.profiler.place import Place, origin_here
 from fmd_otel.profiler.record import Identity, profile_record
 from fmd_otel.profiler.request_profile import RequestProfile
 from fmd_otel.profiler.sampler import shared_sampler
+from fmd_otel.watch import NEVER_NS
 from fmd_otel_exporter import attributes
+from fmd_otel_exporter.native import allocate_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from fmd_otel.profiler.lines import LineResolver
     from fmd_otel.profiler.sampler import Profile, Sampler
     from fmd_otel.request_state import RequestState
+    from fmd_otel.watch import Frames
     from fmd_otel_exporter.records import DetailRecord
 
 PROFILE_LEVEL = 3
@@ -70,7 +75,8 @@ class ProfileWatcher:
         self._pipeline = pipeline
         self._resolver = resolver
         self._period_ns = int(period_ms * 1e6)
-        self._sampler = sampler or shared_sampler()
+        self.sampler = sampler or shared_sampler()
+        self._growing = allocate_lock()
         self._loops = Loops()
         self._rate = rate
         self._admissions: dict[str, Admission] = {}
@@ -80,31 +86,76 @@ class ProfileWatcher:
         self._undo: Callable[[], None] | None = None
 
     def begin(self, state: RequestState, request: Any) -> None:
-        """Have a request looked at from now on."""
-        if not state.is_ordered and not self._admission(state.endpoint or "").take():
-            return
-        begun_ns = perf_counter_ns()
-        if self._follower is None:
-            self._follow(state.monitor.app)
-        profile = self._ordered(state, request) if state.is_ordered else self._sampled(state)
+        """Have a request looked at from now on, or from when it will have grown older than a period.
+
+        The latter where requests usually are over by then: note is taken of where it runs, and no more.
+        """
+        follower = self._follower or self._follow(state.monitor.app)
+        if state.is_ordered:
+            self._begin(state, self._ordered(state, request))
+        elif self._is_long(state) or current_greenlet() is not None:
+            if not self._admission(state.endpoint or "").take():
+                return
+            begun_ns = perf_counter_ns()
+            self._begin(state, self._sampled(state, place_here(BASES)))
+            state.profile.price_ns += perf_counter_ns() - begun_ns
+        else:
+            state.origin = origin_here()
+            state.profiler = self
+        follower.begin(state)
+
+    def _begin(self, state: RequestState, profile: Profile) -> None:
         state.profile = profile
-        self._sampler.begin(profile)
-        if self._follower is not None and isinstance(profile, RequestProfile):
-            self._follower.begin(profile)
-        profile.price_ns += perf_counter_ns() - begun_ns
+        self.sampler.begin(profile)
+
+    def look_after(self, state: RequestState, now_ns: int, frames: Frames) -> int:  # noqa: ARG002 # the next look
+        """Begin with a request that has grown older than a period."""
+        due_ns = state.start_ns + self._period_ns
+        if state.profiler is not self:
+            return NEVER_NS
+        if now_ns < due_ns:
+            return due_ns
+        self.grow(state)
+        return NEVER_NS
+
+    def grow(self, state: RequestState) -> Any:
+        """Begin with a request that note was taken of; from any thread.
+
+        Returns:
+            Its profile; None if it is not to have one.
+        """
+        # Whoever comes meanwhile, from a signal handler maybe, does without.
+        if not self._growing.acquire(blocking=False):
+            return state.profile
+        try:
+            if state.profiler is self:
+                state.profiler = None
+                if self._admission(state.endpoint or "").take():
+                    self._begin_late(state)
+        finally:
+            self._growing.release()
+        return state.profile
+
+    def _begin_late(self, state: RequestState) -> None:
+        profile = self._sampled(state, Place(BASES, origin=state.origin))
+        self._begin(state, profile)
+        # Only now: what its own thread does meanwhile, it does first for us and then by the profile.
+        if state.is_sending:
+            profile.main.is_sending = True
+        if state.done:
+            self.sampler.drop(profile, perf_counter_ns())
+
+    def _is_long(self, state: RequestState) -> bool:
+        return self._usual_ns.get(state.endpoint or "", 0.0) >= self._period_ns
 
     def _admission(self, endpoint: str) -> Admission:
         found = self._admissions.get(endpoint)
         # As many as there are endpoints.
         return found or self._admissions.setdefault(endpoint, Admission(self._rate))
 
-    def _sampled(self, state: RequestState) -> RequestProfile:
-        is_long = self._usual_ns.get(state.endpoint or "", 0.0) >= self._period_ns
+    def _sampled(self, state: RequestState, place: Place) -> RequestProfile:
         return RequestProfile(
-            place_here(BASES),
-            start_ns=state.start_ns,
-            period_ns=self._period_ns,
-            is_long=is_long,
+            place, start_ns=state.start_ns, period_ns=self._period_ns, is_long=self._is_long(state)
         )
 
     def _ordered(self, state: RequestState, request: Any) -> RequestProfile | ExactProfile:
@@ -129,14 +180,16 @@ class ProfileWatcher:
         profile.duty = ORDERED_DUTY
         return profile
 
-    def _follow(self, app: Flask) -> None:
+    def _follow(self, app: Flask) -> ContextFollower:
         """Follow requests to other threads: not before the first one, as it costs all of them a little."""
-        self._follower = shared_follower()
-        self._undo = follow_functions(app, self._follower)
+        self._follower = follower = shared_follower()
+        self._undo = follow_functions(app, follower)
+        return follower
 
     def describe(self, state: RequestState, request: Any, span: Any) -> None:  # noqa: ARG002 # the same
         """Say on the span that there is a profile, once there is one."""
-        profile = state.profile
+        # A body that is made while it is sent will be on and off its thread: that has to be seen from here.
+        profile = profile_of(state) if state.streamed else state.profile
         if span is not None and profile is not None and profile.samples:
             how = attributes.PROFILE_EXACT if profile.exact else attributes.PROFILE_SAMPLED
             span.set_attribute(attributes.PROFILE, how)
@@ -144,23 +197,27 @@ class ProfileWatcher:
 
     def end(self, state: RequestState, now_ns: int) -> None:
         """Have it put together what was seen, off the request's thread."""
+        follower, endpoint = self._follower, state.endpoint or ""
+        if follower is not None:
+            follower.end(state)
+        duration_ns = now_ns - state.start_ns
+        if not state.is_ordered:
+            usual_ns = self._usual_ns.get(endpoint, float(duration_ns))
+            self._usual_ns[endpoint] = usual_ns + (duration_ns - usual_ns) * _RECENT
+        state.profiler = None
         profile, state.profile = state.profile, None
         if profile is None:
-            return
+            return  # as most are, before anybody has looked at them
         begun_ns = perf_counter_ns()
-        if self._follower is not None and isinstance(profile, RequestProfile):
-            self._follower.end(profile)
-        endpoint = state.endpoint or ""
-        duration_ns = now_ns - state.start_ns
-        usual_ns = self._usual_ns.get(endpoint, float(duration_ns))
-        self._usual_ns[endpoint] = usual_ns + (duration_ns - usual_ns) * _RECENT
+        if follower is not None and isinstance(profile, RequestProfile):
+            follower.leave(profile)
         if not profile.exact:
             if duration_ns < self._period_ns:
                 profile.samples = 0
             if not profile.samples:
                 # Most requests of most applications: over before anybody looked.
                 self._admission(endpoint).give_back()
-                self._sampler.drop(profile, now_ns)
+                self.sampler.drop(profile, now_ns)
                 return
         identity = Identity(
             state.monitor.service,
@@ -181,11 +238,11 @@ class ProfileWatcher:
                 price_ns = profile.price_ns + thread_time_ns() - begun_ns
                 self._pipeline.offer_detail(record._replace(price_us=price_ns // 1000))
 
-        self._sampler.end(profile, now_ns, deliver)
+        self.sampler.end(profile, now_ns, deliver)
 
     def flush(self) -> None:
         """Hand over the profiles of requests that have ended."""
-        self._sampler.flush()
+        self.sampler.flush()
 
     def close(self) -> None:
         """Give the application its own way back of calling functions."""

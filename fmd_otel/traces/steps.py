@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from opentelemetry.context import Context
 
 MOST_STEPS = 500
@@ -20,7 +18,7 @@ MOST_IN_FLIGHT = 50_000
 class Steps:
     """The steps of one request."""
 
-    __slots__ = ("ended", "entry", "left_out", "path_values", "payload", "query", "root_id", "seen")
+    __slots__ = ("ended", "left_out", "root_id", "seen")
 
     def __init__(self, root_id: int) -> None:
         """Gather what belongs to a root span."""
@@ -29,40 +27,48 @@ class Steps:
         self.seen: list[int] = [root_id]
         """Ids under which others may still look for this."""
         self.left_out = 0
-        self.query = self.payload = ""
-        """Query string and content length, as they came: of what sort the request was."""
-        self.entry: Any = None
-        """The request's own span."""
-        self.path_values: Mapping[str, Any] = {}
-        """The variable parts of its path."""
 
 
 class InFlight:
     """Which running spans belong to a request whose steps are gathered; empty as a rule.
 
-    Plain dictionary operations, each a single step of the interpreter: no lock.
+    Plain operations on sets and dictionaries, each a single step of the interpreter: no lock.
     """
 
     def __init__(self) -> None:
         """Begin with none."""
+        self.roots: set[int] = set()
+        """The requests' own spans. Most of them have no steps, and get nothing to gather them in."""
         self.by_span: dict[int, Steps] = {}
 
-    def open(self, root_id: int) -> Steps:
+    def open(self, root_id: int) -> None:
         """Gather the steps of a request."""
-        steps = self.by_span[root_id] = Steps(root_id)
+        self.roots.add(root_id)
+
+    def close(self, root_id: int) -> Steps | None:
+        """Gather no more, and return what there is; spans that are still running are forgotten."""
+        self.roots.discard(root_id)
+        by_span = self.by_span
+        steps = by_span.get(root_id) if by_span else None
+        if steps is not None:
+            for span_id in steps.seen:
+                by_span.pop(span_id, None)
         return steps
 
-    def close(self, steps: Steps) -> None:
-        """Gather no more; spans that are still running are forgotten."""
-        by_span = self.by_span
-        for span_id in steps.seen:
-            by_span.pop(span_id, None)
+    def has(self, span_id: int) -> bool:
+        """Tell whether what happens below a span is gathered."""
+        return span_id in self.roots or span_id in self.by_span
 
     def begin(self, span_id: int, parent_id: int) -> None:
         """Note a span that begins below another."""
         steps = self.by_span.get(parent_id)
         if steps is None:
-            return
+            if parent_id not in self.roots:
+                return
+            steps = self.by_span.setdefault(parent_id, Steps(parent_id))
+            if parent_id not in self.roots:  # the request has just ended
+                self.by_span.pop(parent_id, None)
+                return
         if len(steps.seen) > MOST_STEPS or len(self.by_span) >= MOST_IN_FLIGHT:
             steps.left_out += 1
             return
@@ -96,7 +102,7 @@ class StepProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 # the interface
         """Note a span below a watched request's."""
-        if not self._flying.by_span:
+        if not self._flying.roots:
             return
         parent, context = span.parent, span.context
         if parent is not None and context is not None:

@@ -51,23 +51,24 @@ class TraceWatcher:
             self._unseen = None
         span = request.environ.get(SPAN_KEY)
         if span is not None and span.is_recording():
-            state.steps = steps = self._flying.open(span.get_span_context().span_id)
-            environ = request.environ
-            steps.query, steps.payload = environ.get("QUERY_STRING", ""), environ.get("CONTENT_LENGTH", "")
-            steps.entry, steps.path_values = span, request.view_args or {}
+            state.span = span
+            self._flying.open(state.span_id)
 
     def end(self, state: RequestState, now_ns: int) -> None:  # noqa: ARG002 # as all watchers
         """Keep the steps, or let them go."""
-        steps = state.steps
-        if steps is None:
+        span = state.span
+        if span is None:
             return
-        state.steps = None
-        self._flying.close(steps)
-        spans = steps.ended
+        state.span = None
+        steps = self._flying.close(state.span_id)
+        spans = () if steps is None else steps.ended
         is_sample, is_trouble = self._is_sample(state), _is_outlier(state) or _has_failed(state)
         if not is_sample and not self._is_special(state, is_trouble=is_trouble, has_steps=bool(spans)):
             return
-        monitor, left_out, start_ns = self._monitor, steps.left_out, state.ts_ns
+        monitor, start_ns = self._monitor, state.ts_ns
+        left_out = 0 if steps is None else steps.left_out
+        environ, path_values = state.request.environ, state.request.view_args or {}
+        query, payload = environ.get("QUERY_STRING", ""), environ.get("CONTENT_LENGTH", "")
         of_request = (
             monitor.service,
             state.endpoint or "",
@@ -81,11 +82,11 @@ class TraceWatcher:
             try:
                 found = trace_document(spans, start_ns, left_out, monitor.scrubber)
                 if is_sample:
-                    found["request"] = shape(steps.query, steps.payload)
+                    found["request"] = shape(query, payload)
                 found["attributes"], found["scrubbed"] = entry_attributes(
-                    getattr(steps.entry, "attributes", None) or {},
+                    getattr(span, "attributes", None) or {},
                     monitor.scrubber,
-                    path_values=steps.path_values,
+                    path_values=path_values,
                     is_trouble=is_trouble,
                     address=state.ip,
                     is_address_chosen=monitor.get_ip is not None,

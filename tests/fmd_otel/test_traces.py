@@ -73,6 +73,7 @@ def processors(watched):
 def kept(watched):
     assert backstage().drain(10)
     assert watched.handle.failures == {}
+    assert not in_flight().roots
     assert not in_flight().by_span
     found = [record for record in watched.sink.details if isinstance(record, TraceRecord)]
     return [decode_document(record.document) for record in found]
@@ -276,12 +277,12 @@ def test_level_1_gathers_nothing(traced, serve):
 
     def steps(tracer):
         with tracer.start_as_current_span("step"):
-            seen.append(dict(in_flight().by_span))
+            seen.append((set(in_flight().roots), dict(in_flight().by_span)))
         return "x"
 
     watched = traced(steps, level=1)
     serve(watched.app, "/x")
-    assert seen == [{}]
+    assert seen == [(set(), {})]
     assert kept(watched) == []
     assert "StepProcessor" not in processors(watched)
     watched.sink.levels["shop", "x"] = 2

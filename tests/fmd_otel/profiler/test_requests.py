@@ -10,10 +10,14 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from flask import Response, copy_current_request_context, stream_with_context
+from flask import Response, copy_current_request_context, request, stream_with_context
 from flask.views import MethodView
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+
+from fmd_otel.profiler.follow import shared_follower
+from fmd_otel.profiler.watcher import ProfileWatcher
+from fmd_otel.request_state import STATE_KEY
 
 SLEEP_S = 0.08
 
@@ -449,3 +453,100 @@ def test_an_instrumented_thread_pool_is_followed_by_its_spans(app, profile, serv
     profiled = profile(app, provider=provider)
     serve(app, "/slow")
     assert tree(profiled.only).share("work") > 0.1
+
+
+def test_of_a_request_that_is_over_early_no_more_than_a_note_is_made(app, profile, serve, monkeypatch):
+    made = []
+    monkeypatch.setattr(ProfileWatcher, "_begin_late", lambda _self, state: made.append(state))
+    profiled = profile(app, period_ms=1000.0)
+    for _ in range(20):
+        serve(app, "/")
+    assert made == []
+    assert profiled.sampler.in_flight == 0
+    assert not shared_follower().homes
+    assert not shared_follower()._traces
+
+
+def test_a_request_that_ends_while_its_profile_is_begun_leaves_nothing(app, profile, environ):
+    states = []
+
+    @app.route("/note")
+    def note():
+        states.append(request.environ[STATE_KEY])
+        return "x"
+
+    profiled = profile(app, period_ms=1000.0)
+    list(app(environ("/note"), lambda *_arguments: None))
+    (state,) = states
+    # As the sampler's thread would find it, had it come a moment earlier.
+    state.profiler = profiled.watcher
+    assert profiled.watcher.grow(state).ended
+    assert profiled.sampler.in_flight == 0
+    assert profiled.watcher.grow(state) is state.profile
+
+
+def test_a_profile_is_begun_once_whoever_comes_first(app, profile, serve):
+    found = []
+
+    @app.route("/slow")
+    def slow():
+        state = request.environ[STATE_KEY]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: profiled.watcher.grow(state), range(50)))
+        found.append((state.profile, profiled.sampler.in_flight))
+        rest()
+        return "x"
+
+    profiled = profile(app)
+    serve(app, "/slow")
+    assert profiled.only.samples
+    ((begun, in_flight),) = found
+    assert begun is not None
+    assert in_flight in {1, 2}  # and its note, until the next turn
+
+
+def test_two_requests_of_one_trace_are_told_apart(app, profile, serve, tree):
+    barrier = threading.Barrier(2)
+
+    def first_work():
+        rest()
+
+    def second_work():
+        rest()
+
+    def with_context(context, work):
+        token = otel_context.attach(context)
+        try:
+            work()
+        finally:
+            otel_context.detach(token)
+
+    def served(work):
+        def view():
+            barrier.wait(10)
+            thread = threading.Thread(target=with_context, args=(otel_context.get_current(), work))
+            thread.start()
+            thread.join()
+            barrier.wait(10)
+            return "x"
+
+        return view
+
+    app.add_url_rule("/first", "first", served(first_work))
+    app.add_url_rule("/second", "second", served(second_work))
+    profiled = profile(app)
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    clients = [
+        threading.Thread(target=serve, args=(app, path), kwargs={"HTTP_TRACEPARENT": parent})
+        for path in ("/first", "/second")
+    ]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    records = {record.endpoint: record for record in profiled.all}
+    assert tree(records["first"]).share("first_work") > 0.1
+    assert tree(records["second"]).share("second_work") > 0.1
+    assert tree(records["first"]).paths("second_work") == []
+    assert tree(records["second"]).paths("first_work") == []
+    assert not shared_follower()._traces

@@ -19,7 +19,7 @@ from fmd_otel.profiler.place import Place
 from fmd_otel.profiler.request_profile import Moment, RequestProfile
 from fmd_otel.profiler.sampler import Sampler
 from fmd_otel.profiler.sites import WaitingSites
-from fmd_otel.profiler.threshold import Watched
+from fmd_otel.watch import NEVER_NS
 
 MS = 1_000_000
 DEADLINE_S = 20
@@ -207,29 +207,52 @@ def test_more_ended_requests_than_can_be_put_together_are_dropped_and_counted(sa
     assert len(sampler._complete) == sampler_module.MOST_COMPLETE
 
 
-def test_the_stack_is_taken_when_a_request_takes_too_long(sampler):
-    taken = []
+class Noted:
+    """A request that somebody looks at once it is old enough, and then no more, or later again."""
+
+    profiler = None
+
+    def __init__(self, *again_after_ns, look=lambda _frames: None):
+        self.start_ns = self.due_ns = time.perf_counter_ns()
+        self.look, self.looks = look, []
+        self.again_after_ns = iter(again_after_ns)
+
+    def look_after(self, now_ns, frames):
+        self.looks.append(now_ns)
+        self.look(frames)
+        after_ns = next(self.again_after_ns, None)
+        self.due_ns = NEVER_NS if after_ns is None else now_ns + after_ns
+
+
+def test_a_request_is_looked_at_when_it_has_grown_old_enough(sampler):
+    stacks = []
 
     def stay():
-        watched = Watched(time.perf_counter_ns() + MS, taken.append, Place(frozenset()))
-        sampler.watch(watched)
-        wait_until(lambda: taken)
-        sampler.forget(watched)
+        here = threading.get_ident()
+        noted = Noted(5 * MS, look=lambda frames: stacks.append(walker.walk(frames()[here], BASES)))
+        sampler.note(noted)
+        wait_until(lambda: len(stacks) == 2)
+        wait_until(lambda: sampler.in_flight == 0)
+        sampler.forget(noted)
+        return noted
 
-    stay()
-    names = [code.co_name for code in taken[0].codes]
-    assert "stay" in names
-    assert len(taken) == 1
-    assert sampler.in_flight == 0
+    noted = stay()
+    assert "stay" in [code.co_name for code in stacks[0].codes]
+    assert noted.looks[0] - noted.start_ns >= sampler_module.NOT_BEFORE_NS
+    assert noted.looks[1] - noted.looks[0] >= 5 * MS
+    assert len(noted.looks) == 2
 
 
-def test_the_stack_of_a_request_that_is_over_is_not_taken(sampler):
-    taken = []
-    watched = Watched(time.perf_counter_ns() + 30 * MS, taken.append, Place(BASES))
-    sampler.watch(watched)
-    sampler.forget(watched)
-    watched.take(sys._current_frames)
-    assert taken == []
+def test_a_request_that_is_over_before_it_is_due_is_not_looked_at(sampler, monkeypatch):
+    monkeypatch.setattr(sampler, "_wake", lambda: None)
+    early, over, due = Noted(), Noted(), Noted()
+    for noted in (early, over, due):
+        sampler.note(noted)
+    sampler.forget(over)
+    early.due_ns += 1000 * MS
+    sampler._look(due.due_ns, 0)
+    assert [len(each.looks) for each in (early, over, due)] == [0, 0, 1]
+    assert list(sampler._notes.values()) == [early]
 
 
 def test_the_garbage_collector_is_kept_out_where_it_could_lock_up_the_interpreter():
@@ -323,6 +346,23 @@ def test_the_thread_turns_less_often_while_all_requests_are_too_young_to_be_look
     assert 8 < next_in_ms() < 12
 
 
+def test_a_request_about_to_be_old_enough_for_a_profile_is_waited_for(sampler, monkeypatch):
+    monkeypatch.setattr(sampler, "_wake", lambda: None)
+    now_ns = time.perf_counter_ns()
+
+    def next_in_ms():
+        return (sampler._next_turn_ns(now_ns, 0) - now_ns) / MS
+
+    noted = Noted()
+    sampler.note(noted)
+    noted.profiler, noted.start_ns, noted.due_ns = object(), now_ns - 8 * MS, now_ns + 2 * MS
+    assert 8 < next_in_ms() < 12
+    noted.profiler = None
+    assert next_in_ms() > 15
+    noted.profiler, noted.start_ns = object(), now_ns
+    assert next_in_ms() > 15
+
+
 def test_a_recursion_of_2000_calls_costs_no_more_than_the_deepest_stack(app, profile, serve):
     def down(depth):
         return down(depth - 1) if depth else time.sleep(0.1)
@@ -370,23 +410,16 @@ def test_the_price_of_a_turn_is_shared_by_those_that_were_looked_at(sampler, mon
     assert [profile.price_ns for profile in profiles] == [300] * 3
 
 
-class Looked(Watched):
-    """Sees whether the garbage collector is at work while stacks are read."""
-
-    def take(self, _frames):
-        self.on_threshold(gc.isenabled())
-
-
 @pytest.mark.parametrize("is_at_work", [True, False])
 def test_no_collection_starts_while_the_stacks_of_others_are_read(sampler, monkeypatch, is_at_work):
     """Before Python 3.12 it might let them return from the frame that is being read."""
     monkeypatch.setattr(sampler, "_wake", lambda: None)
     seen = []
-    sampler.watch(Looked(0, seen.append, Place(frozenset())))
+    sampler.note(Noted(look=lambda _frames: seen.append(gc.isenabled())))
     if not is_at_work:
         gc.disable()
     try:
-        sampler._look(time.perf_counter_ns(), 0)
+        sampler._look(time.perf_counter_ns() + 2 * sampler_module.NOT_BEFORE_NS, 0)
         assert gc.isenabled() == is_at_work
     finally:
         gc.enable()
