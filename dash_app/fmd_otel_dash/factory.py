@@ -127,6 +127,9 @@ def _dash(settings: DashboardSettings) -> IsolatedDash:
         suppress_callback_exceptions=True,
         # Any process may set DASH_MCP_ENABLED, which would offer every callback as a tool.
         enable_mcp=False,
+        # No callback is a coroutine. Dash would start a thread and an event loop for each request, though,
+        # wherever asgiref happens to be installed.
+        use_async=False,
         title=escape(settings.title_name),
         update_title="",
         add_log_handler=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import textwrap
@@ -110,6 +111,13 @@ def test_an_instrumented_flask_is_neither_used_nor_traced(tmp_path):
     """
     )
     assert out == "[200, 200, 401] ['GET /'] 2"
+
+
+def test_no_callback_starts_a_thread_or_an_event_loop(dashboard):
+    pytest.importorskip("asgiref")  # with it, Dash would make coroutines of all views
+    views = dashboard.server.view_functions
+
+    assert [name for name, view in views.items() if inspect.iscoroutinefunction(view)] == []
 
 
 def test_the_private_names_of_dash_that_we_stand_on_are_there():
