@@ -92,7 +92,7 @@ def log_ticks(smallest_us: float, largest_us: float) -> tuple[list[float], list[
 
 def wall(ts_us: int, zone: tzinfo) -> str:
     """Return a moment as an axis of local time takes it; the zone is :func:`.axis_zone`'s."""
-    return local_time(ts_us, zone).strftime("%Y-%m-%d %H:%M:%S")
+    return local_time(ts_us, zone).replace(tzinfo=None).isoformat(" ", "seconds")
 
 
 def requests_text(n: int) -> str:

@@ -27,17 +27,14 @@ def values(found: Values, scope: Scope) -> Figure:
     """Draw values as a line; where steps hold several, with a band from the smallest to the greatest."""
     zone = axis_zone(scope)
     x = [wall(step.ts_us, zone) for step in found.steps]
+    least = [significant(step.least, 6) for step in found.steps]
+    greatest = [significant(step.greatest, 6) for step in found.steps]
     traces: list[dict[str, Any]] = []
     if found.step_s:
         edge = {"type": "scatter", "mode": "lines", "x": x, "line": {"width": 0}, "hoverinfo": "skip"}
         traces = [
-            edge | {"y": [significant(step.greatest, 6) for step in found.steps]},
-            edge
-            | {
-                "y": [significant(step.least, 6) for step in found.steps],
-                "fill": "tonexty",
-                "fillcolor": ACCENT_SOFT,
-            },
+            edge | {"y": greatest},
+            edge | {"y": least, "fill": "tonexty", "fillcolor": ACCENT_SOFT},
         ]
     traces.append(
         {
@@ -48,7 +45,7 @@ def values(found: Values, scope: Scope) -> Figure:
             "line": {"color": ACCENT, "width": 1.8},
             "marker": {"size": 5},
             "customdata": [
-                [step.n, significant(step.least, 6), significant(step.greatest, 6)] for step in found.steps
+                [step.n, *between] for step, *between in zip(found.steps, least, greatest, strict=True)
             ],
             "hovertemplate": "%{y:,}"
             + (" (n = %{customdata[0]}, %{customdata[1]} to %{customdata[2]})" if found.step_s else "")

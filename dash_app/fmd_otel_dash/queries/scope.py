@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -46,19 +47,7 @@ class Scope:
 
     def stretches(self) -> tuple[Stretch, ...]:
         """Cut the range where the zone's clock is put forward or back: each part has one offset."""
-        zone = self.zone
-        found: list[Stretch] = []
-        at, offset_s = self.start_us, _offset_s(self.start_us, zone)
-        while at < self.end_us:
-            # Clocks change at most once a day.
-            later = min(at + _DAY_US, self.end_us)
-            changed = later if _offset_s(later, zone) == offset_s else _change_us(at, later, zone)
-            if found and found[-1].offset_s == offset_s:
-                found[-1] = replace(found[-1], end_us=changed)
-            else:
-                found.append(Stretch(at, changed, offset_s))
-            at, offset_s = changed, _offset_s(changed, zone)
-        return tuple(found)
+        return _stretches(self.start_us, self.end_us, self.tz)
 
     def local_parts_us(self, width_s: int) -> dict[int, int]:
         """Return how much of each local day (or hour, by its width) lies in the range, in microseconds.
@@ -155,6 +144,24 @@ def next_midnight_us(ts_us: int, zone: ZoneInfo) -> int:
     """Return when the local day after that of a moment begins: 23, 24 or 25 hours after this one did."""
     local = local_time(ts_us, zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0, tzinfo=None)
     return to_us((local + timedelta(days=1)).replace(tzinfo=zone))
+
+
+@lru_cache(maxsize=256)
+def _stretches(start_us: int, end_us: int, tz: str) -> tuple[Stretch, ...]:
+    """Return the parts of a range; remembered, as a chart asks for them several times, day by day."""
+    zone = ZoneInfo(tz)
+    found: list[Stretch] = []
+    at, offset_s = start_us, _offset_s(start_us, zone)
+    while at < end_us:
+        # Clocks change at most once a day.
+        later = min(at + _DAY_US, end_us)
+        changed = later if _offset_s(later, zone) == offset_s else _change_us(at, later, zone)
+        if found and found[-1].offset_s == offset_s:
+            found[-1] = replace(found[-1], end_us=changed)
+        else:
+            found.append(Stretch(at, changed, offset_s))
+        at, offset_s = changed, _offset_s(changed, zone)
+    return tuple(found)
 
 
 def _offset_s(ts_us: int, zone: ZoneInfo) -> int:
