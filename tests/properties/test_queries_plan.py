@@ -12,10 +12,11 @@ from sqlalchemy import select
 
 from fmd_otel_dash.queries.daily import daily
 from fmd_otel_dash.queries.hourly import hourly
-from fmd_otel_dash.queries.look import look, total
+from fmd_otel_dash.queries.look import look
 from fmd_otel_dash.queries.overview import overview
 from fmd_otel_dash.queries.performance import performance
 from fmd_otel_dash.queries.scope import Scope, local_time
+from fmd_otel_dash.queries.sources import total
 from fmd_otel_dash.queries.status import status_codes
 from fmd_otel_dash.queries.subjects import busiest, latency_by_subject, subject_by_version
 from fmd_otel_dash.queries.timeline import timeline
@@ -101,6 +102,18 @@ def filled(cases, compact_until, late):
     return store
 
 
+def by_status(c):
+    return select(c.status, total(c.n), total(c.sum_us)).group_by(c.status)
+
+
+def by_bucket(c):
+    return select(c.bkt, total(c.n)).group_by(c.bkt)
+
+
+def alone(c):
+    return select(total(c.n))
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     cases=requests,
@@ -119,13 +132,9 @@ def test_hits_and_latencies_equal_the_raw_rows(cases, late, compact_until, ends,
     ]
 
     with look(store, scope) as view:
-        hits, latency = view.hits(scope).c, view.latency(scope).c
-        counted = view.conn.execute(
-            select(hits.status, total(hits.n), total(hits.sum_us)).group_by(hits.status)
-        ).all()
-        buckets = view.conn.execute(select(latency.bkt, total(latency.n)).group_by(latency.bkt)).all()
-        by_quarter = view.hits(scope, days=False).c
-        without_days = view.conn.scalar(select(total(by_quarter.n)))
+        counted = view.ask(view.hits(scope), by_status)
+        buckets = view.ask(view.latency(scope), by_bucket)
+        without_days = view.ask(view.hits(scope, days=False), alone)[0][0]
     store.dispose()
 
     expected_n = Counter(case[3] for case in inside)

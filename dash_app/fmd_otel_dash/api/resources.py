@@ -20,7 +20,7 @@ from fmd_otel_dash.api.parameters import (
     text,
 )
 from fmd_otel_dash.queries.counts import Counts, summed
-from fmd_otel_dash.queries.latency import grouped
+from fmd_otel_dash.queries.latency import by_endpoint, by_version, grouped
 from fmd_otel_dash.queries.look import look
 from fmd_otel_dash.queries.profiles import profiles
 from fmd_otel_dash.queries.requestfilter import RequestFilter
@@ -150,12 +150,13 @@ def _hits(store: Store, scope: Scope, given: Mapping[str, Any]) -> Answer:
         names = {each.id: each for each in view.endpoints}
         versions = {each.id: each.name for each in view.versions(scope)}
         source = view.local_hits(scope, days=by == "day") if by in {"hour", "day"} else view.hits(scope)
-        c = source.c
+        c = source.rows.c
         width = {"hour": 3600, "day": 86_400}.get(by, 0)
         local: ColumnElement[int] = c.local_s - c.local_s % width if width else c.endpoint_id
         keys: dict[str, Any] = {"endpoint": c.endpoint_id, "version": c.version_id, "status": c.status}
         key = keys.get(by, local)
-        found = view.conn.execute(select(key, *summed(c)).group_by(key).order_by(key)).all()
+        sums = select(key, *summed(c)).group_by(key).order_by(key)
+        found = view.conn.execute(sums, source.values).all()
 
     def named(value: int) -> str:
         if by == "endpoint":
@@ -186,8 +187,7 @@ def _percentiles(store: Store, scope: Scope, given: Mapping[str, Any]) -> Answer
         names = {each.id: each.name for each in view.endpoints}
         if by == "version":
             names = {each.id: each.name for each in view.versions(scope)}
-        source = view.latency(scope)
-        samples = grouped(view, source, source.c.endpoint_id if by == "endpoint" else source.c.version_id)
+        samples = grouped(view, view.latency(scope), by_endpoint if by == "endpoint" else by_version)
     rows: list[Row] = []
     for key, sample in sorted(samples.items()):
         for q, value in zip(qs, percentiles(sample, [q / 100 for q in qs]), strict=True):

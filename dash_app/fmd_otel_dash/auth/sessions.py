@@ -8,13 +8,14 @@ import secrets
 import time
 from typing import TYPE_CHECKING, cast
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from fmd_otel_dash.auth import passwords
+from fmd_otel_dash.queries.statements import Statement, built_once, integer
 from fmd_otel_dash.roles import Role, User, Way
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Table
 
     from fmd_otel_exporter.schema import Tables
     from fmd_otel_exporter.store import Store
@@ -65,15 +66,19 @@ def user_of(store: Store, token: str | None) -> User | None:
     """Return whose session it is, as the user table says now: deleting or demoting a user works at once."""
     if not token or len(token) > _MAX_TOKEN:
         return None
-    session, user = store.tables.session, store.tables.user
-    wanted = (
+    wanted = _user_of(store.tables.session, store.tables.user)
+    with store.read() as connection:
+        row = connection.execute(wanted, {"digest": digest(token), "now": time.time_ns() // 1000}).first()
+    return None if row is None else User(row[0], row[1], cast("Role", row[2]), way_of(row[3]))
+
+
+@built_once
+def _user_of(session: Table, user: Table) -> Statement:
+    return (
         select(user.c.id, user.c.username, user.c.role, user.c.password_hash)
         .join_from(session, user, user.c.id == session.c.user_id)
-        .where(session.c.token_hash == digest(token), session.c.expires_ts > time.time_ns() // 1000)
+        .where(session.c.token_hash == bindparam("digest"), session.c.expires_ts > integer("now"))
     )
-    with store.read() as connection:
-        row = connection.execute(wanted).first()
-    return None if row is None else User(row[0], row[1], cast("Role", row[2]), way_of(row[3]))
 
 
 def way_of(password_hash: str) -> Way:

@@ -5,24 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, case, literal, select
+from sqlalchemy import BigInteger, case, literal
 
-from fmd_otel_dash.queries.counts import NOTHING, Counts, summed
+from fmd_otel_dash.queries.counts import NOTHING, Counts
 from fmd_otel_dash.queries.latency import Grouped, latency_by
 from fmd_otel_dash.queries.look import Look, look
 from fmd_otel_dash.queries.scope import US_PER_S
-from fmd_otel_dash.queries.timeline import Timeline, offset_in, points_of
+from fmd_otel_dash.queries.statements import built_once
+from fmd_otel_dash.queries.timeline import Timeline, points_of, step_of, summed_by_endpoint_and_step
 from fmd_otel_dash.stats.percentiles import merge
 from fmd_otel_exporter.schema import DAY_S, LATENCY_BUCKET_S
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from sqlalchemy import ColumnElement
-    from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
+    from fmd_otel_dash.queries.latency import Group
     from fmd_otel_dash.queries.scope import Scope
     from fmd_otel_dash.queries.slots import Slots
+    from fmd_otel_dash.queries.sources import Columns
     from fmd_otel_exporter.store import Store
 
 MAX_POINTS = 48
@@ -54,27 +54,30 @@ def bands(
 
 
 def _counts(view: Look, scope: Scope, steps: Slots) -> dict[int, dict[int, Counts]]:
-    c = view.hits(scope, days=steps.of_days).c
-    step = offset_in(c.bucket, steps, 1)
+    source = view.hits(scope, days=steps.of_days)
     found: dict[int, dict[int, Counts]] = {}
-    by_both = select(c.endpoint_id, step, *summed(c)).group_by(c.endpoint_id, step)
-    for endpoint_id, offset, *counts in view.conn.execute(by_both).all():
+    for endpoint_id, offset, *counts in view.ask(source, summed_by_endpoint_and_step, **steps.values()):
         mine, home = found.setdefault(endpoint_id, {}), steps.home(steps.base_s + int(offset))
         mine[home] = mine.get(home, NOTHING) + Counts(*counts)
     return found
 
 
 def _latency(view: Look, scope: Scope, steps: Slots) -> dict[int, Grouped]:
-    places = {endpoint_id: place for place, endpoint_id in enumerate(view.endpoint_ids)}
-
-    def group(c: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[int]:
-        # Not the id itself: it may be too large to share a number with the time.
-        shifts = {number: literal(place * _APART, BigInteger) for number, place in places.items()}
-        return case(shifts, value=c.endpoint_id) + offset_in(c.bucket, steps, 1)
-
     found: dict[int, Grouped] = {}
-    for number, sample in latency_by(view, scope, group, days=steps.of_days).items():
+    by = _by_place_and_step(view.endpoint_ids)
+    for number, sample in latency_by(view, scope, by, days=steps.of_days, **steps.values()).items():
         place, offset = divmod(number, _APART)
         mine, home = found.setdefault(view.endpoint_ids[place], {}), steps.home(steps.base_s + offset)
         mine[home] = merge((mine[home], sample)) if home in mine else sample
     return found
+
+
+@built_once
+def _by_place_and_step(endpoint_ids: tuple[int, ...]) -> Group:
+    # Not the id itself: it may be too large to share a number with the time.
+    shifts = {number: literal(place * _APART, BigInteger) for place, number in enumerate(endpoint_ids)}
+
+    def by(c: Columns) -> ColumnElement[int]:
+        return case(shifts, value=c.endpoint_id) + step_of(c)
+
+    return by

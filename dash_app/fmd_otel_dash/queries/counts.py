@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fmd_otel_dash.queries.look import CLIENT_ERROR_STATUS, ERROR_STATUS, total, total_where
+from sqlalchemy import select
+
+from fmd_otel_dash.queries.look import CLIENT_ERROR_STATUS, ERROR_STATUS, total_where
+from fmd_otel_dash.queries.sources import Columns, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlalchemy import ColumnElement
-    from sqlalchemy.sql.base import ReadOnlyColumnCollection
+
+    from fmd_otel_dash.queries.statements import Statement
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Counts:
 NOTHING = Counts()
 
 
-def summed(c: ReadOnlyColumnCollection[str, Any]) -> tuple[ColumnElement[int], ...]:
+def summed(c: Columns) -> tuple[ColumnElement[int], ...]:
     """Return the SQL sums of hits rows, in the order of :class:`Counts`."""
     return (
         total(c.n),
@@ -56,6 +60,21 @@ def summed(c: ReadOnlyColumnCollection[str, Any]) -> tuple[ColumnElement[int], .
         total_where(c.status.between(CLIENT_ERROR_STATUS, ERROR_STATUS - 1), c.n),
         total(c.sum_us),
     )
+
+
+def summed_by_endpoint(c: Columns) -> Statement:
+    """Return a statement for the sums of each endpoint."""
+    return select(c.endpoint_id, *summed(c)).group_by(c.endpoint_id)
+
+
+def summed_by_version(c: Columns) -> Statement:
+    """Return a statement for the sums of each version."""
+    return select(c.version_id, *summed(c)).group_by(c.version_id)
+
+
+def summed_together(c: Columns) -> Statement:
+    """Return a statement for the sums of all rows."""
+    return select(*summed(c))
 
 
 def together(counts: Iterable[Counts]) -> Counts:

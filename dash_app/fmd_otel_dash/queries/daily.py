@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from fmd_otel_dash.queries.look import ERROR_STATUS, Endpoint, look, total, total_where
+from fmd_otel_dash.queries.look import ERROR_STATUS, Endpoint, look, total_where
 from fmd_otel_dash.queries.scope import US_PER_S, Scope
+from fmd_otel_dash.queries.sources import Columns, total
 from fmd_otel_exporter.schema import DAY_S
 
 if TYPE_CHECKING:
+    from fmd_otel_dash.queries.statements import Statement
     from fmd_otel_exporter.store import Store
 
 _FIRST = date(1970, 1, 1)
@@ -56,15 +58,9 @@ class Daily:
 def daily(store: Store, scope: Scope) -> Daily:
     """Count the scope's requests per day of its zone and endpoint."""
     with look(store, scope) as view:
-        c = view.local_hits(scope, days=True).c
-        day = c.local_s - c.local_s % DAY_S
         counted: dict[int, dict[int, tuple[int, int]]] = {}
-        rows = view.conn.execute(
-            select(c.endpoint_id, day, total(c.n), total_where(c.status >= ERROR_STATUS, c.n)).group_by(
-                c.endpoint_id, day
-            )
-        )
-        for endpoint_id, local_s, n, errors in rows.all():
+        rows = view.ask(view.local_hits(scope, days=True), _by_endpoint_and_day)
+        for endpoint_id, local_s, n, errors in rows:
             counted.setdefault(endpoint_id, {})[int(local_s) // DAY_S] = (n, errors)
         last_us = None if counted else view.last_recorded_us()
         endpoints = view.endpoints
@@ -86,3 +82,9 @@ def daily(store: Store, scope: Scope) -> Daily:
         endpoints=tuple(sorted(series, key=lambda one: -one.total)),
         last_recorded_us=last_us,
     )
+
+
+def _by_endpoint_and_day(c: Columns) -> Statement:
+    day = c.local_s - c.local_s % DAY_S
+    failed = total_where(c.status >= ERROR_STATUS, c.n)
+    return select(c.endpoint_id, day, total(c.n), failed).group_by(c.endpoint_id, day)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Union
 
 from sqlalchemy import func, select
 
-from fmd_otel_dash.queries.look import Endpoint, Look, look, total
+from fmd_otel_dash.queries.look import Endpoint, Look, look
 from fmd_otel_dash.queries.named import subject_names, version_names
 from fmd_otel_dash.queries.scope import US_PER_S, Scope
+from fmd_otel_dash.queries.sources import total
 from fmd_otel_exporter.detail_tables import OPEN, REOPENED, RESOLVED
 from fmd_otel_exporter.documents import decode_document
 from fmd_otel_exporter.schema import DAY_S

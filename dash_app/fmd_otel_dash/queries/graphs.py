@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from fmd_otel_dash.queries.scope import US_PER_S
+from fmd_otel_dash.queries.statements import Statement, built_once, integer
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Table
+
     from fmd_otel_dash.queries.scope import Scope
     from fmd_otel_exporter.store import Store
 
@@ -71,29 +74,51 @@ def custom_graphs(store: Store, services: tuple[str, ...] = ()) -> tuple[CustomG
 
 def graph_values(store: Store, graph_id: int, scope: Scope, max_points: int = MAX_POINTS) -> Values:
     """Return a graph's values in the scope's range, in at most about ``max_points`` steps."""
-    c = store.tables.custom_graph_value.c
-    here = (c.graph_id == graph_id, c.ts >= scope.start_us, c.ts < scope.end_us)
+    table = store.tables.custom_graph_value
+    here = {"graph": graph_id, "start": scope.start_us, "end": scope.end_us}
     with store.read() as connection:
-        n = (
-            connection.scalar(select(func.count()).select_from(store.tables.custom_graph_value).where(*here))
-            or 0
-        )
+        n = connection.scalar(_n(table), here) or 0
         if n <= max_points:
-            found = connection.execute(select(c.ts, c.value).where(*here).order_by(c.ts)).all()
-            last_us = None
-            if not found:
-                last_us = connection.scalar(select(func.max(c.ts)).where(c.graph_id == graph_id))
+            found = connection.execute(_each(table), here).all()
+            last_us = None if found else connection.scalar(_last(table), here)
             return Values(tuple(Step(row[0], 1, *(float(row[1]),) * 3) for row in found), 0, n, last_us)
         step_s = max(1, -(-scope.length_us // (max_points * US_PER_S)))
-        since = c.ts - scope.start_us
-        step = since - since % (step_s * US_PER_S)
-        summed = connection.execute(
-            select(step, func.count(), func.avg(c.value), func.min(c.value), func.max(c.value))
-            .where(*here)
-            .group_by(step)
-            .order_by(step)
-        ).all()
+        summed = connection.execute(_summed_by_step(table), here | {"width": step_s * US_PER_S}).all()
     steps = tuple(
-        Step(scope.start_us + int(row[0]), row[1], *(float(value) for value in row[2:])) for row in summed
+        Step(scope.start_us + int(offset_us), each, float(mean), float(least), float(greatest))
+        for offset_us, each, mean, least, greatest in summed
     )
     return Values(steps, step_s, n, None)
+
+
+def _within(table: Table) -> tuple[ColumnElement[bool], ...]:
+    c = table.c
+    return c.graph_id == bindparam("graph"), c.ts >= integer("start"), c.ts < integer("end")
+
+
+@built_once
+def _n(table: Table) -> Statement:
+    return select(func.count()).select_from(table).where(*_within(table))
+
+
+@built_once
+def _each(table: Table) -> Statement:
+    return select(table.c.ts, table.c.value).where(*_within(table)).order_by(table.c.ts)
+
+
+@built_once
+def _last(table: Table) -> Statement:
+    return select(func.max(table.c.ts)).where(table.c.graph_id == bindparam("graph"))
+
+
+@built_once
+def _summed_by_step(table: Table) -> Statement:
+    c = table.c
+    since = c.ts - integer("start")
+    step = since - since % integer("width")
+    return (
+        select(step, func.count(), func.avg(c.value), func.min(c.value), func.max(c.value))
+        .where(*_within(table))
+        .group_by(step)
+        .order_by(step)
+    )

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from fmd_otel_dash.queries.look import look, total
+from fmd_otel_dash.queries.look import look
 from fmd_otel_dash.queries.scope import US_PER_S, Scope, local_time
+from fmd_otel_dash.queries.sources import Columns, total
 from fmd_otel_exporter.schema import DAY_S
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from fmd_otel_dash.queries.statements import Statement
     from fmd_otel_exporter.store import Store
 
 HOUR_S = 3600
@@ -48,12 +50,8 @@ class Hourly:
 def hourly(store: Store, scope: Scope) -> Hourly:
     """Count the scope's requests per hour of its zone's clock."""
     with look(store, scope) as view:
-        c = view.local_hits(scope, days=False).c
-        hour = c.local_s - c.local_s % HOUR_S
-        counted = {
-            int(local_s) // HOUR_S: n
-            for local_s, n in view.conn.execute(select(hour, total(c.n)).group_by(hour)).all()
-        }
+        rows = view.ask(view.local_hits(scope, days=False), _n_by_hour)
+        counted = {int(local_s) // HOUR_S: n for local_s, n in rows}
         total_n = sum(counted.values())
         last_us = None if total_n else view.last_recorded_us()
         gone = view.sealed_days(scope)
@@ -80,6 +78,11 @@ def hourly(store: Store, scope: Scope) -> Hourly:
         days_without_hours=len(gone),
         last_recorded_us=last_us,
     )
+
+
+def _n_by_hour(c: Columns) -> Statement:
+    hour = c.local_s - c.local_s % HOUR_S
+    return select(hour, total(c.n)).group_by(hour)
 
 
 def beside(found: Hourly, before: Hourly) -> tuple[tuple[float | None, ...], ...]:

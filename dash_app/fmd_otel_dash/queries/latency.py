@@ -8,29 +8,30 @@ many requests as then, since rows of sums are only ever added to. To count these
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import BigInteger, ColumnElement, literal, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, literal, select
 
-from fmd_otel_dash.queries.look import total
-from fmd_otel_dash.queries.sources import hits_source, latency_source
+from fmd_otel_dash.queries.sources import Columns, latency_source, n_of_each, total
+from fmd_otel_dash.queries.statements import Statement, built_once
 from fmd_otel_exporter.schema import LATENCY_BUCKET_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Hashable, Sequence
 
     from sqlalchemy import Engine, Subquery
-    from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
     from fmd_otel_dash.queries.look import Look
     from fmd_otel_dash.queries.plan import Segment
     from fmd_otel_dash.queries.scope import Scope
+    from fmd_otel_dash.queries.sources import Source
 
-    Group = Callable[[ReadOnlyColumnCollection[str, Any]], ColumnElement[Any]]
-    """Says by which of the columns ``endpoint_id, bucket, version_id, bkt`` to group, or by what of them."""
-
+Group = Callable[[Columns], ColumnElement[Any]]
+"""Says by which of the columns ``endpoint_id, bucket, version_id, bkt`` to group, or by what of them: an
+integer, not negative, below 2**47. Always the same function, as statements are built once of each."""
 Grouped = dict[int, dict[int, int]]
 """Group -> bucket -> requests."""
 
@@ -39,54 +40,66 @@ MOST_REMEMBERED = 300_000
 _KEY = 1 << 16
 
 
-def latency_by(view: Look, scope: Scope, group: Group, *, days: bool = True) -> Grouped:
-    """Return a scope's buckets by a group, an integer, not negative, below 2**47.
+def by_endpoint(c: Columns) -> ColumnElement[int]:
+    """Group by endpoint."""
+    group: ColumnElement[int] = c.endpoint_id
+    return group
+
+
+def by_version(c: Columns) -> ColumnElement[int]:
+    """Group by version."""
+    group: ColumnElement[int] = c.version_id
+    return group
+
+
+def latency_by(view: Look, scope: Scope, by: Group, *, days: bool = True, **values: int) -> Grouped:
+    """Return a scope's buckets by a group.
 
     Args:
         view: where to look.
         scope: what to count.
-        group: what to group by.
+        by: what to group by.
         days: whether rows of whole days will do.
+        values: those of the parameters in ``by``.
     """
     segments = view.segments(scope, LATENCY_BUCKET_S, days=days)
     versions = view.version_ids(scope)
 
-    def source(some: Sequence[Segment]) -> Subquery:
-        return latency_source(view.tables, some, view.endpoint_ids, versions, view.home)
+    def counted(some: Sequence[Segment]) -> Grouped:
+        source = latency_source(view.tables, some, view.endpoint_ids, versions, view.home)
+        return grouped(view, source, by, **values)
 
-    found: Grouped = {}
     raw = [segment for segment in segments if segment.source == "raw"]
-    if raw:
-        edges = source(raw)
-        _add(found, grouped(view, edges, group(edges.c)))
+    found = counted(raw) if raw else {}
     summed = [segment for segment in segments if segment.source != "raw"]
     remembered = _REMEMBERED.setdefault(view.conn.engine, Remembered())
+    whose = view.endpoint_ids, versions, *view.home.items()
     for segment, n in zip(summed, _counts(view, summed, versions), strict=True):
         if not n:
             continue
-        part = source([segment])
-        by = group(part.c)
-        key = (
-            (segment.source, segment.start, segment.end, view.endpoint_ids, versions, *view.home.items()),
-            str(by.compile(compile_kwargs={"literal_binds": True})),
-        )
+        key = segment.source, segment.start, segment.end, whose, by, *values.items()
         sample = remembered.get(key, n)
         if sample is None:
-            sample = grouped(view, part, by)
+            sample = counted([segment])
             remembered.put(key, n, sample)
         _add(found, sample)
     return found
 
 
-def grouped(view: Look, source: Subquery, group: ColumnElement[Any]) -> Grouped:
-    """Return the buckets of a latency source by a group: an integer, not negative, below 2**47."""
-    # One integer as the key: SQLite sorts it a third faster than two columns, and the sort is what costs.
-    key = group * literal(_KEY, BigInteger) + source.c.bkt
+def grouped(view: Look, source: Source, by: Group, **values: int) -> Grouped:
+    """Return the buckets of a latency source by a group."""
     found: Grouped = {}
-    for packed, n in view.conn.execute(select(key, total(source.c.n)).group_by(key)).all():
+    for packed, n in view.conn.execute(_grouped(source.rows, by), source.values | values).all():
         number = int(packed)
         found.setdefault(number // _KEY, {})[number % _KEY] = n
     return found
+
+
+@built_once
+def _grouped(rows: Subquery, by: Group) -> Statement:
+    # One integer as the key: SQLite sorts it a third faster than two columns, and the sort is what costs.
+    key = by(rows.c) * literal(_KEY, BigInteger) + rows.c.bkt
+    return select(key, total(rows.c.n)).group_by(key)
 
 
 class Remembered:
@@ -123,15 +136,12 @@ _REMEMBERED: WeakKeyDictionary[Engine, Remembered] = WeakKeyDictionary()
 
 def _counts(view: Look, segments: Sequence[Segment], versions: tuple[int, ...] | None) -> list[int]:
     """Return how many requests each segment has."""
-    legs = []
-    for number, segment in enumerate(segments):
-        c = hits_source(view.tables, [segment], view.endpoint_ids, versions).c
-        legs.append(select(literal(number, BigInteger).label("number"), total(c.n)))
-    if not legs:
+    if not segments:
         return []
-    rows = view.conn.execute(legs[0] if len(legs) == 1 else union_all(*legs)).all()
-    counts = {row[0]: row[1] for row in rows}
-    return [counts[number] or 0 for number in range(len(segments))]
+    statement, values = n_of_each(view.tables, segments, view.endpoint_ids, versions)
+    rows: Sequence[Any] = view.conn.execute(statement, values).all()
+    counts: dict[int, int | None] = dict(tuple(row) for row in rows)
+    return [counts[place] or 0 for place in range(len(segments))]
 
 
 def _add(found: Grouped, more: Grouped) -> None:

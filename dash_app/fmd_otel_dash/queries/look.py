@@ -14,16 +14,17 @@ from sqlalchemy import (
     Connection,
     Subquery,
     case,
-    cast,
     func,
     literal,
+    or_,
     select,
 )
 
 from fmd_otel_dash.queries.plan import Kept, Segment, split
 from fmd_otel_dash.queries.scope import US_PER_S, Pair, Scope
 from fmd_otel_dash.queries.slots import Slots, slots
-from fmd_otel_dash.queries.sources import counted, hits_source, latency_source
+from fmd_otel_dash.queries.sources import Source, counted, hits_source, latency_source, total
+from fmd_otel_dash.queries.statements import Statement, any_of, built_once, integer
 from fmd_otel_exporter.endpoint_rules import Rules, read
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S, LATENCY_BUCKET_S, Tables
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Table
 
+    from fmd_otel_dash.queries.sources import Build
     from fmd_otel_exporter.dialects.base import Dialect
     from fmd_otel_exporter.store import Store
 
@@ -126,12 +128,19 @@ class Look:
             self, endpoints=own, home={merged: to for merged, to in self.home.items() if to in ids}
         )
 
-    def hits(self, scope: Scope, *, days: bool = True) -> Subquery:
+    def ask(self, source: Source, build: Build, **values: int) -> Sequence[Any]:
+        """Return what a statement, which is built once, says of a source's rows.
+
+        ``values`` are those of the parameters that ``build`` has put into it.
+        """
+        return self.conn.execute(source.statement(build), source.values | values).all()
+
+    def hits(self, scope: Scope, *, days: bool = True) -> Source:
         """Return the scope's requests as hits rows; ``days=False`` keeps to quarters of an hour."""
         segments = self.segments(scope, HITS_BUCKET_S, days=days)
         return hits_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope), self.home)
 
-    def local_hits(self, scope: Scope, *, days: bool) -> Subquery:
+    def local_hits(self, scope: Scope, *, days: bool) -> Source:
         """Return the scope's requests as hits rows whose ``local_s`` is what the zone's clock showed.
 
         Args:
@@ -152,7 +161,7 @@ class Look:
         ]
         return hits_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope), self.home)
 
-    def latency(self, scope: Scope, *, days: bool = True) -> Subquery:
+    def latency(self, scope: Scope, *, days: bool = True) -> Source:
         """Return the scope's requests as latency bucket rows; ``days=False`` keeps to hours."""
         segments = self.segments(scope, LATENCY_BUCKET_S, days=days)
         return latency_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope), self.home)
@@ -184,51 +193,36 @@ class Look:
         after, before = scope.start_us // US_PER_S - DAY_S, -(-scope.end_us // US_PER_S)
         found = self._days_of.get((after, before))
         if found is None:
-            c = self.tables.rollup_day.c
-            # Below 0 a day is just being summed up.
-            touched = select(c.day, c.sealed).where(c.day > after, c.day < before, c.sealed >= 0)
-            found = tuple((row[0], bool(row[1])) for row in self.conn.execute(touched))
+            rows = self.conn.execute(_touched(self.tables.rollup_day), {"after": after, "before": before})
+            found = tuple((row[0], bool(row[1])) for row in rows)
             self._days_of[after, before] = found
         return found
 
     @cached_property
     def raw_from_us(self) -> int:
         """Where raw rows begin. Before it there were no requests, or retention has taken them."""
-        firsts = self.dialect.ends_of_each(self.tables.endpoint, self.tables.request.c.ts, newest=False)
+        firsts = _ends(self.dialect, self.tables.endpoint, self.tables.request.c.ts, newest=False)
         found = min((row[1] for row in self.conn.execute(firsts) if row[1] is not None), default=None)
         return _NO_RAW_US if found is None else found
 
-    def raw(self, scope: Scope) -> Subquery:
+    def raw(self, scope: Scope) -> Source:
         """Return the scope's requests one by one, counted like hits rows: for ranges of a few hours."""
-        c = self.tables.request.c
-        rows = select(
-            self.counted(self.tables.request),
-            c.ts,
-            c.status,
-            c.bkt,
-            literal(1, BigInteger).label("n"),
-            c.duration.label("sum_us"),
-        ).where(c.endpoint_id.in_(self.endpoint_ids), c.ts >= scope.start_us, c.ts < scope.end_us)
         ids = self.version_ids(scope)
-        return (rows if ids is None else rows.where(c.version_id.in_(ids))).subquery("source")
+        rows = _raw(self.tables.request, tuple(self.home.items()), of_versions=ids is not None)
+        values = {"endpoints": self.endpoint_ids, "start": scope.start_us, "end": scope.end_us}
+        return Source(rows, values if ids is None else values | {"versions": ids})
 
     def version_ids(self, scope: Scope) -> tuple[int, ...] | None:
         """Return the ids of the versions the scope names, None where it names none and all count."""
         if not scope.versions:
             return None
-        c = self.tables.version.c
-        named = select(c.id).where(c.name.in_(scope.versions))
-        return tuple(
-            self.conn.scalars(named.where(c.service.in_(scope.services)) if scope.services else named)
-        )
+        query = _version_ids(self.tables.version, of_services=bool(scope.services))
+        return tuple(self.conn.scalars(query, {"names": scope.versions, "services": scope.services}))
 
     def versions(self, scope: Scope) -> tuple[Version, ...]:
         """Return all versions of the scope's services, oldest first."""
-        c = self.tables.version.c
-        known = select(c.id, c.service, c.name, c.first_ts).order_by(c.first_ts, c.id)
-        if scope.services:
-            known = known.where(c.service.in_(scope.services))
-        return tuple(Version(*row) for row in self.conn.execute(known))
+        query = _versions(self.tables.version, of_services=bool(scope.services))
+        return tuple(Version(*row) for row in self.conn.execute(query, {"services": scope.services}))
 
     def last_recorded_us(self) -> int | None:
         """Return when the newest request with a row came in: where "jump to the last data" jumps.
@@ -243,7 +237,7 @@ class Look:
         return None
 
     def _newest(self, time: Column[int]) -> int | None:
-        lasts = self.dialect.ends_of_each(self.tables.endpoint, time, newest=True)
+        lasts = _ends(self.dialect, self.tables.endpoint, time, newest=True)
         mine = {*self.endpoint_ids}
         found = (row[1] for row in self.conn.execute(lasts) if row[0] in mine and row[1] is not None)
         return max(found, default=None)
@@ -264,11 +258,6 @@ def endpoints(store: Store, scope: Scope) -> tuple[Endpoint, ...]:
         return found.endpoints
 
 
-def total(expression: ColumnElement[Any]) -> ColumnElement[int]:
-    """Return a sum as an integer: PostgreSQL and MySQL widen sums of BIGINT to decimals."""
-    return cast(func.sum(expression), BigInteger)
-
-
 def total_where(condition: ColumnElement[bool], expression: ColumnElement[Any]) -> ColumnElement[int]:
     """Return the sum over the rows that meet a condition; 0 where none does."""
     return total(case((condition, expression), else_=0))
@@ -282,19 +271,9 @@ def family(conn: Connection, tables: Tables, endpoint_id: int) -> tuple[int, ...
 
 
 def _endpoints(conn: Connection, tables: Tables, scope: Scope) -> tuple[Endpoint, ...]:
-    c = tables.endpoint.c
-    wanted = select(
-        c.id, c.service, func.coalesce(c.alias, c.name), c.route, c.method, c.blueprint, c.level, c.first_ts,
-        c.last_ts, c.level0_n, c.rules, c.name, c.pinned, c.merged_into,
-    ).where(c.removed_ts == 0)  # fmt: skip
-    if scope.services:
-        wanted = wanted.where(c.service.in_(scope.services))
-    if scope.endpoint_ids:
-        roots = {each: family(conn, tables, each) for each in scope.endpoint_ids}
-        wanted = wanted.where(c.id.in_({own for found in roots.values() for own in found}))
     found: dict[int, Endpoint] = {}
     merged: dict[int, list[Endpoint]] = {}
-    for *values, pinned, into in conn.execute(wanted).all():
+    for *values, pinned, into, _ in _endpoint_rows(conn, tables.endpoint, scope):
         endpoint = Endpoint(*(*values, bool(pinned)))
         if into:
             merged.setdefault(into, []).append(endpoint)
@@ -304,6 +283,90 @@ def _endpoints(conn: Connection, tables: Tables, scope: Scope) -> tuple[Endpoint
         if root in found:
             found[root] = _together(found[root], sorted(members, key=lambda each: each.id))
     return tuple(sorted(found.values(), key=lambda each: (each.service, each.name, each.id)))
+
+
+def _endpoint_rows(conn: Connection, table: Table, scope: Scope) -> Sequence[Any]:
+    """Return the endpoints of a scope, and those that count under them."""
+    if not scope.endpoint_ids:
+        query = _known(table, of_services=bool(scope.services))
+        return conn.execute(query, {"services": scope.services}).all()
+    wanted = {*scope.endpoint_ids}
+    rows = conn.execute(_families(table), {"ids": [*wanted]}).all()
+    roots = wanted - {row.id for row in rows if row.merged_into} | {
+        row.merged_into for row in rows if row.merged_into and row.id in wanted
+    }
+    if roots != wanted:
+        rows = conn.execute(_families(table), {"ids": [*roots]}).all()
+    there = [row for row in rows if not row.removed_ts]
+    return [row for row in there if row.service in scope.services] if scope.services else there
+
+
+def _endpoint_columns(c: Any) -> Statement:
+    return select(
+        c.id, c.service, func.coalesce(c.alias, c.name), c.route, c.method, c.blueprint, c.level, c.first_ts,
+        c.last_ts, c.level0_n, c.rules, c.name, c.pinned, c.merged_into, c.removed_ts,
+    )  # fmt: skip
+
+
+@built_once
+def _known(endpoint: Table, *, of_services: bool) -> Statement:
+    c = endpoint.c
+    query = _endpoint_columns(c).where(c.removed_ts == 0)
+    return query.where(c.service.in_(any_of("services"))) if of_services else query
+
+
+@built_once
+def _families(endpoint: Table) -> Statement:
+    """Return a query for some endpoints and for those that count under them, removed ones too."""
+    c, ids = endpoint.c, any_of("ids")
+    return _endpoint_columns(c).where(or_(c.id.in_(ids), c.merged_into.in_(ids)))
+
+
+@built_once
+def _versions(version: Table, *, of_services: bool) -> Statement:
+    c = version.c
+    query = select(c.id, c.service, c.name, c.first_ts).order_by(c.first_ts, c.id)
+    return query.where(c.service.in_(any_of("services"))) if of_services else query
+
+
+@built_once
+def _version_ids(version: Table, *, of_services: bool) -> Statement:
+    c = version.c
+    query = select(c.id).where(c.name.in_(any_of("names")))
+    return query.where(c.service.in_(any_of("services"))) if of_services else query
+
+
+@built_once
+def _touched(rollup_day: Table) -> Statement:
+    """Return a query for the days between two, and whether nothing finer is kept of them."""
+    c = rollup_day.c
+    # Below 0 a day is just being summed up.
+    return select(c.day, c.sealed).where(c.day > integer("after"), c.day < integer("before"), c.sealed >= 0)
+
+
+@built_once
+def _ends(dialect: Dialect, endpoint: Table, time: Column[int], *, newest: bool) -> Statement:
+    return dialect.ends_of_each(endpoint, time, newest=newest)
+
+
+@built_once
+def _raw(request: Table, home: tuple[tuple[int, int], ...], *, of_versions: bool) -> Subquery:
+    c = request.c
+    rows = select(
+        counted(c.endpoint_id, dict(home)),
+        c.ts,
+        c.status,
+        c.bkt,
+        literal(1, BigInteger).label("n"),
+        c.duration.label("sum_us"),
+    ).where(
+        c.endpoint_id.in_(any_of("endpoints")),
+        c.ts >= integer("start"),
+        c.ts < integer("end"),
+    )
+    if of_versions:
+        rows = rows.where(c.version_id.in_(any_of("versions")))
+    return rows.subquery("source")
 
 
 def _together(root: Endpoint, members: Sequence[Endpoint]) -> Endpoint:

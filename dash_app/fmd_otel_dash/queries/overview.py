@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from fmd_otel_dash.queries.counts import NOTHING, Counts, summed, together
+from fmd_otel_dash.queries.counts import NOTHING, Counts, summed_together, together
 from fmd_otel_dash.queries.kpis import KpiChanges, Kpis, kpi_changes, kpis_of
-from fmd_otel_dash.queries.latency import latency_by
-from fmd_otel_dash.queries.look import (
-    Endpoint,
-    Look,
-    look,
-    total,
-    total_where,
-)
+from fmd_otel_dash.queries.latency import by_endpoint, latency_by
+from fmd_otel_dash.queries.look import Endpoint, Look, look, total_where
 from fmd_otel_dash.queries.scope import US_PER_S, Pair, Scope, midnight_us
-from fmd_otel_dash.queries.sources import hits_source
+from fmd_otel_dash.queries.sources import Columns, hits_source, total
+from fmd_otel_dash.queries.statements import Statement, integer
+from fmd_otel_dash.queries.timeline import summed_by_endpoint_and_step
 from fmd_otel_dash.stats.percentiles import Change, change, percentiles
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S
 
@@ -153,12 +149,12 @@ def _gather(view: Look, pair: Pair, found: _Gathered) -> None:
     steps = view.steps(pair.after, SPARK_POINTS, HITS_BUCKET_S)
     series = _range_hits(view, pair.after, steps)
     counts = {endpoint_id: together(points.values()) for endpoint_id, points in series.items()}
-    latency = latency_by(view, pair.after, lambda c: c.endpoint_id)
+    latency = latency_by(view, pair.after, by_endpoint)
     found.counts.update(counts)
     found.series.update({each.id: _sparkline(series.get(each.id, {}), steps) for each in view.endpoints})
     found.latency.update(latency)
     if pair.before is not None:
-        found.before.update(latency_by(view, pair.before, lambda c: c.endpoint_id))
+        found.before.update(latency_by(view, pair.before, by_endpoint))
         found.compared.update(latency)
         found.counts_compared += together(counts.values())
         found.counts_before += _totals(view, pair.before)
@@ -167,13 +163,9 @@ def _gather(view: Look, pair: Pair, found: _Gathered) -> None:
 def _range_hits(view: Look, scope: Scope, steps: Slots) -> dict[int, dict[int, Counts]]:
     """Return counts per endpoint and step of its sparkline."""
     source = view.hits(scope, days=steps.of_days)
-    c = source.c
-    # By remainder rather than by quotient: "/" on integers differs between databases, "%" does not.
-    step = c.bucket - (c.bucket - steps.base_s) % steps.width_s
-    counted = select(c.endpoint_id, step, *summed(c)).group_by(c.endpoint_id, step)
     series: dict[int, dict[int, Counts]] = {}
-    for endpoint_id, start_s, *counts in view.conn.execute(counted).all():
-        mine, home = series.setdefault(endpoint_id, {}), steps.home(start_s)
+    for endpoint_id, offset_s, *counts in view.ask(source, summed_by_endpoint_and_step, **steps.values()):
+        mine, home = series.setdefault(endpoint_id, {}), steps.home(steps.base_s + int(offset_s))
         mine[home] = mine.get(home, NOTHING) + Counts(*counts)
     return series
 
@@ -188,13 +180,18 @@ def _recent_hits(view: Look, scope: Scope, now_us: int) -> dict[int, tuple[int, 
         for part in (replace(week, end_us=today_us), replace(week, start_us=today_us))
         for segment in view.segments(part, HITS_BUCKET_S, days=True)
     ]
-    c = hits_source(view.tables, segments, view.endpoint_ids, view.version_ids(scope), view.home).c
-    counted = select(c.endpoint_id, total_where(c.bucket >= today_us // US_PER_S, c.n), total(c.n))
-    return {row[0]: (row[1], row[2]) for row in view.conn.execute(counted.group_by(c.endpoint_id))}
+    source = hits_source(view.tables, segments, view.endpoint_ids, view.version_ids(scope), view.home)
+    rows = view.ask(source, _today_and_all, today=today_us // US_PER_S)
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def _today_and_all(c: Columns) -> Statement:
+    today = total_where(c.bucket >= integer("today"), c.n)
+    return select(c.endpoint_id, today, total(c.n)).group_by(c.endpoint_id)
 
 
 def _totals(view: Look, scope: Scope) -> Counts:
-    row = view.conn.execute(select(*summed(view.hits(scope).c))).one()
+    (row,) = view.ask(view.hits(scope), summed_together)
     return Counts(*(value or 0 for value in row))
 
 

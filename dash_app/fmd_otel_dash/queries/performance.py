@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from sqlalchemy import select
-
-from fmd_otel_dash.queries.counts import NOTHING, Counts, summed, together
-from fmd_otel_dash.queries.latency import Grouped, latency_by
+from fmd_otel_dash.queries.counts import NOTHING, Counts, summed_by_endpoint, together
+from fmd_otel_dash.queries.latency import Grouped, by_endpoint, latency_by
 from fmd_otel_dash.queries.look import Endpoint, Look, look
 from fmd_otel_dash.queries.scope import Pair
 from fmd_otel_dash.stats.percentiles import BoxStats, Change, box, change
@@ -78,11 +76,8 @@ def performance_of(store: Store, scope: Scope, pairs: tuple[Pair, ...]) -> Perfo
     with look(store, scope) as view:
         for pair in pairs:
             part = view.of(pair)
-            c = part.hits(pair.after).c
-            by_endpoint = select(c.endpoint_id, *summed(c)).group_by(c.endpoint_id)
-            counted |= {
-                endpoint_id: Counts(*counts) for endpoint_id, *counts in view.conn.execute(by_endpoint).all()
-            }
+            rows = part.ask(part.hits(pair.after), summed_by_endpoint)
+            counted |= {endpoint_id: Counts(*counts) for endpoint_id, *counts in rows}
             after |= _latency(part, pair.after)
             before |= _latency(part, pair.before) if pair.before else {}
         last_us = None if counted else view.last_recorded_us()
@@ -112,7 +107,7 @@ def performance_of(store: Store, scope: Scope, pairs: tuple[Pair, ...]) -> Perfo
 
 
 def _latency(view: Look, scope: Scope) -> Grouped:
-    return latency_by(view, scope, lambda c: c.endpoint_id)
+    return latency_by(view, scope, by_endpoint)
 
 
 def _least_changed_last(one: EndpointPerformance) -> tuple[bool, bool, float]:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
-from fmd_otel_dash.queries.look import Look, family, look, total
+from fmd_otel_dash.queries.look import Look, family, look
 from fmd_otel_dash.queries.profiles import ProfileRow, by_endpoint, grouped, profiles
 from fmd_otel_dash.queries.scope import US_PER_S, Scope
+from fmd_otel_dash.queries.sources import total
 from fmd_otel_dash.queries.stacks import tree_of
 from fmd_otel_dash.stats.trees import EMPTY, Tree, merged, settled, under
 from fmd_otel_exporter.profile_data import unpack

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Double, cast, func, select
 
-from fmd_otel_dash.queries.look import family, total
+from fmd_otel_dash.queries.look import family
 from fmd_otel_dash.queries.named import version_names
+from fmd_otel_dash.queries.sources import total
 from fmd_otel_dash.queries.stacks import Stack, Sums, tree_from, tree_of
 from fmd_otel_exporter.profile_data import price_us_of, unpack
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from fmd_otel_dash.queries.counts import NOTHING, Counts, summed
-from fmd_otel_dash.queries.latency import latency_by
-from fmd_otel_dash.queries.look import Endpoint, Look, look, total
+from fmd_otel_dash.queries.counts import NOTHING, Counts, summed_by_endpoint
+from fmd_otel_dash.queries.latency import by_endpoint, latency_by
+from fmd_otel_dash.queries.look import Endpoint, Look, look
 from fmd_otel_dash.queries.scope import US_PER_S, Pair
+from fmd_otel_dash.queries.sources import Columns, total
+from fmd_otel_dash.queries.timeline import step_of
 from fmd_otel_dash.stats.findings import Finding, Measure, Threshold, judged
 from fmd_otel_dash.stats.percentiles import percentiles
 from fmd_otel_dash.stats.significance import (
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fmd_otel_dash.queries.scope import Scope
+    from fmd_otel_dash.queries.statements import Statement
     from fmd_otel_dash.stats.significance import Effect
     from fmd_otel_exporter.store import Store
 
@@ -209,14 +212,11 @@ def _tests(
 
 
 def _sides(view: Look, scope: Scope) -> dict[int, Side]:
-    c = view.hits(scope).c
     counted = {
         endpoint_id: Counts(*counts)
-        for endpoint_id, *counts in view.conn.execute(
-            select(c.endpoint_id, *summed(c)).group_by(c.endpoint_id)
-        ).all()
+        for endpoint_id, *counts in view.ask(view.hits(scope), summed_by_endpoint)
     }
-    samples = latency_by(view, scope, lambda c: c.endpoint_id)
+    samples = latency_by(view, scope, by_endpoint)
     found = {}
     for endpoint_id, counts in counted.items():
         sample = samples.get(endpoint_id, {})
@@ -241,14 +241,16 @@ def _traffic(view: Look, before: Scope, after: Scope) -> dict[int, tuple[list[in
 
 
 def _slots(view: Look, scope: Scope, width_s: int, n: int) -> dict[int, list[int]]:
-    c = view.hits(scope, days=width_s == DAY_S).c
-    start_s = scope.start_us // US_PER_S
-    since = c.bucket - start_s
-    slot = since - since % width_s
+    source = view.hits(scope, days=width_s == DAY_S)
     found: dict[int, list[int]] = {}
-    by_slot = select(c.endpoint_id, slot, total(c.n)).group_by(c.endpoint_id, slot)
-    for endpoint_id, offset_s, count in view.conn.execute(by_slot).all():
+    rows = view.ask(source, _n_by_endpoint_and_step, base=scope.start_us // US_PER_S, width=width_s)
+    for endpoint_id, offset_s, count in rows:
         number = max(0, int(offset_s) // width_s)
         if number < n:
             found.setdefault(endpoint_id, [0] * n)[number] += count
     return found
+
+
+def _n_by_endpoint_and_step(c: Columns) -> Statement:
+    step = step_of(c)
+    return select(c.endpoint_id, step, total(c.n)).group_by(c.endpoint_id, step)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, or_, select
 
-from fmd_otel_dash.queries.latency import grouped
+from fmd_otel_dash.queries.latency import by_endpoint, grouped
 from fmd_otel_dash.queries.look import Endpoint, Look, look
 from fmd_otel_dash.queries.named import subject_names, version_names
 from fmd_otel_dash.queries.requestfilter import ALL, RequestFilter, conditions
@@ -159,8 +159,7 @@ def request_detail(store: Store, key: str) -> RequestDetail | None:
         rows = _named(view, found)
         if not rows:
             return None
-        source = view.latency(around)
-        (sample,) = grouped(view, source, source.c.endpoint_id).values() or ({},)
+        (sample,) = grouped(view, view.latency(around), by_endpoint).values() or ({},)
     return RequestDetail(rows[0], share_below(sample, rows[0].duration_us), count(sample))
 
 

@@ -49,6 +49,10 @@ class Slots:
         """When each step begins."""
         return tuple(self.first_s + i * self.width_s for i in range(self.n))
 
+    def values(self, unit: int = 1) -> dict[str, int]:
+        """Return what a statement needs to tell steps apart, in so many to the second."""
+        return {"base": self.base_s * unit, "width": self.width_s * unit}
+
     def home(self, start_s: int) -> int:
         """Return the step that counts the requests of an aligned step: itself, or a sliver's neighbour."""
         return min(max(start_s, self.first_s), self.last_s)

@@ -6,22 +6,55 @@ what turns a scan of the table into one seek per endpoint.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, ColumnElement, Subquery, Table, case, literal, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Subquery,
+    Table,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+    union_all,
+)
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+from sqlalchemy.sql.selectable import Select
 
 from fmd_otel_dash.queries.plan import Segment
+from fmd_otel_dash.queries.statements import Statement, any_of, built_once, integer
 from fmd_otel_exporter.schema import DAY_S
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy.sql.selectable import Select
-
+    from fmd_otel_dash.queries.plan import Source as Kind
     from fmd_otel_exporter.schema import Tables
 
 _HITS = ("endpoint_id", "bucket", "local_s", "version_id", "status", "n", "sum_us")
 _LATENCY = ("endpoint_id", "bucket", "version_id", "bkt", "n")
+_NOWHERE = Segment("bucket", 0, 0, 0)
+
+Columns = ReadOnlyColumnCollection[str, Any]
+Build = Callable[[Columns], Select[Any]]
+"""Makes a statement of a source's columns; always the same one, so a function of a module and no lambda."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows to add up, and the values that they are to be asked for with."""
+
+    rows: Subquery
+    """The same for all sources of the same shape, so that it can stand for the shape."""
+    values: dict[str, Any]
+
+    def statement(self, build: Build) -> Statement:
+        """Return a statement about the rows, built once; to be executed with the values."""
+        return _statement(self.rows, build)
 
 
 def hits_source(
@@ -30,14 +63,13 @@ def hits_source(
     endpoint_ids: Collection[int],
     version_ids: Collection[int] | None = None,
     home: Mapping[int, int] | None = None,
-) -> Subquery:
+) -> Source:
     """Return rows of ``endpoint_id, bucket, local_s, version_id, status, n, sum_us``; keys may repeat.
 
     ``local_s`` is the bucket as the segment's local clock shows it, in seconds since a local 1 January 1970.
     ``home`` says under which endpoint each of the merged ones counts.
     """
-    by_source = {"day": tables.hits_day, "bucket": tables.hits, "raw": tables.request}
-    return _source(by_source, _HITS, segments, endpoint_ids, version_ids, home or {})
+    return _source(_hits_tables(tables), _HITS, segments, endpoint_ids, version_ids, home or {})
 
 
 def latency_source(
@@ -46,10 +78,15 @@ def latency_source(
     endpoint_ids: Collection[int],
     version_ids: Collection[int] | None = None,
     home: Mapping[int, int] | None = None,
-) -> Subquery:
+) -> Source:
     """Return rows of ``endpoint_id, bucket, version_id, bkt, n``; keys may repeat."""
-    by_source = {"day": tables.lat_hist_day, "bucket": tables.lat_hist, "raw": tables.request}
-    return _source(by_source, _LATENCY, segments, endpoint_ids, version_ids, home or {})
+    by_kind: _Tables = (("day", tables.lat_hist_day), ("bucket", tables.lat_hist), ("raw", tables.request))
+    return _source(by_kind, _LATENCY, segments, endpoint_ids, version_ids, home or {})
+
+
+def total(expression: ColumnElement[Any]) -> ColumnElement[int]:
+    """Return a sum as an integer: PostgreSQL and MySQL widen sums of BIGINT to decimals."""
+    return cast(func.sum(expression), BigInteger)
 
 
 def counted(endpoint_id: ColumnElement[int], home: Mapping[int, int]) -> ColumnElement[int]:
@@ -59,46 +96,121 @@ def counted(endpoint_id: ColumnElement[int], home: Mapping[int, int]) -> ColumnE
     return case(dict(home), value=endpoint_id, else_=endpoint_id).label("endpoint_id")
 
 
+def n_of_each(
+    tables: Tables,
+    segments: Sequence[Segment],
+    endpoint_ids: Collection[int],
+    version_ids: Collection[int] | None = None,
+) -> tuple[Select[Any], dict[str, Any]]:
+    """Return a statement for the place and the number of requests of each segment, and its values."""
+    kinds = tuple(segment.source for segment in segments)
+    statement = _n_of_each(_hits_tables(tables), kinds, version_ids is not None)
+    return statement, _values(segments, endpoint_ids, version_ids)
+
+
+_Tables = tuple[tuple["Kind", Table], ...]
+
+
+def _hits_tables(tables: Tables) -> _Tables:
+    return ("day", tables.hits_day), ("bucket", tables.hits), ("raw", tables.request)
+
+
 def _source(  # noqa: PLR0913, PLR0917 # what to read, and of whom
-    by_source: dict[str, Table],
-    names: Sequence[str],
+    by_kind: _Tables,
+    names: tuple[str, ...],
     segments: Sequence[Segment],
     endpoint_ids: Collection[int],
     version_ids: Collection[int] | None,
     home: Mapping[int, int],
+) -> Source:
+    segments = segments or [_NOWHERE]
+    kinds = tuple(segment.source for segment in segments)
+    rows = _rows(by_kind, names, kinds, version_ids is not None, tuple(home.items()))
+    return Source(rows, _values(segments, endpoint_ids, version_ids))
+
+
+def _values(
+    segments: Sequence[Segment], endpoint_ids: Collection[int], version_ids: Collection[int] | None
+) -> dict[str, Any]:
+    values: dict[str, Any] = {"endpoints": list(endpoint_ids)}
+    if version_ids is not None:
+        values["versions"] = list(version_ids)
+    for i, segment in enumerate(segments):
+        # A whole day counts for the local day in which its noon lies: in UTC that is the day itself.
+        ahead_s = segment.offset_s + (DAY_S // 2 if segment.source == "day" else 0)
+        values |= {f"start_{i}": segment.start, f"end_{i}": segment.end, f"ahead_{i}": ahead_s}
+        if segment.source == "raw":
+            values[f"bucket_{i}"] = segment.bucket_s
+    return values
+
+
+@built_once
+def _rows(
+    by_kind: _Tables,
+    names: tuple[str, ...],
+    kinds: tuple[Kind, ...],
+    of_versions: bool,  # noqa: FBT001 # a shape's parts are told apart by their place
+    home: tuple[tuple[int, int], ...],
 ) -> Subquery:
-    legs = []
-    for segment in segments:
-        table = by_source[segment.source]
-        raw = segment.source == "raw"
-        time = table.c.ts if raw else table.c.bucket
-        columns = _raw_columns(table, names, segment) if raw else _rollup_columns(table, names, segment)
-        columns[0] = counted(table.c.endpoint_id, home)  # the first of all names
-        leg = select(*columns).where(
-            table.c.endpoint_id.in_(endpoint_ids), time >= segment.start, time < segment.end
-        )
-        legs.append(leg if version_ids is None else leg.where(table.c.version_id.in_(version_ids)))
-    if not legs:
-        table = by_source["bucket"]
-        columns = _rollup_columns(table, names, Segment("bucket", 0, 0, 0))
-        legs = [select(*columns).where(table.c.endpoint_id.in_(()))]
+    legs = _legs(by_kind, names, kinds, dict(home), of_versions=of_versions)
     whole: Select[Any] | Any = legs[0] if len(legs) == 1 else union_all(*legs)
     return whole.subquery("source")
 
 
-def _rollup_columns(table: Table, names: Sequence[str], segment: Segment) -> list[Any]:
-    # A whole day counts for the local day in which its noon lies: in UTC that is the day itself.
-    into_s = segment.offset_s + (DAY_S // 2 if segment.source == "day" else 0)
-    local_s = (table.c.bucket + literal(into_s, BigInteger)).label("local_s")
-    return [local_s if name == "local_s" else table.c[name] for name in names]
+@built_once
+def _n_of_each(by_kind: _Tables, kinds: tuple[Kind, ...], of_versions: bool) -> Statement:  # noqa: FBT001 # as above
+    legs = _legs(by_kind, ("endpoint_id", "n"), kinds, {}, of_versions=of_versions)
+    counts = [
+        select(literal(i, BigInteger).label("place"), total(leg.subquery("source").c.n))
+        for i, leg in enumerate(legs)
+    ]
+    whole: Statement | Any = counts[0] if len(counts) == 1 else union_all(*counts)
+    return whole
 
 
-def _raw_columns(table: Table, names: Sequence[str], segment: Segment) -> list[Any]:
+def _legs(
+    by_kind: _Tables,
+    names: Sequence[str],
+    kinds: Sequence[Kind],
+    home: Mapping[int, int],
+    *,
+    of_versions: bool,
+) -> list[Select[Any]]:
+    """Return one query for each segment, whose values carry its place in their names."""
+    tables = dict(by_kind)
+    legs = []
+    for i, kind in enumerate(kinds):
+        c = tables[kind].c
+        time = c.ts if kind == "raw" else c.bucket
+        columns = _raw_columns(c, names, i) if kind == "raw" else _rollup_columns(c, names, i)
+        columns[0] = counted(c.endpoint_id, home)  # the first of all names
+        leg = select(*columns).where(
+            c.endpoint_id.in_(any_of("endpoints")),
+            time >= integer(f"start_{i}"),
+            time < integer(f"end_{i}"),
+        )
+        if of_versions:
+            leg = leg.where(c.version_id.in_(any_of("versions")))
+        legs.append(leg)
+    return legs
+
+
+def _rollup_columns(c: Columns, names: Sequence[str], i: int) -> list[Any]:
+    local_s = (c.bucket + integer(f"ahead_{i}")).label("local_s")
+    return [local_s if name == "local_s" else c[name] for name in names]
+
+
+def _raw_columns(c: Columns, names: Sequence[str], i: int) -> list[Any]:
     """Return one raw request as a rollup row of one."""
     stand_ins = {
-        "bucket": literal(segment.bucket_s, BigInteger).label("bucket"),
-        "local_s": literal(segment.bucket_s + segment.offset_s, BigInteger).label("local_s"),
+        "bucket": integer(f"bucket_{i}").label("bucket"),
+        "local_s": (integer(f"bucket_{i}") + integer(f"ahead_{i}")).label("local_s"),
         "n": literal(1, BigInteger).label("n"),
-        "sum_us": table.c.duration.label("sum_us"),
+        "sum_us": c.duration.label("sum_us"),
     }
-    return [stand_ins[name] if name in stand_ins else table.c[name] for name in names]
+    return [stand_ins[name] if name in stand_ins else c[name] for name in names]
+
+
+@built_once
+def _statement(rows: Subquery, build: Build) -> Statement:
+    return build(rows.c)

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from fmd_otel_dash.queries.look import ERROR_STATUS, look, total
+from fmd_otel_dash.queries.look import ERROR_STATUS, look
 from fmd_otel_dash.queries.scope import US_PER_S
+from fmd_otel_dash.queries.sources import Columns, total
+from fmd_otel_dash.queries.timeline import step_of
 from fmd_otel_exporter.schema import HITS_BUCKET_S
 
 if TYPE_CHECKING:
     from fmd_otel_dash.queries.scope import Scope
+    from fmd_otel_dash.queries.statements import Statement
     from fmd_otel_exporter.store import Store
 
 MAX_POINTS = 60
@@ -56,13 +59,10 @@ def status_codes(store: Store, scope: Scope, max_points: int = MAX_POINTS) -> St
     """Count the scope's answers per code, in at most ``max_points`` steps."""
     with look(store, scope) as view:
         steps = view.steps(scope, max_points, HITS_BUCKET_S)
-        c = view.hits(scope, days=steps.of_days).c
-        step = c.bucket - (c.bucket - steps.base_s) % steps.width_s
         counted: dict[int, dict[int, int]] = {}
-        for code, start_s, n in view.conn.execute(
-            select(c.status, step, total(c.n)).group_by(c.status, step)
-        ).all():
-            mine, home = counted.setdefault(code, {}), steps.home(start_s)
+        rows = view.ask(view.hits(scope, days=steps.of_days), _by_status_and_step, **steps.values())
+        for code, offset_s, n in rows:
+            mine, home = counted.setdefault(code, {}), steps.home(steps.base_s + int(offset_s))
             mine[home] = mine.get(home, 0) + n
         last_us = None if counted else view.last_recorded_us()
     return StatusCodes(
@@ -75,3 +75,8 @@ def status_codes(store: Store, scope: Scope, max_points: int = MAX_POINTS) -> St
         },
         last_recorded_us=last_us,
     )
+
+
+def _by_status_and_step(c: Columns) -> Statement:
+    step = step_of(c)
+    return select(c.status, step, total(c.n)).group_by(c.status, step)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from fmd_otel_dash.queries.counts import summed_together
 from fmd_otel_dash.queries.daily import daily
-from fmd_otel_dash.queries.look import look, total
+from fmd_otel_dash.queries.look import look
 from fmd_otel_dash.queries.scope import US_PER_S, Scope
 from fmd_otel_dash.queries.tablesizes import measured
 from fmd_otel_exporter.schema import DAY_S
@@ -179,7 +180,7 @@ def table_label(name: str) -> str:
 def _requests(store: Store, start_us: int, end_us: int) -> int:
     scope = Scope(start_us, end_us)
     with look(store, scope) as view:
-        return view.conn.scalar(select(total(view.hits(scope).c.n))) or 0
+        return view.ask(view.hits(scope), summed_together)[0][0] or 0
 
 
 def _oldest(connection: Connection, store: Store) -> Oldest:

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, select
 
-from fmd_otel_dash.queries.look import total
 from fmd_otel_dash.queries.plan import Kept, Segment, split
 from fmd_otel_dash.queries.scope import US_PER_S
-from fmd_otel_dash.queries.sources import hits_source
+from fmd_otel_dash.queries.sources import n_of_each, total
 from fmd_otel_exporter.schema import DAY_S, SUBJECT_USER
 from fmd_otel_exporter.subject_sums import FIRST_ERROR, SEALED, SUMMED
 
@@ -51,8 +50,8 @@ class SubjectPlan:
         if segment.start_us % _HOUR_US or segment.end_us % _HOUR_US:
             return None
         hours = Segment("bucket", segment.start_us // US_PER_S, segment.end_us // US_PER_S, 0)
-        c = hits_source(self.view.tables, [hours], self.view.endpoint_ids, self.version_ids).c
-        n = self.view.conn.scalar(select(total(c.n)))
+        counted, values = n_of_each(self.view.tables, [hours], self.view.endpoint_ids, self.version_ids)
+        n = self.view.conn.execute(counted, values).one()[1]
         asked = self.kind, hours.start, hours.end, self.view.endpoint_ids, self.version_ids
         return asked, n, self.view.raw_from_us
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 
 from fmd_otel_dash.queries.counts import NOTHING, Counts, summed, together
 from fmd_otel_dash.queries.latency import Grouped, grouped, latency_by
-from fmd_otel_dash.queries.look import Look, look, total
+from fmd_otel_dash.queries.look import Look, look
 from fmd_otel_dash.queries.scope import US_PER_S
+from fmd_otel_dash.queries.sources import Columns, total
+from fmd_otel_dash.queries.statements import Statement, integer
 from fmd_otel_dash.stats.percentiles import merge, percentiles
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S, LATENCY_BUCKET_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sqlalchemy import ColumnElement
 
     from fmd_otel_dash.queries.scope import Scope
     from fmd_otel_dash.queries.slots import Slots
@@ -109,29 +113,39 @@ def points_of(steps: Slots, counted: Mapping[int, Counts], latency: Grouped) -> 
 
 def _few_and_there(view: Look, scope: Scope) -> bool:
     """Tell whether raw rows can answer: few enough, and not taken by retention."""
-    n = view.conn.scalar(select(total(view.hits(scope).c.n))) or 0
+    n = view.ask(view.hits(scope), _n)[0][0] or 0
     if n > _FINE_REQUESTS:
         return False
-    return view.conn.scalar(select(func.count()).select_from(view.raw(scope))) == n
+    return bool(view.ask(view.raw(scope), _rows)[0][0] == n)
+
+
+def _n(c: Columns) -> Statement:
+    return select(total(c.n))
+
+
+def _rows(c: Columns) -> Statement:
+    return select(func.count(c.n))
 
 
 def _counts(view: Look, scope: Scope, steps: Slots, *, raw: bool) -> dict[int, Counts]:
-    source, unit = (view.raw(scope), US_PER_S) if raw else (view.hits(scope, days=steps.of_days), 1)
-    step = offset_in(source.c.ts if raw else source.c.bucket, steps, unit)
+    unit = US_PER_S if raw else 1
+    if raw:
+        rows = view.ask(view.raw(scope), _summed_by_moment, **steps.values(US_PER_S))
+    else:
+        rows = view.ask(view.hits(scope, days=steps.of_days), _summed_by_step, **steps.values())
     found: dict[int, Counts] = {}
-    for offset, *counts in view.conn.execute(select(step, *summed(source.c)).group_by(step)).all():
+    for offset, *counts in rows:
         home = steps.home(steps.base_s + int(offset) // unit)
         found[home] = found.get(home, NOTHING) + Counts(*counts)
     return found
 
 
 def _latency(view: Look, scope: Scope, steps: Slots, *, raw: bool) -> Grouped:
+    unit = US_PER_S if raw else 1
     if raw:
-        source, unit = view.raw(scope), US_PER_S
-        by_step = grouped(view, source, offset_in(source.c.ts, steps, unit))
+        by_step = grouped(view, view.raw(scope), _moment, **steps.values(US_PER_S))
     else:
-        unit = 1
-        by_step = latency_by(view, scope, lambda c: offset_in(c.bucket, steps, 1), days=steps.of_days)
+        by_step = latency_by(view, scope, step_of, days=steps.of_days, **steps.values())
     found: Grouped = {}
     for offset, sample in by_step.items():
         home = steps.home(steps.base_s + offset // unit)
@@ -139,8 +153,33 @@ def _latency(view: Look, scope: Scope, steps: Slots, *, raw: bool) -> Grouped:
     return found
 
 
-def offset_in(time: ColumnElement[int], steps: Slots, unit: int) -> ColumnElement[int]:
-    """Return where a step begins, counted from the first: since 1970, microseconds are too large a group."""
-    since = time - steps.base_s * unit
+def step_of(c: Columns) -> ColumnElement[int]:
+    """Return where the step of a bucket begins, counted from the first; see :meth:`Slots.values`."""
+    return _offset_in(c.bucket)
+
+
+def _moment(c: Columns) -> ColumnElement[int]:
+    return _offset_in(c.ts)
+
+
+def _offset_in(time: ColumnElement[int]) -> ColumnElement[int]:
+    # Counted from the first step: since 1970, microseconds are too large a group.
+    since = time - integer("base")
     # By remainder rather than by quotient: "/" on integers differs between databases, "%" does not.
-    return since - since % (steps.width_s * unit)
+    return since - since % integer("width")
+
+
+def summed_by_endpoint_and_step(c: Columns) -> Statement:
+    """Return a statement for the sums of each endpoint in each step."""
+    step = step_of(c)
+    return select(c.endpoint_id, step, *summed(c)).group_by(c.endpoint_id, step)
+
+
+def _summed_by_step(c: Columns) -> Statement:
+    step = step_of(c)
+    return select(step, *summed(c)).group_by(step)
+
+
+def _summed_by_moment(c: Columns) -> Statement:
+    step = _moment(c)
+    return select(step, *summed(c)).group_by(step)

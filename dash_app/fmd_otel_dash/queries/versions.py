@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from fmd_otel_dash.queries.counts import NOTHING, Counts, summed, together
-from fmd_otel_dash.queries.latency import latency_by
-from fmd_otel_dash.queries.look import Endpoint, Version, look, total
+from fmd_otel_dash.queries.counts import NOTHING, Counts, summed_by_version, together
+from fmd_otel_dash.queries.latency import by_version, latency_by
+from fmd_otel_dash.queries.look import Endpoint, Version, look
 from fmd_otel_dash.queries.scope import Scope
+from fmd_otel_dash.queries.sources import Columns, total
 from fmd_otel_dash.stats.percentiles import BoxStats, Change, box, change, percentiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from fmd_otel_dash.queries.statements import Statement
     from fmd_otel_exporter.store import Store
 
 
@@ -98,10 +100,8 @@ def first_starts(known: Iterable[Version]) -> dict[str, int]:
 def utilization(store: Store, scope: Scope) -> Utilization:
     """Count the scope's requests per endpoint and version."""
     with look(store, scope) as view:
-        c = view.hits(scope).c
         counted: dict[int, dict[int, int]] = {}
-        by_both = select(c.endpoint_id, c.version_id, total(c.n)).group_by(c.endpoint_id, c.version_id)
-        for endpoint_id, version_id, n in view.conn.execute(by_both).all():
+        for endpoint_id, version_id, n in view.ask(view.hits(scope), _n_by_endpoint_and_version):
             counted.setdefault(endpoint_id, {})[version_id] = n
         known = view.versions(scope)
         last_us = None if counted else view.last_recorded_us()
@@ -120,17 +120,16 @@ def utilization(store: Store, scope: Scope) -> Utilization:
     )
 
 
+def _n_by_endpoint_and_version(c: Columns) -> Statement:
+    return select(c.endpoint_id, c.version_id, total(c.n)).group_by(c.endpoint_id, c.version_id)
+
+
 def deployments(store: Store, scope: Scope) -> Deployments:
     """Return how each version did; with a scope of one endpoint, how that endpoint did under each."""
     with look(store, scope) as view:
-        c = view.hits(scope).c
-        counted = {
-            version_id: Counts(*counts)
-            for version_id, *counts in view.conn.execute(
-                select(c.version_id, *summed(c)).group_by(c.version_id)
-            ).all()
-        }
-        latency = latency_by(view, scope, lambda c: c.version_id)
+        rows = view.ask(view.hits(scope), summed_by_version)
+        counted = {version_id: Counts(*counts) for version_id, *counts in rows}
+        latency = latency_by(view, scope, by_version)
         known = view.versions(scope)
         last_us = None if counted else view.last_recorded_us()
     found: list[Deployment] = []
