@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, settings
@@ -18,6 +19,8 @@ from fmd_otel_exporter.store import Store, open_store
 from fmd_otel_exporter.writer import Writer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Table
 
 DAY_S = 86_400
@@ -49,9 +52,14 @@ requests = st.builds(
 class Keeping(RuleBasedStateMachine):
     """Writers, compaction and runs of retention broken off anywhere, on days long past or to come."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: Callable[[], Store] = partial(open_store, "sqlite://")
+        """Opens a database that holds nothing yet."""
+
     @initialize()
     def open(self) -> None:
-        self.store: Store = open_store("sqlite://")
+        self.store: Store = self.opened()
         self.writers = [Writer(self.store), Writer(self.store)]
         self.sent: list[list[RequestRecord]] = []
         self.hits: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from functools import partial
 from math import ceil
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -26,7 +26,6 @@ from fmd_otel_exporter.buckets import bucket_of
 from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.schema import SUBJECT_IP, SUBJECT_USER
-from fmd_otel_exporter.store import open_store
 from fmd_otel_exporter.subject_sums import sum_up_subjects
 from fmd_otel_exporter.writer import Writer
 
@@ -89,9 +88,8 @@ def add_up_subjects(store):
         pass
 
 
-def filled(cases, compact_until, late):
-    """Return a store in memory: requests, then perhaps a compaction, then late requests into closed days."""
-    store = open_store("sqlite://")
+def filled(store, cases, compact_until, late):
+    """Write requests, then perhaps sum up days, then write late requests into closed days."""
     writer = Writer(store)
     records = [record(number, case) for number, case in enumerate([*cases, *late])]
     writer.write(records[: len(cases)])
@@ -114,16 +112,19 @@ def alone(c):
     return select(total(c.n))
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    cases=requests,
-    late=st.one_of(st.just([]), requests),
-    compact_until=st.one_of(st.none(), moments),
-    ends=st.tuples(moments, moments).map(sorted),
-    versions=st.sampled_from([(), ("2.0",)]),
-)
-def test_hits_and_latencies_equal_the_raw_rows(cases, late, compact_until, ends, versions):
-    store = filled(cases, compact_until, late)
+SUMS = {
+    "cases": requests,
+    "late": st.one_of(st.just([]), requests),
+    "compact_until": st.one_of(st.none(), moments),
+    "ends": st.tuples(moments, moments).map(sorted),
+    "versions": st.sampled_from([(), ("2.0",)]),
+}
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(**SUMS)
+def test_hits_and_latencies_equal_the_raw_rows(opened, cases, late, compact_until, ends, versions):
+    store = filled(opened(), cases, compact_until, late)
     scope = Scope(*ends, versions=versions)
     inside = [
         case
@@ -148,15 +149,18 @@ def test_hits_and_latencies_equal_the_raw_rows(cases, late, compact_until, ends,
     assert (without_days or 0) == len(inside)
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    cases=requests,
-    compact_until=st.one_of(st.none(), moments),
-    ends=st.tuples(moments, moments).map(sorted),
-    zone=st.sampled_from(ZONES),
-)
-def test_local_hours_equal_what_the_zones_clock_says_of_each_request(cases, compact_until, ends, zone):
-    store = filled(cases, compact_until, [])
+HOURS = {
+    "cases": requests,
+    "compact_until": st.one_of(st.none(), moments),
+    "ends": st.tuples(moments, moments).map(sorted),
+    "zone": st.sampled_from(ZONES),
+}
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(**HOURS)
+def test_local_hours_equal_the_zones_clock(opened, cases, compact_until, ends, zone):
+    store = filled(opened(), cases, compact_until, [])
     scope = Scope(*ends, zone)
 
     by_hour, by_day = hourly(store, scope), daily(store, scope)
@@ -212,17 +216,20 @@ def assert_counts(shown, cases_by_key, statuses_by_key):
 ranges = st.tuples(moments, moments).map(sorted)
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    cases=requests,
-    late=st.one_of(st.just([]), requests),
-    compact_until=st.one_of(st.none(), moments),
-    ends=ranges,
-    zone=st.sampled_from(ZONES),
-    versions=st.sampled_from([(), ("2.0",)]),
-)
-def test_every_view_equals_the_raw_rows(cases, late, compact_until, ends, zone, versions):
-    store = filled(cases, compact_until, [])
+VIEWS = {
+    "cases": requests,
+    "late": st.one_of(st.just([]), requests),
+    "compact_until": st.one_of(st.none(), moments),
+    "ends": ranges,
+    "zone": st.sampled_from(ZONES),
+    "versions": st.sampled_from([(), ("2.0",)]),
+}
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(**VIEWS)
+def test_every_view_equals_the_raw_rows(opened, cases, late, compact_until, ends, zone, versions):
+    store = filled(opened(), cases, compact_until, [])
     scope = Scope(*ends, zone, versions=versions)
     deployments(store, scope), performance(store, scope, None), timeline(store, scope)  # and remembers
     Writer(store).write([record(1000 + number, case) for number, case in enumerate(late)])
@@ -265,27 +272,32 @@ def test_every_view_equals_the_raw_rows(cases, late, compact_until, ends, zone, 
     store.dispose()
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    cases=requests,
-    late=st.one_of(st.just([]), requests),
-    compact_until=st.one_of(st.none(), moments),
-    again=st.booleans(),
-    ends=ranges,
-    versions=st.sampled_from([(), ("2.0",)]),
-    kind=st.sampled_from([SUBJECT_USER, SUBJECT_IP]),
-)
-def test_users_and_addresses_equal_the_raw_rows(cases, late, compact_until, again, ends, versions, kind):
-    store = filled(cases, compact_until, [])
+PEOPLE = {
+    "cases": requests,
+    "late": st.one_of(st.just([]), requests),
+    "compact_until": st.one_of(st.none(), moments),
+    "again": st.booleans(),
+    "ends": ranges,
+    "versions": st.sampled_from([(), ("2.0",)]),
+    "whom": st.sampled_from([SUBJECT_USER, SUBJECT_IP]),
+}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(**PEOPLE)
+def test_users_and_addresses_equal_the_raw_rows(
+    opened, cases, late, compact_until, again, ends, versions, whom
+):
+    store = filled(opened(), cases, compact_until, [])
     scope = Scope(*ends, versions=versions)
-    subject_by_version(store, scope, kind)  # and remembers days and hours that are over
+    subject_by_version(store, scope, whom)  # and remembers days and hours that are over
     Writer(store).write([record(1000 + number, case) for number, case in enumerate(late)])
     if again and compact_until is not None:
         compact_days(store, now_ts_us=compact_until)
         add_up_subjects(store)
 
     def name(user):
-        if kind == SUBJECT_USER:
+        if whom == SUBJECT_USER:
             return user
         return f"ip of {user}" if user else "10.0.0.1"
 
@@ -297,17 +309,17 @@ def test_users_and_addresses_equal_the_raw_rows(cases, late, compact_until, agai
     whole, parts = by(inside, 5), by(inside, 5, 2)
     failed = Counter(case[5] for case in inside if case[3] >= 500)
 
-    ranked = busiest(store, scope, kind)
+    ranked = busiest(store, scope, whom)
     assert {row.value: (row.n, row.errors, row.sum_us) for row in ranked.rows} == {
         value: (len(some), failed[value], sum(some)) for (value,), some in whole.items()
     }
     assert [row.n for row in ranked.rows] == sorted(map(len, whole.values()), reverse=True)
     assert (ranked.found, ranked.n) == (len(whole), len(inside))
-    slow = latency_by_subject(store, scope, kind)
+    slow = latency_by_subject(store, scope, whom)
     assert slow.busiest == ranked
     for row in slow.rows:
         assert row.box == box(Counter(map(bucket_of, whole[row.counts.value,])))
-    table = subject_by_version(store, scope, kind)
+    table = subject_by_version(store, scope, whom)
     assert table.busiest == ranked
     cells = {
         (row.counts.value, version.name): cell
