@@ -246,7 +246,12 @@ def latencies_of(rows: Iterable[Row], bucket_s: int = LATENCY_BUCKET_S) -> list[
 
 def days_of(rows: Iterable[Row]) -> list[int]:
     """Return the starts of the UTC days these rows fall on, in seconds."""
-    return sorted({day_of(row) for row in rows})
+    times = [row[1] for row in rows]
+    if not times:
+        return []
+    first, last = min(times) // DAY_US, max(times) // DAY_US
+    days = [first] if first == last else sorted({ts // DAY_US for ts in times})  # one, nearly always
+    return [day * DAY_S for day in days]
 
 
 def day_of(row: Row) -> int:

@@ -50,7 +50,7 @@ def hours_to_compare(store: Store, start_s: int | None = None, end_s: int | None
     until = now_us // _US if store.dialect.undoes else first_open_day(now_us)
     until = until if end_s is None else min(end_s, until)
     days, subjects = tables.rollup_day.c, tables.subject_rollup.c
-    firsts = store.dialect.ends_of_each(tables.endpoint, tables.request.c.ts, newest=False)
+    firsts = store.dialect.earliest(tables.endpoint, tables.request.c.ts)
     with store.read() as connection:
         oldest_us = min((row[1] for row in connection.execute(firsts) if row[1] is not None), default=None)
         gone = {*connection.scalars(select(days.day).where(days.sealed > 0))}

@@ -88,7 +88,7 @@ def _open_days(connection: Connection, store: Store, now_ts_us: int) -> Iterator
 def _first_bucket(connection: Connection, store: Store, start: int, end: int) -> int | None:
     bucket = store.tables.hits.c.bucket
     within = (bucket >= start, bucket < end)
-    firsts = store.dialect.ends_of_each(store.tables.endpoint, bucket, newest=False, within=within)
+    firsts = store.dialect.earliest(store.tables.endpoint, bucket, within)
     return min((row[1] for row in connection.execute(firsts) if row[1] is not None), default=None)
 
 

@@ -126,6 +126,7 @@ class Statements:
         """Compile them for this store."""
         tables, dialect = store.tables, store.dialect
 
+        self.guard = dialect.batch_guard(tables)
         self.ledger = Compiled(insert(tables.batch), connection, tables.batch.columns.keys())
         # A plain insert: a row that is there already must be noticed, since its share of the sums is there,
         # too.
@@ -169,7 +170,8 @@ class Statements:
             connection,
             ("day_start", "new_mark"),
         )
-        self.subject_day = dialect.row_inserter(connection, tables.subject_day)
+        # Their key holds the batch: they can only be there if it was cut short.
+        self.subject_day = dialect.insert_new(tables.subject_day)
         self.hits_day = dialect.row_adder(
             connection, tables.hits_day, add=("n", "sum_us"), least=("min_us",), greatest=("max_us",)
         )

@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from fmd_otel_exporter.batch import Batch, Ids
+    from fmd_otel_exporter.dialects.base import BatchGuard
     from fmd_otel_exporter.records import RequestRecord
     from fmd_otel_exporter.store import Store
 
 _ATTEMPTS = 5
 _CHUNK = 500
+_NO_DAYS = (0, -1)
 _REMOVED = 2
 """What comes with the registers of days: an endpoint that is deleted."""
 
@@ -140,10 +142,11 @@ class Writer:
             if connection.scalar(select(ledger.ts).where(ledger.id == batch.id)) is not None:
                 return WriteResult(written=0, duplicate=len(batch.rows) + batch.rowless)
             fresh = distinct(batch.rows, self._stored(connection, batch.rows))
-            self._insert(connection, batch.only(fresh), alone=True)
-            if not (fresh or self._store.dialect.undoes) and self._statements is not None:
-                # All rows are there, and the batch is not: it was cut short, with its days as they were.
-                self._keep_days_right(connection, self._statements, batch)
+            do = self._compiled(connection)
+            if do.guard is None:
+                self._insert(connection, batch.only(fresh), alone=True)
+            else:
+                self._insert_guarded(connection, do, do.guard, batch, fresh)
             return WriteResult(written=len(fresh) + batch.rowless, duplicate=len(batch.rows) - len(fresh))
 
         attempt = 1
@@ -156,46 +159,88 @@ class Writer:
                     raise
                 attempt += 1
 
+    def _compiled(self, connection: Connection) -> Statements:
+        if self._statements is None:
+            self._statements = Statements(self._store, connection)
+        return self._statements
+
     def _insert(self, connection: Connection, batch: Batch, *, alone: bool) -> None:
-        do = self._statements
-        if do is None:
-            do = self._statements = Statements(self._store, connection)
+        do = self._compiled(connection)
         self._store.dialect.begin_batch(connection, self._store.prefix, alone=alone)
-        if not (batch.rows and self._store.dialect.undoes):
-            _require_endpoints(batch, do.closed_days.fetch(connection, (0, 0)))
+        if not batch.rows:
+            _require_endpoints(batch, do.closed_days.fetch(connection, _NO_DAYS))
+        elif do.guard is not None:
+            do.guard.watch(connection, batch.touches, days_of(batch.rows))
         do.ledger.run(connection, [(batch.id, time.time_ns() // 1000)])
         if batch.rows:
             do.request.run(connection, batch.rows)
             do.hits.run(connection, batch.hits)
             do.latencies.run(connection, batch.latencies)
-            self._keep_days_right(connection, do, batch)
-        do.touch.run(connection, [(endpoint, *batch.touches[endpoint]) for endpoint in sorted(batch.touches)])
-        do.first_seen.run(connection, sorted(batch.earlier.items()))
+            if do.guard is None:
+                # From here on nobody sums up or seals a day before this transaction ends.
+                found = do.closed_days.fetch(connection, _span_of(batch.rows))
+                _require_endpoints(batch, found)
+                self._keep_days_right(connection, do, batch, batch.rows, found)
+        _touch(connection, do, batch)
 
-    def _keep_days_right(self, connection: Connection, do: Statements, batch: Batch) -> None:
+    def _insert_guarded(
+        self, connection: Connection, do: Statements, guard: BatchGuard, batch: Batch, fresh: list[Row]
+    ) -> None:
+        """Write what is new of a batch that was refused, in a turn of its own, where nothing is undone.
+
+        Rows that are there already may have been written by this batch, cut short before its days were put
+        right, or long ago: only for those that are noted something is owed.
+        """
+        found = do.closed_days.fetch(connection, _span_of(batch.rows))
+        _require_endpoints(batch, found)
+        owed = guard.owed(connection, batch.id) if batch.rows else set()
+        days = {day for which, day, _ in found if which != _REMOVED}
+        late = {(row[1], row[2]) for row in fresh if day_of(row) in days}
+        if late - owed:
+            owed |= late
+            guard.owe(connection, batch.id, sorted(owed))
+        do.ledger.run(connection, [(batch.id, time.time_ns() // 1000)])
+        do.request.run(connection, fresh)
+        if days:
+            owing = [row for row in batch.rows if (row[1], row[2]) in owed]
+            self._keep_days_right(connection, do, batch, owing, found)
+        if owed:
+            guard.owe(connection, batch.id, ())
+        _touch(connection, do, batch)
+
+    def _keep_days_right(
+        self,
+        connection: Connection,
+        do: Statements,
+        batch: Batch,
+        owed: list[Row],
+        found: list[tuple[Any, ...]],
+    ) -> None:
         """See to days that were summed up before these rows came: they are no longer complete.
 
         They are summed up anew, from finer sums. Where retention has deleted those, what is late goes into
         the sums of its day as well as into the finer ones, where it stands until retention comes by again.
+
+        Args:
+            connection: Of the transaction.
+            do: Its statements.
+            batch: What is written.
+            owed: Those of its rows that are not in any sum of a day yet.
+            found: What became of its days.
         """
-        days = days_of(batch.rows)
-        found = do.closed_days.fetch(connection, (days[0], days[-1]))
         if not found:
             return  # nearly always: the day of most requests is today
-        if self._store.dialect.undoes:
-            _require_endpoints(batch, found)
+        days = days_of(batch.rows)
         sealed, subjects = _registers(found)
         do.reopen_day.run(connection, [(day,) for day in days if sealed.get(day, 1) <= 0])
         do.reopen_subjects.run(connection, [(day,) for day in days if day in subjects])
-        if not self._store.dialect.undoes:
-            # Nobody was kept from sealing a day meanwhile; whoever has done so knows nothing of these rows.
-            sealed, subjects = _registers(do.closed_days.fetch(connection, (days[0], days[-1])))
-        late = [row for row in batch.rows if sealed.get(day_of(row), 0) > 0]
+        late = [row for row in owed if sealed.get(day_of(row), 0) > 0]
         do.hits_day.run(connection, hits_of(late, DAY_S))
         do.latencies_day.run(connection, latencies_of(late, DAY_S))
-        too_late = late_sums(batch.rows, subjects, batch.id)
+        too_late = late_sums(owed, subjects, batch.id)
         if too_late:
-            do.subject_day.run(connection, too_late)
+            names = self._store.tables.subject_day.columns.keys()
+            connection.execute(do.subject_day, [dict(zip(names, row, strict=True)) for row in too_late])
             do.mark_subjects.run(connection, sorted({(row[1], row[5]) for row in too_late}))
 
     def _stored(self, connection: Connection, rows: list[Row]) -> set[Key]:
@@ -214,6 +259,16 @@ class Writer:
                 )
                 stored.update((row[0], row[1], bytes(row[2])) for row in connection.execute(query))
         return stored
+
+
+def _touch(connection: Connection, do: Statements, batch: Batch) -> None:
+    do.touch.run(connection, [(endpoint, *batch.touches[endpoint]) for endpoint in sorted(batch.touches)])
+    do.first_seen.run(connection, sorted(batch.earlier.items()))
+
+
+def _span_of(rows: list[Row]) -> tuple[int, int]:
+    days = days_of(rows)
+    return (days[0], days[-1]) if days else _NO_DAYS
 
 
 def _require_endpoints(batch: Batch, found: list[tuple[Any, ...]]) -> None:

@@ -82,11 +82,13 @@ class Engine:
 
     def _insert(self, statement: str, data: bytes) -> bytes:
         fmt = INSERT.match(statement)[1]
-        head = FORMAT.sub("", statement)
+        head, settings, values = FORMAT.sub("", statement).partition(" SETTINGS ")
         with tempfile.NamedTemporaryFile(suffix=".native") as file:
             file.write(data)
             file.flush()
-            self.connection.query(f"{head} FROM INFILE '{file.name}' COMPRESSION 'none' FORMAT {fmt}")
+            self.connection.query(
+                f"{head} FROM INFILE '{file.name}' COMPRESSION 'none'{settings}{values} FORMAT {fmt}"
+            )
         return b""
 
 

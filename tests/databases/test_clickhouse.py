@@ -16,10 +16,10 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect import dbapi
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from sqlalchemy import func, insert, inspect, select, text
+from sqlalchemy import delete, func, insert, inspect, select, text
 
 from fmd_otel_exporter.clock import database_now_us
-from fmd_otel_exporter.dialects import dialect_for
+from fmd_otel_exporter.dialects import clickhouse_late, clickhouse_mutex, dialect_for
 from fmd_otel_exporter.dialects.clickhouse_block import Block
 from fmd_otel_exporter.dialects.clickhouse_mutex import TABLE
 from fmd_otel_exporter.dialects.clickhouse_tables import OWN_COLUMNS, kind_of
@@ -35,6 +35,8 @@ from fmd_otel_exporter.subject_sums import sum_up_subjects
 from fmd_otel_exporter.writer import Writer, WriteResult
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Table
 
     from tests.databases.servers import Server
@@ -88,16 +90,16 @@ def test_a_batch_cut_short_after_any_step_counts_once_when_it_is_sent_again(
     done = 0
     send = Transaction.send
 
-    def send_and_die(self: Transaction, *arguments: Any) -> None:
+    def send_and_die(self: Transaction, *arguments: Any, **options: Any) -> None:
         nonlocal done
-        send(self, *arguments)
+        send(self, *arguments, **options)
         done += 1
         if done == step:
             raise SystemExit
 
     batch = [record(), record(endpoint="other", group_by="ada"), record(level=0)]
     with monkeypatch.context() as patch:
-        patch.setattr("fmd_otel_exporter.dialects.clickhouse_mutex.LASTS_S", 1)
+        patch.setattr("fmd_otel_exporter.dialects.clickhouse_mutex.LASTS_S", 3)
         patch.setattr(Transaction, "send", send_and_die)
         patch.setattr(Transaction, "rollback", Transaction._forget)
         try:
@@ -109,6 +111,47 @@ def test_a_batch_cut_short_after_any_step_counts_once_when_it_is_sent_again(
     assert set(see.sums().values()) == {3}
     assert sum(row["level0_n"] for row in see.rows("endpoint")) == 1
     assert Writer(store).write(batch) == WriteResult(0, 3)
+
+
+@pytest.mark.parametrize("retention", [Retention(8, 30, 0), Retention(30, 8, 0)])
+@pytest.mark.parametrize("step", range(1, 9))
+def test_a_batch_for_a_sealed_day_cut_short_after_any_step_counts_once_however_often_it_comes(
+    store: Store, record, today_us: int, see, keep, monkeypatch, step: int, retention: Retention
+):
+    """Also when the ledger has forgotten it; of a day whose raw rows, or finer sums, go."""
+    old_us = today_us - 10 * 86_400_000_000
+    Writer(store).write([record(ts_us=old_us + n, group_by="ada", ip="::1") for n in range(2)])
+    keep(retention)
+    batch = [record(ts_us=old_us + 9 + n, group_by="ada", ip="::1") for n in range(3)]
+    done = 0
+
+    def then_die(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        nonlocal done
+        result = function(*arguments, **options)
+        done += 1
+        if done == step:
+            raise SystemExit
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(clickhouse_mutex, "LASTS_S", 3)
+        patch.setattr(clickhouse_late, "note", partial(then_die, clickhouse_late.note))
+        send, change = Transaction.send, Transaction.change
+        patch.setattr(Transaction, "send", lambda *args, **options: then_die(send, *args, **options))
+        patch.setattr(Transaction, "change", lambda *args, **options: then_die(change, *args, **options))
+        patch.setattr(Transaction, "rollback", Transaction._forget)
+        try:
+            Writer(store).write(batch)
+        except SystemExit:
+            store.dispose()
+    for _ in range(2):
+        Writer(store).write(batch)
+        with store.write() as connection:
+            connection.execute(delete(store.tables.batch))
+    keep(retention)
+    tables = ("hits_day", "lat_hist_day", "subject_day")
+    days = {table: sum(row["n"] for row in see.rows(table)) for table in tables}
+    assert days == {"hits_day": 5, "lat_hist_day": 5, "subject_day": 2 * 5}
 
 
 def test_a_batch_sent_by_several_at_the_same_moment_counts_once(store: Store, record, see):
@@ -146,11 +189,11 @@ def test_requests_brought_by_two_at_the_same_moment_in_different_company_count_o
     looked = threading.Barrier(2)
     send = Transaction.send
 
-    def send_when_both_have_looked(self: Transaction, table: Table, *arguments: Any) -> None:
+    def send_when_both_have_looked(self: Transaction, table: Table, *arguments: Any, **options: Any) -> None:
         if table is store.tables.request:
             with suppress(threading.BrokenBarrierError):
                 looked.wait(1)
-        send(self, table, *arguments)
+        send(self, table, *arguments, **options)
 
     monkeypatch.setattr(Transaction, "send", send_when_both_have_looked)
     results: list[WriteResult] = []
@@ -172,11 +215,11 @@ def test_requests_received_twice_by_otlp_count_once(store: Store, record, see, m
     looked = threading.Barrier(2)
     send = Transaction.send
 
-    def send_when_both_have_looked(self: Transaction, table: Table, *arguments: Any) -> None:
+    def send_when_both_have_looked(self: Transaction, table: Table, *arguments: Any, **options: Any) -> None:
         if table.name == store.tables.request.name:
             with suppress(threading.BrokenBarrierError):
                 looked.wait(1)
-        send(self, table, *arguments)
+        send(self, table, *arguments, **options)
 
     now_us = time.time_ns() // 1000
     common = [record(ts_us=now_us) for _ in range(10)]

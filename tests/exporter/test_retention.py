@@ -227,8 +227,9 @@ def test_the_ledger_is_kept_for_a_week(store: Store, writer: Writer, record, tod
     assert {today_us - row["ts"] for row in see.rows("batch")} == {0, 6 * DAY_US}
 
 
+@pytest.mark.parametrize("retention", [Retention(30, 90, 0), Retention(30, 8, 0), Retention(0, 8, 0)])
 def test_requests_that_the_ledger_has_forgotten_count_once_for_as_long_as_their_rows_are_there(
-    store: Store, writer: Writer, record, today_us: int, keep, see
+    store: Store, writer: Writer, record, today_us: int, keep, see, retention: Retention
 ):
     """As out of the spool of a machine that was off for a while."""
     batch = [
@@ -237,7 +238,7 @@ def test_requests_that_the_ledger_has_forgotten_count_once_for_as_long_as_their_
         for name in ("one", "two")
     ]
     writer.write(batch)
-    keep(Retention(30, 90, 0))
+    keep(retention)
     sums = ("hits", "lat_hist", "hits_day", "lat_hist_day", "subject_day")
     before = {table: see.rows(table) for table in sums}
     with store.write() as connection:
@@ -246,7 +247,7 @@ def test_requests_that_the_ledger_has_forgotten_count_once_for_as_long_as_their_
     assert Writer(store).write(batch) == WriteResult(0, 8)
     assert Writer(store).write([*batch[3:], record(ts_us=today_us, endpoint="new")]) == WriteResult(1, 5)
 
-    keep(Retention(30, 90, 0))
+    keep(retention)
     one = {row["id"] for row in see.rows("endpoint") if row["name"] != "new"}
     assert {table: [row for row in see.rows(table) if row["endpoint_id"] in one] for table in sums} == before
     assert len(see.rows("request")) == 9

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 ERROR_STATUS = 500
 CLIENT_ERROR_STATUS = 400
 _NO_RAW_US = 1 << 62
+_WEEKS_S = 63 * DAY_S
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ class Look:
     endpoints: tuple[Endpoint, ...]
     home: Mapping[int, int] = field(default_factory=dict)
     """Of each merged endpoint, the one it counts under."""
-    _days_of: dict[tuple[int, int], tuple[tuple[int, bool], ...]] = field(default_factory=dict)
+    _days_since: dict[int, tuple[tuple[int, bool], ...]] = field(default_factory=dict)
+    """All days after one, that is the only key."""
 
     @property
     def endpoint_ids(self) -> tuple[int, ...]:
@@ -191,17 +193,19 @@ class Look:
     def _days(self, scope: Scope) -> tuple[tuple[int, bool], ...]:
         """Return the days the range touches whose sums are complete, and whether nothing finer is kept."""
         after, before = scope.start_us // US_PER_S - DAY_S, -(-scope.end_us // US_PER_S)
-        found = self._days_of.get((after, before))
-        if found is None:
-            rows = self.conn.execute(_touched(self.tables.rollup_day), {"after": after, "before": before})
-            found = tuple((row[0], bool(row[1])) for row in rows)
-            self._days_of[after, before] = found
-        return found
+        first = next(iter(self._days_since), None)
+        if first is None or after < first:
+            # A page asks for several ranges, most of them within the last weeks.
+            first = min(after, before - _WEEKS_S)
+            rows = self.conn.execute(_days_after(self.tables.rollup_day), {"after": first})
+            self._days_since.clear()
+            self._days_since[first] = tuple((row[0], bool(row[1])) for row in rows)
+        return tuple([each for each in self._days_since[first] if after < each[0] < before])
 
     @cached_property
     def raw_from_us(self) -> int:
         """Where raw rows begin. Before it there were no requests, or retention has taken them."""
-        firsts = _ends(self.dialect, self.tables.endpoint, self.tables.request.c.ts, newest=False)
+        firsts = _earliest(self.dialect, self.tables.endpoint, self.tables.request.c.ts)
         found = min((row[1] for row in self.conn.execute(firsts) if row[1] is not None), default=None)
         return _NO_RAW_US if found is None else found
 
@@ -266,8 +270,16 @@ def total_where(condition: ColumnElement[bool], expression: ColumnElement[Any]) 
 def family(conn: Connection, tables: Tables, endpoint_id: int) -> tuple[int, ...]:
     """Return the number of an endpoint, or of the one it counts under, and then of those that do so."""
     c = tables.endpoint.c
-    root = conn.scalar(select(c.merged_into).where(c.id == endpoint_id)) or endpoint_id
-    return (root, *conn.scalars(select(c.id).where(c.merged_into == root, c.removed_ts == 0).order_by(c.id)))
+
+    def around(number: int) -> Sequence[Any]:
+        here = or_(c.id == number, c.merged_into == number)
+        return conn.execute(select(c.id, c.merged_into, c.removed_ts).where(here)).all()
+
+    root, rows = endpoint_id, around(endpoint_id)
+    above = next((into for own, into, _ in rows if own == root), 0)
+    if above:
+        root, rows = above, around(above)
+    return (root, *sorted(own for own, into, removed in rows if into == root and not removed))
 
 
 def _endpoints(conn: Connection, tables: Tables, scope: Scope) -> tuple[Endpoint, ...]:
@@ -337,16 +349,21 @@ def _version_ids(version: Table, *, of_services: bool) -> Statement:
 
 
 @built_once
-def _touched(rollup_day: Table) -> Statement:
-    """Return a query for the days between two, and whether nothing finer is kept of them."""
+def _days_after(rollup_day: Table) -> Statement:
+    """Return a query for the days after one, and whether nothing finer is kept of them."""
     c = rollup_day.c
     # Below 0 a day is just being summed up.
-    return select(c.day, c.sealed).where(c.day > integer("after"), c.day < integer("before"), c.sealed >= 0)
+    return select(c.day, c.sealed).where(c.day > integer("after"), c.sealed >= 0).order_by(c.day)
 
 
 @built_once
 def _ends(dialect: Dialect, endpoint: Table, time: Column[int], *, newest: bool) -> Statement:
     return dialect.ends_of_each(endpoint, time, newest=newest)
+
+
+@built_once
+def _earliest(dialect: Dialect, endpoint: Table, time: Column[int]) -> Statement:
+    return dialect.earliest(endpoint, time)
 
 
 @built_once

@@ -187,7 +187,7 @@ def _oldest(connection: Connection, store: Store) -> Oldest:
     t = store.tables
 
     def first(time: Column[int], unit: int) -> int | None:
-        firsts = store.dialect.ends_of_each(t.endpoint, time, newest=False)
+        firsts = store.dialect.earliest(t.endpoint, time)
         found = min((row[1] for row in connection.execute(firsts) if row[1] is not None), default=None)
         return None if found is None else int(found) * unit
 

@@ -7,7 +7,7 @@ left no raw rows, an end moves to the nearest midnight (UTC).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ class SubjectPlan:
     raw: tuple[Segment, ...]
     """Parts to count from raw rows: those of whole hours apart from what is left."""
     version_ids: tuple[int, ...] | None
+    _stamps: dict[Segment, Hashable] = field(default_factory=dict, compare=False)
 
     def stamp(self, segment: Segment) -> Hashable | None:
         """Return what stays the same as long as a segment's rows do; None where that is not known.
@@ -49,6 +50,11 @@ class SubjectPlan:
         """
         if segment.start_us % _HOUR_US or segment.end_us % _HOUR_US:
             return None
+        if segment not in self._stamps:
+            self._stamps[segment] = self._new_stamp(segment)
+        return self._stamps[segment]
+
+    def _new_stamp(self, segment: Segment) -> Hashable:
         hours = Segment("bucket", segment.start_us // US_PER_S, segment.end_us // US_PER_S, 0)
         counted, values = n_of_each(self.view.tables, [hours], self.view.endpoint_ids, self.version_ids)
         n = self.view.conn.execute(counted, values).one()[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy import Column, ColumnElement, Connection, Engine, Insert, Select, Table
@@ -25,6 +25,26 @@ class RowStatement(Protocol):
 
     def run(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
         """Run for all rows, in their order."""
+
+
+class BatchGuard(Protocol):
+    """Sees to what a batch may meet in a database that does not undo: each statement is there at once."""
+
+    def watch(self, connection: Connection, endpoints: Collection[int], days: Collection[int]) -> None:
+        """Have this transaction's batch refused if one of these endpoints is deleted, or a day summed up.
+
+        That is an ``IntegrityError`` of the statement that inserts its rows, which then are not there, or of
+        the commit.
+        """
+
+    def owe(self, connection: Connection, batch: bytes, rows: Iterable[tuple[int, bytes]]) -> None:
+        """Note for which rows of a batch, by time and span, something is owed to days summed up before.
+
+        It is done before they are written, and again for none when all that is owed is there.
+        """
+
+    def owed(self, connection: Connection, batch: bytes) -> set[tuple[int, bytes]]:
+        """Return the rows for which something is owed, since whoever wrote them was cut short."""
 
 
 class Dialect(Protocol):
@@ -108,6 +128,9 @@ class Dialect(Protocol):
         added up. Each tuple holds the key, which is one column, then the columns in the arguments' order.
         """
 
+    def batch_guard(self, tables: Tables) -> BatchGuard | None:
+        """Return what a database needs that does not undo; ``None`` where transactions see to it."""
+
     def complete(self, connection: Connection, tables: Tables) -> None:
         """Make what tables of the newest revision need besides columns; again is no harm."""
 
@@ -137,6 +160,11 @@ class Dialect(Protocol):
         Its rows hold the endpoint's id and the time, which may be None. The key of the table begins with
         ``endpoint_id`` and the time.
         """
+
+    def earliest(
+        self, endpoint: Table, time: Column[Any], within: Sequence[ColumnElement[bool]] = ()
+    ) -> Select[Any]:
+        """Return such a query, of whose times only the first of all is asked: the others may be missing."""
 
     def replace_sums(
         self, connection: Connection, table: Table, old: ColumnElement[bool], new: Select[Any]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     and_,
+    case,
     create_engine,
     delete,
     func,
@@ -27,10 +28,9 @@ from fmd_otel_exporter.dialects.server import Server, missing_driver, server_of
 from fmd_otel_exporter.errors import StorageError, safe_url
 
 try:
-    from clickhouse_connect import dbapi
-
     from fmd_otel_exporter.dialects import clickhouse_sizes
-    from fmd_otel_exporter.dialects.clickhouse_errors import trouble_of
+    from fmd_otel_exporter.dialects.clickhouse_errors import as_of_sqlalchemy, trouble_of
+    from fmd_otel_exporter.dialects.clickhouse_guard import Guard
     from fmd_otel_exporter.dialects.clickhouse_mutex import Mutex
     from fmd_otel_exporter.dialects.clickhouse_rows import NewRows, NoRows, Rows
     from fmd_otel_exporter.dialects.clickhouse_sql import NEW_ONLY
@@ -78,6 +78,8 @@ _SETTINGS = {
     "deduplicate_insert": "backward_compatible_choice",
     "max_partitions_per_insert_block": 0,
 }
+
+_ZERO_IF_EMPTY = "SETTINGS aggregate_functions_null_for_empty = 0"
 
 
 def create(url: str, parsed: URL) -> ClickhouseDialect:
@@ -158,13 +160,9 @@ class ClickhouseDialect:
         try:
             with engine.connect() as connection:
                 mutex = Mutex(_transaction(connection).client, "migration")
-                try:
+                with as_of_sqlalchemy(connection, "mutex"):
                     if not mutex.acquire(say.MIGRATION_LOCK_S, lasts_s=_MIGRATION_LASTS_S):
                         raise say.MIGRATION_LOCKED.error(self._server, f"{say.MIGRATION_LOCK_S} s")
-                except dbapi.Error as exc:
-                    raise DBAPIError.instance(
-                        "mutex", {}, exc, dbapi.Error, dialect=connection.dialect
-                    ) from exc
                 try:
                     yield
                 finally:
@@ -255,6 +253,10 @@ class ClickhouseDialect:
             return Rows(table, [*(column.name for column in table.primary_key), *names])
         return update_one_by_one(connection, table, least=least, greatest=greatest, add=add)
 
+    def batch_guard(self, tables: Tables) -> Guard:
+        """Return what finds it within the statements that there are anyway."""
+        return Guard(tables)
+
     def ends_of_each(
         self, endpoint: Table, time: Column[Any], *, newest: bool, within: Sequence[ColumnElement[bool]] = ()
     ) -> Select[Any]:
@@ -262,6 +264,17 @@ class ClickhouseDialect:
         of = next(iter(time.table.primary_key))
         found = (func.max if newest else func.min)(time)
         return select(of, found).where(of.in_(select(endpoint.c.id)), *within).group_by(of)
+
+    def earliest(
+        self,
+        endpoint: Table,  # noqa: ARG002 # others go from one to the next
+        time: Column[Any],
+        within: Sequence[ColumnElement[bool]] = (),
+    ) -> Select[Any]:
+        """Ask for what the server knows of its parts, as long as it need not tell an empty table by it."""
+        first = case((func.count() > 0, func.min(time)))
+        query = select(literal_column("0"), first).select_from(time.table).where(*within)
+        return query.suffix_with(literal_column(_ZERO_IF_EMPTY))
 
     def replace_sums(
         self, connection: Connection, table: Table, old: ColumnElement[bool], new: Select[Any]
@@ -329,22 +342,27 @@ class ClickhouseDialect:
 
     def take_turn(self, connection: Connection, prefix: str) -> None:  # noqa: ARG002 # one for the database
         """Wait for the turn to change small tables."""
-        _transaction(connection).take_turn()
+        _take_turn(connection)
 
     def begin_batch(self, connection: Connection, prefix: str, *, alone: bool = False) -> None:  # noqa: ARG002 # one for the database
         """Wait for the turn if others may send the same rows now: between a look for keys and the insert."""
         if alone:
-            _transaction(connection).take_turn()
+            _take_turn(connection)
 
     def hold_batches(self, connection: Connection, prefix: str) -> None:  # noqa: ARG002 # as above
         """Wait for the turn; rows are seen as soon as they are sent, so none is on its way unseen."""
-        _transaction(connection).take_turn()
+        _take_turn(connection)
 
 
 def _transaction(connection: Connection) -> Transaction:
     driver: Any = connection.connection.dbapi_connection
     transaction: Transaction = driver.fmd_transaction
     return transaction
+
+
+def _take_turn(connection: Connection) -> None:
+    with as_of_sqlalchemy(connection, "mutex"):
+        _transaction(connection).take_turn()
 
 
 def _with_default(table: Table) -> list[Column[Any]]:

@@ -101,16 +101,16 @@ def _fixed(length: int) -> Callable[[Sequence[Any]], bytes]:
 
 
 def _texts(values: Sequence[str]) -> bytes:
-    return _blobs([value.encode() for value in values])
+    written = {value: _blob(value.encode()) for value in set(values)}  # methods, and little else: few
+    return b"".join([written[value] for value in values])
 
 
 def _blobs(values: Sequence[bytes]) -> bytes:
-    return b"".join(
-        [
-            (_SHORT[len(value)] if len(value) < 128 else _varint(len(value))) + value  # noqa: PLR2004 # a byte's worth
-            for value in values
-        ]
-    )
+    return b"".join([_blob(value) for value in values])
+
+
+def _blob(value: bytes) -> bytes:
+    return (_SHORT[len(value)] if len(value) < 128 else _varint(len(value))) + value  # noqa: PLR2004 # a byte's worth
 
 
 def _nullable(write: Callable[[Sequence[Any]], bytes], empty: Any) -> Callable[[Sequence[Any]], bytes]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from clickhouse_connect import dbapi
 
-from fmd_otel_exporter.dialects.clickhouse_mutex import MAKE, TABLE
+from fmd_otel_exporter.dialects.clickhouse_mutex import MAKE, NO_TABLE, TABLE
 
 _MOST = 10_000
 _untold: set[tuple[str, str]] = set()
@@ -46,7 +46,7 @@ def is_noted(client: Any, name: str) -> bool:
     try:
         return bool(client.query(query, {"name": f"cut short: {name}"}).result_rows[0][0])
     except dbapi.DatabaseError as exc:
-        if getattr(exc, "code", None) == 60:  # noqa: PLR2004 # no such table
+        if getattr(exc, "code", None) == NO_TABLE:
             return False
         raise
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from clickhouse_connect import dbapi
+from sqlalchemy.exc import DBAPIError
 
 from fmd_otel_exporter.dialects import server as say
 from fmd_otel_exporter.dialects.server import Trouble
 
 if TYPE_CHECKING:
-    from sqlalchemy.exc import DBAPIError
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
 
 _NO_RIGHTS = Trouble(
     "user {user!r} lacks rights in {db} ({text}); grant them there with GRANT SELECT, INSERT, ALTER, CREATE, "
@@ -70,3 +74,12 @@ def trouble_of(exc: DBAPIError, orig: BaseException) -> Trouble | None:
         return say.UNREACHABLE if "refused" in text or "resolve" in text else say.LOST
     # Without a number, the driver says by this that it cannot write a value.
     return None if isinstance(orig, dbapi.ProgrammingError) else say.OTHER
+
+
+@contextmanager
+def as_of_sqlalchemy(connection: Connection, what: str) -> Iterator[None]:
+    """Raise errors of what goes to the driver without SQLAlchemy as if they came from there."""
+    try:
+        yield
+    except dbapi.Error as exc:
+        raise DBAPIError.instance(what, {}, exc, dbapi.Error, dialect=connection.dialect) from exc

@@ -28,7 +28,8 @@ _LOOK = (
     "maxIf(at + toIntervalSecond(lasts_s), over = 0) < now64(6) "
     f"FROM {TABLE} WHERE name = %(name)s GROUP BY turn ORDER BY turn DESC LIMIT 2"
 )
-_NO_TABLE = 60
+NO_TABLE = 60
+"""The server's number for that."""
 _SETTINGS = {"insert_deduplicate": 1, "async_insert": 0}
 
 
@@ -91,7 +92,7 @@ class Mutex:
         try:
             rows = self._client.query(_LOOK, {"name": self._name}).result_rows
         except Exception as exc:
-            if getattr(exc, "code", None) != _NO_TABLE:
+            if getattr(exc, "code", None) != NO_TABLE:
                 raise
             self._client.command(MAKE)
             return 0, True

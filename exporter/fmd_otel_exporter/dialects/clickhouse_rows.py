@@ -46,7 +46,7 @@ class NewRows(Rows):
     def send(self, transaction: Transaction, rows: Sequence[tuple[Any, ...]]) -> None:
         """Look for their keys, and send them."""
         if kind_of(self._table) == "raw":
-            if views_of(self._table) and self._days(rows) != {int(time.time()) // _DAY_S}:
+            if views_of(self._table) and self._have_another_day(rows, int(time.time()) // _DAY_S):
                 # Sums of other days may be under way, and nobody could tell afterwards whether with these
                 # rows or without them.
                 transaction.take_turn()
@@ -55,9 +55,10 @@ class NewRows(Rows):
             values = [dict(zip(self._block.names, row, strict=True)) for row in rows]
             transaction.insert(self._table, values, new_only=False)
 
-    def _days(self, rows: Sequence[tuple[Any, ...]]) -> set[int]:
+    def _have_another_day(self, rows: Sequence[tuple[Any, ...]], today: int) -> bool:
         ts = self._block.names.index("ts")
-        return {row[ts] // _DAY_US for row in rows}
+        times = [row[ts] for row in rows]
+        return not min(times) // _DAY_US == max(times) // _DAY_US == today
 
 
 class NoRows:

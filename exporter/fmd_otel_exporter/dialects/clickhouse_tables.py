@@ -37,6 +37,9 @@ _PARTITIONS = {
     "day": "toYYYYMM(fromUnixTimestamp64Micro({} * 1000000))",
 }
 _SUMMED = {"hits": 900, "lat_hist": 3600}
+_SMALL_STEPS = "index_granularity = 1024, min_compress_block_size = 8192, max_compress_block_size = 65536"
+"""Requests are read by the quarter of an hour of each endpoint: of the usual 8,192 rows at a time, and blocks
+as large, nearly all would be read and unpacked for nothing. It takes one per cent more space."""
 _COUNT = "toInt64(count()) AS n"
 _TIMES = "sum(duration) AS sum_us, min(duration) AS min_us, max(duration) AS max_us"
 
@@ -109,10 +112,10 @@ def engine_of(table: Table) -> str:
     if kind != "meta":
         by = next((column.name for column in table.columns if column.name in _PARTITIONS), None)
         partition = "" if by is None else f"PARTITION BY {_PARTITIONS[by].format(f'`{by}`')} "
-    return (
-        f"ENGINE = {engine} {partition}ORDER BY ({order}) "
-        f"SETTINGS non_replicated_deduplication_window = {WINDOW}"
-    )
+    settings = f"non_replicated_deduplication_window = {WINDOW}"
+    if views_of(table):
+        settings += f", {_SMALL_STEPS}"
+    return f"ENGINE = {engine} {partition}ORDER BY ({order}) SETTINGS {settings}"
 
 
 def views_of(table: Table) -> Sequence[str]:

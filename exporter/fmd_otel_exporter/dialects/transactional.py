@@ -23,6 +23,9 @@ class Transactional:
     in_one_go = False
     raw_by_day = False
 
+    def batch_guard(self, tables: Tables) -> None:
+        """Return nothing: what goes wrong in a transaction has not been."""
+
     def complete(self, connection: Connection, tables: Tables) -> None:
         """Do nothing: tables are all there is."""
 
@@ -50,6 +53,12 @@ class Transactional:
             .scalar_subquery()
         )
         return select(endpoint.c.id, end.label("at"))
+
+    def earliest(
+        self, endpoint: Table, time: Column[Any], within: Sequence[ColumnElement[bool]] = ()
+    ) -> Select[Any]:
+        """Look up the first of each endpoint."""
+        return self.ends_of_each(endpoint, time, newest=False, within=within)
 
     def replace_sums(
         self, connection: Connection, table: Table, old: ColumnElement[bool], new: Select[Any]
