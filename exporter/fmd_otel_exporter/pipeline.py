@@ -44,6 +44,7 @@ _POLL_S = 0.005
 _HURRY_EVERY_S = 0.1
 _RESTART_AFTER_S = 1.0
 _STOP_S = 0.2
+_CLOSE_S = 2.0
 _MB = 1 << 20
 _FORK_S = 0.25
 _FORK_WHILE_LOADING_S = 5.0
@@ -191,12 +192,13 @@ class Pipeline:
 
     def shutdown(self, timeout_ms: int = 5000) -> None:
         """Flush, stop the thread and close the database; requests handed over later are not kept."""
-        self._flush(timeout_ms)
+        is_done = self._flush(timeout_ms)
         self._closed = True
         worker = self._worker
         worker.stop = True
         worker.signal.set()
-        deadline = time.monotonic() + _STOP_S
+        # A database that has just answered is soon closed, however busy the machine; another may never be.
+        deadline = time.monotonic() + (_CLOSE_S if is_done else _STOP_S)
         while self._running and not worker.finished and time.monotonic() < deadline:
             time.sleep(_POLL_S)
         atexit.unregister(self._flush_at_exit)
