@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,13 @@ from fmd_otel_dash.queries.look import Look, look
 from fmd_otel_dash.queries.named import subject_names, version_names
 from fmd_otel_dash.queries.requestshapes import RequestShape, shapes
 from fmd_otel_dash.queries.scope import US_PER_S, local_time
+from fmd_otel_dash.queries.statements import Statement, any_of, built_once, integer
 from fmd_otel_dash.stats.commonality import Common, commonalities, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import Table
 
     from fmd_otel_dash.queries.scope import Scope
     from fmd_otel_exporter.store import Store
@@ -28,6 +32,9 @@ MOST_OTHERS = 8_000
 _MOST_KEYS = 20
 _MOST_TRACES = 2000
 """That are looked through for those which stand for the rest."""
+_QUARTER_US = 900 * US_PER_S
+_AT_ONCE = 200
+"""Traces fetched together, of which many are not needed."""
 _SIZES = ((0, "none"), (1_000, "under 1 kB"), (10_000, "1 to 10 kB"), (100_000, "10 to 100 kB"),
           (1_000_000, "100 kB to 1 MB"))  # fmt: skip
 
@@ -74,41 +81,50 @@ def _others(
     view: Look, scope: Scope, endpoint_ids: Sequence[int], slow: set[tuple[int, int, bytes]]
 ) -> list[Any]:
     """Return the newest requests of the endpoints that have outliers, those themselves left out."""
-    c = view.tables.request.c
     ids = view.version_ids(scope)
     found: list[Any] = []
-    share = MOST_OTHERS // len(endpoint_ids)
-    where = [c.endpoint_id == bindparam("endpoint"), c.ts >= scope.start_us, c.ts < scope.end_us]
+    query = _newest_of_one(view.tables.request, of_versions=ids is not None)
+    values: dict[str, Any] = {
+        "start": scope.start_us,
+        "end": scope.end_us,
+        "most": MOST_OTHERS // len(endpoint_ids),
+    }
     if ids is not None:
-        where.append(c.version_id.in_(ids))
-    query = select(c.endpoint_id, c.ts, c.span_id, c.version_id, c.group_id, c.ip_id, c.status)
-    query = query.where(*where).order_by(c.ts.desc()).limit(share)
+        values["versions"] = ids
     for endpoint_id in endpoint_ids:
-        found += view.conn.execute(query, {"endpoint": endpoint_id}).all()
+        found += view.conn.execute(query, values | {"endpoint": endpoint_id}).all()
     moments = {each[1] for each in slow}
     return [row for row in found if row[1] not in moments or (row[0], row[1], bytes(row[2])) not in slow]
 
 
+@built_once
+def _newest_of_one(request: Table, *, of_versions: bool) -> Statement:
+    c = request.c
+    where = [c.endpoint_id == bindparam("endpoint"), c.ts >= integer("start"), c.ts < integer("end")]
+    if of_versions:
+        where.append(c.version_id.in_(any_of("versions")))
+    columns = c.endpoint_id, c.ts, c.span_id, c.version_id, c.group_id, c.ip_id, c.status
+    return select(*columns).where(*where).order_by(c.ts.desc()).limit(bindparam("most"))
+
+
 def _columns(view: Look, scope: Scope, rows: Sequence[Any]) -> dict[str, dict[str, int]]:
-    names = version_names(view.conn, view.tables, {row[3] for row in rows})
-    users, addresses = (counted([row[i] for row in rows]) for i in (4, 5))
+    if not rows:
+        return {}
+    _, times_us, _, versions, users_of, addresses_of, statuses = zip(*rows, strict=True)
+    names = version_names(view.conn, view.tables, {*versions})
+    users, addresses = counted(users_of), counted(addresses_of)
     ids = {own for counts in (users, addresses) for own in counts if isinstance(own, int)}
     subjects = subject_names(view.conn, view.tables, ids)
     zone = scope.zone
-    hours: dict[int, str] = {}
-
-    def hour(ts_us: int) -> str:
-        number = ts_us // US_PER_S // 900
-        if number not in hours:
-            hours[number] = f"{local_time(ts_us, zone):%H}:00"
-        return hours[number]
-
+    # No clock shows another hour within a quarter of one.
+    quarters = Counter(ts_us // _QUARTER_US for ts_us in times_us)
+    hours = {number: f"{local_time(number * _QUARTER_US, zone):%H}:00" for number in quarters}
     return {
-        "version": _named(counted([row[3] for row in rows]), names, ""),
+        "version": _named(counted(versions), names, ""),
         "user": _named(users, subjects, "nobody"),
         "IP address": _named(addresses, subjects, "unknown"),
-        "hour": counted([hour(row[1]) for row in rows]),
-        "status": counted([str(row[6]) for row in rows]),
+        "hour": counted(_named(quarters, hours, "")),
+        "status": _named(counted(statuses), {status: str(status) for status in statuses}, ""),
     }
 
 
@@ -149,7 +165,7 @@ def _ordinary(view: Look, scope: Scope, endpoint_ids: Sequence[int], slow: set[b
         same = and_(r.endpoint_id == c.endpoint_id, r.ts == c.ts, r.span_id == c.span_id)
         newest = newest.join(view.tables.request, same).where(r.version_id.in_(ids))
     newest = newest.order_by(c.ts.desc()).limit(_MOST_TRACES)
-    rows = (row for row in view.conn.execute(newest) if bytes(row[0]) not in slow)
+    rows = (row for row in view.conn.execute(newest).yield_per(_AT_ONCE) if bytes(row[0]) not in slow)
     return list(islice(shapes(view, view.tables.request_trace, rows), 2 * MOST_DOCUMENTS))
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+from fmd_otel_dash.queries.statements import Statement, any_of, built_once
 
-    from sqlalchemy import Connection
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy import Connection, Table
 
     from fmd_otel_exporter.schema import Tables
 
@@ -18,23 +20,19 @@ _CHUNK = 500
 
 def version_names(conn: Connection, tables: Tables, ids: Collection[int]) -> dict[int, str]:
     """Return the names of versions."""
-    c = tables.version.c
-    return {
-        row[0]: row[1]
-        for chunk in _chunks(sorted(set(ids)))
-        for row in conn.execute(select(c.id, c.name).where(c.id.in_(chunk)))
-    }
+    return _names(conn, _of_some(tables.version, "name"), sorted(set(ids)))
 
 
 def subject_names(conn: Connection, tables: Tables, ids: Collection[int | None]) -> dict[int | None, str]:
     """Return users and addresses; None stands for nobody, and has no name."""
-    c = tables.subject.c
-    return {
-        row[0]: row[1]
-        for chunk in _chunks(sorted({own for own in ids if own is not None}))
-        for row in conn.execute(select(c.id, c.value).where(c.id.in_(chunk)))
-    }
+    return _names(conn, _of_some(tables.subject, "value"), sorted({own for own in ids if own is not None}))
 
 
-def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
+def _names(conn: Connection, query: Statement, ids: Sequence[int]) -> dict[Any, str]:
+    chunks = (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
+    return {own: name for chunk in chunks for own, name in conn.execute(query, {"ids": chunk}).all()}
+
+
+@built_once
+def _of_some(table: Table, name: str) -> Statement:
+    return select(table.c.id, table.c[name]).where(table.c.id.in_(any_of("ids")))

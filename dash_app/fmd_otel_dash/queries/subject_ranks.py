@@ -10,13 +10,14 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import partial
 from heapq import nlargest
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sized
+    from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence, Sized
 
     from sqlalchemy import Row
 
@@ -89,13 +90,17 @@ class Ranks:
 
     def busiest(self, whose: Container[int] | None, limit: int, offset: int) -> list[Ranked]:
         """Return some of those that count, busiest first; of equals, the one that was known first."""
-        # Whoever has the same number comes in the order of ids, by its sign.
         if whose is None:
-            everybody = list(zip(self._n, (-subject for subject in self._place), strict=True))
+            counted: Iterable[tuple[int, int]] = zip(self._place, self._n, strict=True)
+            numbers: Sequence[int] = self._n
         else:
-            everybody = [(self._n[at], -subject) for subject, at in self._place.items() if subject in whose]
-        best = _largest(everybody, offset + limit)
-        return [self._of(-subject) for _, subject in best[offset:]]
+            counted = [(subject, self._n[at]) for subject, at in self._place.items() if subject in whose]
+            numbers = [n for _, n in counted]
+        # Who sent how many is told apart by numbers alone at first: most are out of the question.
+        least = min(_largest(numbers, offset + limit), default=0)
+        # Whoever has the same number comes in the order of ids, by its sign.
+        best = sorted(((n, -subject) for subject, n in counted if n >= least), reverse=True)
+        return [self._of(-subject) for _, subject in best[offset : offset + limit]]
 
     def some(self, whose: Iterable[int]) -> list[Ranked]:
         """Return those of some subjects that are known."""
@@ -106,8 +111,8 @@ class Ranks:
         return Ranked(subject, self._n[at], self._errors[at], self._sum_us[at])
 
 
-def _largest(some: list[tuple[int, int]], n: int) -> list[tuple[int, int]]:
-    """Return the largest; sorted, where a heap of so many would take longer."""
+def _largest(some: Sequence[int], n: int) -> list[int]:
+    """Return the largest; by sorting all, where a heap of so many would take longer."""
     return nlargest(n, some) if n * _FEW < len(some) else sorted(some, reverse=True)[:n]
 
 
@@ -141,11 +146,24 @@ _REMEMBERED: WeakKeyDictionary[Store, Remembered] = WeakKeyDictionary()
 
 def ranks(store: Store, where: SubjectPlan) -> Ranks:
     """Add up all subjects of a plan."""
-    found = _of_days(store, where)
-    if where.raw:
-        found = found.copy()
-    for segment in where.raw:
-        found.add(_of_raw(store, where, segment).rows())
+    stamps = [(segment, where.stamp(segment)) for segment in where.raw]
+    over = tuple((segment, stamp) for segment, stamp in stamps if stamp is not None)
+
+    def of_what_is_over() -> Ranks:
+        hours = [remembered(store, stamp, partial(_of_raw, where, segment)) for segment, stamp in over]
+        return _together(_of_days(store, where), hours)
+
+    found = remembered(store, (_of_what(where), over), of_what_is_over) if over else of_what_is_over()
+    return _together(found, [_of_raw(where, segment) for segment, stamp in stamps if stamp is None])
+
+
+def _together(first: Ranks, others: Sequence[Ranks]) -> Ranks:
+    """Return the ranks of all together; of none but the first, itself, which nobody may change."""
+    if not others:
+        return first
+    found = first.copy()
+    for other in others:
+        found.add(other.rows())
     return found
 
 
@@ -161,17 +179,18 @@ def remembered(store: Store, key: Hashable | None, compute: Callable[[], T]) -> 
     return found
 
 
-def _of_raw(store: Store, where: SubjectPlan, segment: Segment) -> Ranks:
-    return remembered(
-        store,
-        where.stamp(segment),
-        lambda: Ranks().add(where.view.conn.execute(where.counts_of_raw(segment))),
-    )
+def _of_raw(where: SubjectPlan, segment: Segment) -> Ranks:
+    return Ranks().add(where.view.conn.execute(where.counts_of_raw(segment)))
 
 
 def _of_days(store: Store, where: SubjectPlan) -> Ranks:
     if not where.days:
         return Ranks()
-    # A mark changes with its sums.
-    key = where.kind, where.days, where.view.endpoint_ids, where.version_ids
-    return remembered(store, key, lambda: Ranks().add(where.view.conn.execute(where.counts_of_days())))
+    return remembered(
+        store, _of_what(where), lambda: Ranks().add(where.view.conn.execute(where.counts_of_days()))
+    )
+
+
+def _of_what(where: SubjectPlan) -> Hashable:
+    # A mark of a day changes with its sums.
+    return where.kind, where.days, where.view.endpoint_ids, where.version_ids

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from fmd_otel_dash.stats.significance import adjusted, share_change
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping
 
 T = TypeVar("T", bound="Hashable")
 
@@ -128,8 +128,13 @@ def divergence(one: Mapping[str, int], other: Mapping[str, int]) -> float:
     return min(1.0, max(0.0, total))
 
 
-def counted(values: Sequence[T], *, most: int = 200) -> dict[T | str, int]:
-    """Return how often each value occurs; of very many the rarest are put together."""
+def counted(values: Iterable[T] | Mapping[T, int], *, most: int = 200) -> dict[T | str, int]:
+    """Return how often each value occurs; of very many the rarest are put together.
+
+    Args:
+        values: one by one, or each with how often it does.
+        most: how many to tell apart.
+    """
     counts = Counter(values)
     kept: dict[T | str, int] = dict(counts.most_common(most))
     rest = sum(counts.values()) - sum(kept.values())

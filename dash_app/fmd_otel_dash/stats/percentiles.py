@@ -13,8 +13,10 @@ never a mean of two requests that may lie seconds apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import ceil, log2, sqrt
 
 from fmd_otel_exporter.buckets import PER_OCTAVE, bucket_of, lower_bound_us
@@ -84,8 +86,7 @@ def percentiles(buckets: Buckets, qs: Sequence[float]) -> tuple[float | None, ..
     total = count(buckets)
     if total <= 0:
         return (None,) * len(qs)
-    ordered = sorted(buckets.items())
-    return tuple(_middle_at(ordered, _rank(q, total)) for q in qs)
+    return tuple(_middles(buckets, qs, total))
 
 
 def interpolated(buckets: Buckets, q: float) -> float | None:
@@ -101,8 +102,7 @@ def box(buckets: Buckets) -> BoxStats | None:
     total = count(buckets)
     if total <= 0:
         return None
-    ordered = sorted(buckets.items())
-    return BoxStats(total, *(_middle_at(ordered, _rank(q, total)) for q in _BOX))
+    return BoxStats(total, *_middles(buckets, _BOX, total))
 
 
 def change(before: Buckets, after: Buckets, q: float) -> Change | None:
@@ -147,8 +147,12 @@ def _rank(q: float, total: int) -> int:
     return min(total, max(1, ceil(q * total - 1e-9)))
 
 
-def _middle_at(ordered: Sequence[tuple[int, int]], rank: int) -> float:
-    return lower_bound_us(_bucket_at(ordered, rank)[0]) * _MIDDLE
+def _middles(buckets: Buckets, qs: Sequence[float], total: int) -> Iterator[float]:
+    """Yield the middle of the bucket that each percentile lies in."""
+    ordered = sorted(buckets)
+    passed = list(accumulate(buckets[bkt] for bkt in ordered))
+    for q in qs:
+        yield lower_bound_us(ordered[bisect_left(passed, _rank(q, total))]) * _MIDDLE
 
 
 def _interpolated_at(ordered: Sequence[tuple[int, int]], rank: int) -> float:
