@@ -152,8 +152,12 @@ def parse(search: str) -> UrlState:
     )
 
 
+@lru_cache(maxsize=4096)
 def format_search(state: UrlState) -> str:
-    """Write a state as the query part of an address, ``?`` included; nothing when all is default."""
+    """Write a state as the query part of an address, ``?`` included; nothing when all is default.
+
+    Remembered: all links of a page carry the same.
+    """
     default = UrlState()
     pairs: list[tuple[str, str]] = []
     if (state.start, state.end) != (default.start, default.end):

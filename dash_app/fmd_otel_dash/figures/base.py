@@ -6,6 +6,7 @@ both, and colour scales that fade by transparency. Text and grid get their colou
 
 from __future__ import annotations
 
+from functools import lru_cache
 from html import escape
 from math import floor, log10
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,7 @@ _DAY_MS = 86_400_000
 _UNITS_US = ((1_000, "µs", 1), (1_000_000, "ms", 1_000), (60_000_000, "s", 1_000_000))
 
 
+@lru_cache(maxsize=4096)
 def label(name: str, length: int = _LABEL_LENGTH) -> str:
     """Return a name as plotly may show it: no markup, not too long, no effect on the text around it."""
     short = name if len(name) <= length else name[: length // 2] + "…" + name[-(length - length // 2 - 1) :]

@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fmd_otel_dash.queries.counts import Counts
-from fmd_otel_dash.stats.percentiles import Change, apdex, change, merge, percentiles
+from fmd_otel_dash.stats.percentiles import Change, apdex, change, percentiles
 from fmd_otel_dash.stats.scores import apdex_change
 from fmd_otel_dash.stats.significance import share_change
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from fmd_otel_dash.stats.percentiles import Buckets
     from fmd_otel_dash.stats.significance import Effect
-
-    Grouped = Mapping[int, Mapping[int, int]]
 
 APDEX_THRESHOLD_US = 300_000
 
@@ -43,10 +40,9 @@ class KpiChanges:
     """A difference of two scores."""
 
 
-def kpis_of(counts: Counts, latency: Grouped) -> Kpis:
+def kpis_of(counts: Counts, latency: Buckets) -> Kpis:
     """Return the figures of some endpoints together."""
-    everything = merge(latency.values())
-    p50, p95, p99 = percentiles(everything, (0.5, 0.95, 0.99))
+    p50, p95, p99 = percentiles(latency, (0.5, 0.95, 0.99))
     return Kpis(
         n=counts.n,
         errors=counts.errors,
@@ -55,16 +51,15 @@ def kpis_of(counts: Counts, latency: Grouped) -> Kpis:
         p50_us=p50,
         p95_us=p95,
         p99_us=p99,
-        apdex=apdex(everything, APDEX_THRESHOLD_US),
+        apdex=apdex(latency, APDEX_THRESHOLD_US),
     )
 
 
-def kpi_changes(counts_before: Counts, before: Grouped, counts_after: Counts, after: Grouped) -> KpiChanges:
+def kpi_changes(counts_before: Counts, before: Buckets, counts_after: Counts, after: Buckets) -> KpiChanges:
     """Return how the figures of some endpoints together changed."""
-    old, new = merge(before.values()), merge(after.values())
     return KpiChanges(
-        p50=change(old, new, 0.5),
-        p95=change(old, new, 0.95),
+        p50=change(before, after, 0.5),
+        p95=change(before, after, 0.95),
         errors=share_change(counts_before.errors, counts_before.n, counts_after.errors, counts_after.n),
-        apdex=apdex_change(old, new, APDEX_THRESHOLD_US),
+        apdex=apdex_change(before, after, APDEX_THRESHOLD_US),
     )

@@ -8,23 +8,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
-    BigInteger,
     Column,
     ColumnElement,
     Connection,
-    Subquery,
     case,
-    func,
-    literal,
-    or_,
     select,
 )
 
+from fmd_otel_dash.queries import lookups
 from fmd_otel_dash.queries.plan import Kept, Segment, split
 from fmd_otel_dash.queries.scope import US_PER_S, Pair, Scope
 from fmd_otel_dash.queries.slots import Slots, slots
 from fmd_otel_dash.queries.sources import Source, counted, hits_source, latency_source, total
-from fmd_otel_dash.queries.statements import Statement, any_of, built_once, integer
 from fmd_otel_exporter.endpoint_rules import Rules, read
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S, LATENCY_BUCKET_S, Tables
 
@@ -197,7 +192,7 @@ class Look:
         if first is None or after < first:
             # A page asks for several ranges, most of them within the last weeks.
             first = min(after, before - _WEEKS_S)
-            rows = self.conn.execute(_days_after(self.tables.rollup_day), {"after": first})
+            rows = self.conn.execute(lookups.days_after(self.tables.rollup_day), {"after": first})
             self._days_since.clear()
             self._days_since[first] = tuple((row[0], bool(row[1])) for row in rows)
         return tuple([each for each in self._days_since[first] if after < each[0] < before])
@@ -205,14 +200,14 @@ class Look:
     @cached_property
     def raw_from_us(self) -> int:
         """Where raw rows begin. Before it there were no requests, or retention has taken them."""
-        firsts = _earliest(self.dialect, self.tables.endpoint, self.tables.request.c.ts)
+        firsts = lookups.earliest(self.dialect, self.tables.endpoint, self.tables.request.c.ts)
         found = min((row[1] for row in self.conn.execute(firsts) if row[1] is not None), default=None)
         return _NO_RAW_US if found is None else found
 
     def raw(self, scope: Scope) -> Source:
         """Return the scope's requests one by one, counted like hits rows: for ranges of a few hours."""
         ids = self.version_ids(scope)
-        rows = _raw(self.tables.request, tuple(self.home.items()), of_versions=ids is not None)
+        rows = lookups.raw(self.tables.request, tuple(self.home.items()), of_versions=ids is not None)
         values = {"endpoints": self.endpoint_ids, "start": scope.start_us, "end": scope.end_us}
         return Source(rows, values if ids is None else values | {"versions": ids})
 
@@ -220,12 +215,12 @@ class Look:
         """Return the ids of the versions the scope names, None where it names none and all count."""
         if not scope.versions:
             return None
-        query = _version_ids(self.tables.version, of_services=bool(scope.services))
+        query = lookups.version_ids(self.tables.version, of_services=bool(scope.services))
         return tuple(self.conn.scalars(query, {"names": scope.versions, "services": scope.services}))
 
     def versions(self, scope: Scope) -> tuple[Version, ...]:
         """Return all versions of the scope's services, oldest first."""
-        query = _versions(self.tables.version, of_services=bool(scope.services))
+        query = lookups.versions(self.tables.version, of_services=bool(scope.services))
         return tuple(Version(*row) for row in self.conn.execute(query, {"services": scope.services}))
 
     def last_recorded_us(self) -> int | None:
@@ -241,7 +236,7 @@ class Look:
         return None
 
     def _newest(self, time: Column[int]) -> int | None:
-        lasts = _ends(self.dialect, self.tables.endpoint, time, newest=True)
+        lasts = lookups.ends(self.dialect, self.tables.endpoint, time, newest=True)
         mine = {*self.endpoint_ids}
         found = (row[1] for row in self.conn.execute(lasts) if row[0] in mine and row[1] is not None)
         return max(found, default=None)
@@ -269,11 +264,9 @@ def total_where(condition: ColumnElement[bool], expression: ColumnElement[Any]) 
 
 def family(conn: Connection, tables: Tables, endpoint_id: int) -> tuple[int, ...]:
     """Return the number of an endpoint, or of the one it counts under, and then of those that do so."""
-    c = tables.endpoint.c
 
     def around(number: int) -> Sequence[Any]:
-        here = or_(c.id == number, c.merged_into == number)
-        return conn.execute(select(c.id, c.merged_into, c.removed_ts).where(here)).all()
+        return conn.execute(lookups.around(tables.endpoint), {"number": number}).all()
 
     root, rows = endpoint_id, around(endpoint_id)
     above = next((into for own, into, _ in rows if own == root), 0)
@@ -300,90 +293,17 @@ def _endpoints(conn: Connection, tables: Tables, scope: Scope) -> tuple[Endpoint
 def _endpoint_rows(conn: Connection, table: Table, scope: Scope) -> Sequence[Any]:
     """Return the endpoints of a scope, and those that count under them."""
     if not scope.endpoint_ids:
-        query = _known(table, of_services=bool(scope.services))
+        query = lookups.known(table, of_services=bool(scope.services))
         return conn.execute(query, {"services": scope.services}).all()
     wanted = {*scope.endpoint_ids}
-    rows = conn.execute(_families(table), {"ids": [*wanted]}).all()
+    rows = conn.execute(lookups.families(table), {"ids": [*wanted]}).all()
     roots = wanted - {row.id for row in rows if row.merged_into} | {
         row.merged_into for row in rows if row.merged_into and row.id in wanted
     }
     if roots != wanted:
-        rows = conn.execute(_families(table), {"ids": [*roots]}).all()
+        rows = conn.execute(lookups.families(table), {"ids": [*roots]}).all()
     there = [row for row in rows if not row.removed_ts]
     return [row for row in there if row.service in scope.services] if scope.services else there
-
-
-def _endpoint_columns(c: Any) -> Statement:
-    return select(
-        c.id, c.service, func.coalesce(c.alias, c.name), c.route, c.method, c.blueprint, c.level, c.first_ts,
-        c.last_ts, c.level0_n, c.rules, c.name, c.pinned, c.merged_into, c.removed_ts,
-    )  # fmt: skip
-
-
-@built_once
-def _known(endpoint: Table, *, of_services: bool) -> Statement:
-    c = endpoint.c
-    query = _endpoint_columns(c).where(c.removed_ts == 0)
-    return query.where(c.service.in_(any_of("services"))) if of_services else query
-
-
-@built_once
-def _families(endpoint: Table) -> Statement:
-    """Return a query for some endpoints and for those that count under them, removed ones too."""
-    c, ids = endpoint.c, any_of("ids")
-    return _endpoint_columns(c).where(or_(c.id.in_(ids), c.merged_into.in_(ids)))
-
-
-@built_once
-def _versions(version: Table, *, of_services: bool) -> Statement:
-    c = version.c
-    query = select(c.id, c.service, c.name, c.first_ts).order_by(c.first_ts, c.id)
-    return query.where(c.service.in_(any_of("services"))) if of_services else query
-
-
-@built_once
-def _version_ids(version: Table, *, of_services: bool) -> Statement:
-    c = version.c
-    query = select(c.id).where(c.name.in_(any_of("names")))
-    return query.where(c.service.in_(any_of("services"))) if of_services else query
-
-
-@built_once
-def _days_after(rollup_day: Table) -> Statement:
-    """Return a query for the days after one, and whether nothing finer is kept of them."""
-    c = rollup_day.c
-    # Below 0 a day is just being summed up.
-    return select(c.day, c.sealed).where(c.day > integer("after"), c.sealed >= 0).order_by(c.day)
-
-
-@built_once
-def _ends(dialect: Dialect, endpoint: Table, time: Column[int], *, newest: bool) -> Statement:
-    return dialect.ends_of_each(endpoint, time, newest=newest)
-
-
-@built_once
-def _earliest(dialect: Dialect, endpoint: Table, time: Column[int]) -> Statement:
-    return dialect.earliest(endpoint, time)
-
-
-@built_once
-def _raw(request: Table, home: tuple[tuple[int, int], ...], *, of_versions: bool) -> Subquery:
-    c = request.c
-    rows = select(
-        counted(c.endpoint_id, dict(home)),
-        c.ts,
-        c.status,
-        c.bkt,
-        literal(1, BigInteger).label("n"),
-        c.duration.label("sum_us"),
-    ).where(
-        c.endpoint_id.in_(any_of("endpoints")),
-        c.ts >= integer("start"),
-        c.ts < integer("end"),
-    )
-    if of_versions:
-        rows = rows.where(c.version_id.in_(any_of("versions")))
-    return rows.subquery("source")
 
 
 def _together(root: Endpoint, members: Sequence[Endpoint]) -> Endpoint:

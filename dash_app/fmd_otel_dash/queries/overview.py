@@ -15,7 +15,7 @@ from fmd_otel_dash.queries.scope import US_PER_S, Pair, Scope, midnight_us
 from fmd_otel_dash.queries.sources import Columns, hits_source, total
 from fmd_otel_dash.queries.statements import Statement, integer
 from fmd_otel_dash.queries.timeline import summed_by_endpoint_and_step
-from fmd_otel_dash.stats.percentiles import Change, change, percentiles
+from fmd_otel_dash.stats.percentiles import Change, change, merge, percentiles
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S
 
 if TYPE_CHECKING:
@@ -123,15 +123,17 @@ def overview_of(store: Store, scope: Scope, pairs: tuple[Pair, ...], now_us: int
         recent = _recent_hits(view, scope, now_us)
         for pair in pairs:
             _gather(view.of(pair), pair, found)
-        kpis = kpis_of(together(found.counts.values()), found.latency)
+        latency, before = merge(found.latency.values()), merge(found.before.values())
+        kpis = kpis_of(together(found.counts.values()), latency)
         last_us = None if kpis.n else view.last_recorded_us()
     compares = any(pair.before for pair in pairs)
+    compared = latency if found.compared == found.latency else merge(found.compared.values())
     return Overview(
         scope,
         compares,
         kpis,
-        kpis_of(found.counts_before, found.before) if compares else None,
-        kpi_changes(found.counts_before, found.before, found.counts_compared, found.compared),
+        kpis_of(found.counts_before, before) if compares else None,
+        kpi_changes(found.counts_before, before, found.counts_compared, compared),
         tuple(_row(endpoint, found, recent, kpis.sum_us) for endpoint in view.endpoints),
         last_us,
     )

@@ -153,7 +153,7 @@ def ranks(store: Store, where: SubjectPlan) -> Ranks:
         hours = [remembered(store, stamp, partial(_of_raw, where, segment)) for segment, stamp in over]
         return _together(_of_days(store, where), hours)
 
-    found = remembered(store, (_of_what(where), over), of_what_is_over) if over else of_what_is_over()
+    found = remembered(store, (where.over, over), of_what_is_over) if over else of_what_is_over()
     return _together(found, [_of_raw(where, segment) for segment, stamp in stamps if stamp is None])
 
 
@@ -186,11 +186,4 @@ def _of_raw(where: SubjectPlan, segment: Segment) -> Ranks:
 def _of_days(store: Store, where: SubjectPlan) -> Ranks:
     if not where.days:
         return Ranks()
-    return remembered(
-        store, _of_what(where), lambda: Ranks().add(where.view.conn.execute(where.counts_of_days()))
-    )
-
-
-def _of_what(where: SubjectPlan) -> Hashable:
-    # A mark of a day changes with its sums.
-    return where.kind, where.days, where.view.endpoint_ids, where.version_ids
+    return remembered(store, where.over, lambda: Ranks().add(where.view.conn.execute(where.counts_of_days())))

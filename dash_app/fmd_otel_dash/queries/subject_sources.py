@@ -43,6 +43,11 @@ class SubjectPlan:
     version_ids: tuple[int, ...] | None
     _stamps: dict[Segment, Hashable] = field(default_factory=dict, compare=False)
 
+    @property
+    def over(self) -> Hashable:
+        """What stays the same as long as the sums of the days do: a day's mark changes with them."""
+        return self.kind, self.days, self.view.endpoint_ids, self.version_ids
+
     def stamp(self, segment: Segment) -> Hashable | None:
         """Return what stays the same as long as a segment's rows do; None where that is not known.
 

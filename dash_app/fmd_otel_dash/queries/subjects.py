@@ -21,7 +21,7 @@ from fmd_otel_exporter.buckets import bucket_of
 from fmd_otel_exporter.subject_sums import read_buckets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from fmd_otel_dash.queries.look import Look
     from fmd_otel_dash.queries.plan import Segment
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.store import Store
 
 LIMIT = 25
+_PLACES = 3
+"""What a bucket takes: as much memory as so many ranked subjects."""
 _SPECIAL = re.compile(r"[%_\\]")
 
 Samples = dict[int, dict[int, dict[int, int]]]
@@ -233,15 +235,10 @@ def _samples(store: Store, where: SubjectPlan, ids: tuple[int, ...]) -> Samples:
     samples: Samples = {}
     if not ids:
         return samples
-    conn = where.view.conn
-    of_days: dict[tuple[int, int], list[str]] = {}
-    known: dict[str, tuple[int, int]] = {}
     if where.days:
-        for subject, version, n, sum_us, text in conn.execute(where.latencies_of_days(ids)):
-            written = text or f"{bucket_of(sum_us)}x{n}"
-            of_days.setdefault((subject, version), []).append(written)
-    for (subject, version), texts in of_days.items():
-        samples.setdefault(subject, {})[version] = read_buckets(" ".join(texts), known)
+        of_days = remembered(store, (where.over, ids), partial(_of_days, where, ids))
+        for (subject, version), sample in of_days.samples.items():
+            samples.setdefault(subject, {})[version] = dict(sample)
     for segment in where.raw:
         stamp = where.stamp(segment)
         rows = remembered(store, stamp and (stamp, ids), partial(_of_raw, where, segment, ids))
@@ -249,6 +246,26 @@ def _samples(store: Store, where: SubjectPlan, ids: tuple[int, ...]) -> Samples:
             mine = samples.setdefault(subject, {}).setdefault(version, {})
             mine[bkt] = mine.get(bkt, 0) + n
     return samples
+
+
+@dataclass(frozen=True)
+class _OfDays:
+    """The buckets of subjects and versions, in days that are over."""
+
+    samples: Mapping[tuple[int, int], Mapping[int, int]]
+
+    def __len__(self) -> int:
+        """Return how much there is to remember, in places of what :mod:`subject_ranks` remembers."""
+        return _PLACES * sum(map(len, self.samples.values()))
+
+
+def _of_days(where: SubjectPlan, ids: tuple[int, ...]) -> _OfDays:
+    texts: dict[tuple[int, int], list[str]] = {}
+    known: dict[str, tuple[int, int]] = {}
+    for subject, version, n, sum_us, text in where.view.conn.execute(where.latencies_of_days(ids)):
+        written = text or f"{bucket_of(sum_us)}x{n}"
+        texts.setdefault((subject, version), []).append(written)
+    return _OfDays({both: read_buckets(" ".join(some), known) for both, some in texts.items()})
 
 
 def _of_raw(where: SubjectPlan, segment: Segment, ids: tuple[int, ...]) -> Sequence[Any]:

@@ -150,7 +150,7 @@ def _rank(q: float, total: int) -> int:
 def _middles(buckets: Buckets, qs: Sequence[float], total: int) -> Iterator[float]:
     """Yield the middle of the bucket that each percentile lies in."""
     ordered = sorted(buckets)
-    passed = list(accumulate(buckets[bkt] for bkt in ordered))
+    passed = list(accumulate(map(buckets.__getitem__, ordered)))
     for q in qs:
         yield lower_bound_us(ordered[bisect_left(passed, _rank(q, total))]) * _MIDDLE
 
