@@ -14,6 +14,7 @@ _MIN_SAMPLE = 20
 _NOTABLE = 0.05
 _LEVEL = 0.05
 """A change has a colour where chance alone gives one like it less often than this."""
+_KEPT = "\n\t\u200c\u200d"
 _SECONDS = ((60, "s", 1), (3600, "min", 60), (86_400, "h", 3600))
 
 Tone = Literal["good", "bad", "neutral"]
@@ -27,6 +28,16 @@ class Delta:
     text: str
     tone: Tone
     arrow: Literal["▲", "▼", ""]
+
+
+def visible(text: str) -> str:
+    """Return text whose invisible characters are shown: one that turns writing round would hide what it says.
+
+    Lines stay lines, and joined letters and pictures stay joined.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in _KEPT else "�" for c in text)
 
 
 def count(n: float) -> str:

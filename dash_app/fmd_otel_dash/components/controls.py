@@ -8,6 +8,7 @@ import dash_mantine_components as dmc
 
 from fmd_otel_dash import ids
 from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.formatting import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,4 +75,4 @@ def url_text(param: str, label: str, value: str, **kwargs: Any) -> Any:
 
 
 def _data(options: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
-    return [{"value": value, "label": text} for value, text in options]
+    return [{"value": value, "label": visible(text)} for value, text in options]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import dash_mantine_components as dmc
 
+from fmd_otel_dash.formatting import visible
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -49,7 +51,7 @@ def select_field(field_id: str, label: str, options: Sequence[tuple[str, str]], 
     return dmc.Select(
         id=field_id,
         label=label,
-        data=[{"value": value, "label": text} for value, text in options],
+        data=[{"value": value, "label": visible(text)} for value, text in options],
         value=selected,
         searchable=True,
         allowDeselect=False,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dash import html
 
 from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.components.foreign import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,8 +66,8 @@ def _library(calls: Sequence[dict[str, Any]]) -> Any:
 def _frame(frame: dict[str, Any], *, is_open: bool) -> Any:
     head = html.Summary(
         [
-            html.Span(html.Bdi(str(frame.get("function") or "?")), className="fmd-frame-function"),
-            html.Span(html.Bdi(_place(frame)), className="fmd-frame-place"),
+            html.Span(foreign(str(frame.get("function") or "?")), className="fmd-frame-function"),
+            html.Span(foreign(_place(frame)), className="fmd-frame-place"),
         ]
     )
     link, inside = _link(frame), [_source(frame), _locals(frame)]

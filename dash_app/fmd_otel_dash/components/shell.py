@@ -11,9 +11,11 @@ from dash import dcc, html
 from fmd_otel_dash import ids
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.badge import badge
+from fmd_otel_dash.components.foreign import foreign
 from fmd_otel_dash.components.icons import icon
 from fmd_otel_dash.components.picker import picker
 from fmd_otel_dash.components.share import share
+from fmd_otel_dash.formatting import visible
 from fmd_otel_dash.urlstate import REFRESHES
 
 if TYPE_CHECKING:
@@ -130,12 +132,12 @@ def _link(link: MenuLink) -> Any:
     return html.A(
         [
             mark,
-            html.Span(link.text, className="fmd-nav-text"),
+            html.Span(foreign(link.text), className="fmd-nav-text"),
             html.Kbd(link.key, className="fmd-nav-key") if link.key else None,
         ],
         href=link.href,
         className="fmd-nav-link" + (" fmd-nav-endpoint" if link.color else ""),
-        title=link.text if link.color else None,
+        title=visible(link.text) if link.color else None,
         **attributes(
             aria_current="page" if link.current else None, data_key=link.key or None, data_keep="range"
         ),

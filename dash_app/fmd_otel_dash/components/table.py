@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import dash_ag_grid as dag
 from dash import html
 
+from fmd_otel_dash.formatting import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -108,7 +110,7 @@ def data_grid(  # noqa: PLR0913 - each keyword answers a question of its own
         columnDefs=list(columns),
         # The grid wants its ids as text.
         rowData=[
-            {name: _short(value) for name, value in row.items()} | {row_id: str(row[row_id])} for row in rows
+            {name: _shown(value) for name, value in row.items()} | {row_id: str(row[row_id])} for row in rows
         ],
         defaultColDef=_DEFAULTS,
         dashGridOptions=settings,
@@ -120,9 +122,11 @@ def data_grid(  # noqa: PLR0913 - each keyword answers a question of its own
     )
 
 
-def _short(value: Any) -> Any:
-    """Return a number with the digits that anybody could see, or sort by: others only take time to send."""
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+def _shown(value: Any) -> Any:
+    """Return a value as it is seen; digits that nobody sees or sorts by only take time to send."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    return visible(value) if isinstance(value, str) else value
 
 
 def plain_table(
@@ -132,7 +136,8 @@ def plain_table(
     right = set(numeric)
 
     def cells(tag: Any, values: Sequence[Any]) -> list[Any]:
-        return [tag(value, className="fmd-number" if i in right else None) for i, value in enumerate(values)]
+        shown = (visible(value) if isinstance(value, str) else value for value in values)
+        return [tag(value, className="fmd-number" if i in right else None) for i, value in enumerate(shown)]
 
     return html.Div(
         html.Table(

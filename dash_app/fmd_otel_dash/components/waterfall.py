@@ -8,6 +8,7 @@ from dash import html
 
 from fmd_otel_dash import formatting
 from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.components.foreign import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -100,7 +101,7 @@ def _row(depth: int, span: dict[str, Any], whole_us: int) -> Any:
     place = {"left": f"{left:.2f}%", "width": f"{min(width, 100 - left):.2f}%"}
     indent = {"paddingLeft": f"{min(depth, 12) * 12}px"}
     row = [
-        html.Span(html.Bdi(name), className="fmd-step-name", title=name, style=indent),
+        html.Span(foreign(name), className="fmd-step-name", title=name, style=indent),
         html.Span(
             html.Span(className=f"fmd-step-bar k-{kind}" + (" fmd-failed" if failed else ""), style=place),
             className="fmd-step-track",

@@ -57,7 +57,7 @@ _UNITS_US = ((1_000, "µs", 1), (1_000_000, "ms", 1_000), (60_000_000, "s", 1_00
 def label(name: str, length: int = _LABEL_LENGTH) -> str:
     """Return a name as plotly may show it: no markup, not too long, no effect on the text around it."""
     short = name if len(name) <= length else name[: length // 2] + "…" + name[-(length - length // 2 - 1) :]
-    safe = escape("".join(c if c.isprintable() else "�" for c in short), quote=False)
+    safe = escape(formatting.visible(short), quote=False)
     # First strong isolate: a name that is written from right to left must not turn its surroundings round.
     return safe if short.isascii() else f"\u2068{safe}\u2069"
 

@@ -36,7 +36,8 @@ def caption(view: View, n: int, *more: str, where: str = "") -> Any:
         parts.append("version " + ", ".join(view.state.versions))
     if view.state.services:
         parts.append("service " + ", ".join(view.state.services))
-    return html.Div(" · ".join([*parts, *(text for text in more if text)]), className="fmd-caption")
+    told = " · ".join([*parts, *(text for text in more if text)])
+    return html.Div(formatting.visible(told), className="fmd-caption")
 
 
 def absent(view: View, last_us: int | None) -> Any:
@@ -127,20 +128,20 @@ def against(view: View) -> str:
 def looked_at(view: View) -> str:
     """Return what is compared, where it is less than the range and its filters; to precede "against"."""
     found = view.comparison
-    return found.of if found else ""
+    return formatting.visible(found.of) if found else ""
 
 
 def compared_with(view: View) -> str:
     """Return what the comparison is, in a few words: the previous 7 days."""
     found = view.comparison
-    words = found.words if found else ""
+    words = formatting.visible(found.words) if found else ""
     return f"the {words}" if words.startswith("previous") else words
 
 
 def versus(view: View) -> str:
     """Return the comparison as it stands beside a difference: vs previous 7 days."""
     found = view.comparison
-    return f"vs {found.words}" if found else ""
+    return f"vs {formatting.visible(found.words)}" if found else ""
 
 
 def export(view: View) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dash import html
 
-from fmd_otel_dash.components import card, plain_table
+from fmd_otel_dash.components import card, foreign, plain_table
 from fmd_otel_dash.queries.processes import facts
 from fmd_otel_dash.roles import ADMIN
 from fmd_otel_exporter.errors import safe_url
@@ -67,7 +67,7 @@ def _service(name: str, processes: Sequence[Process]) -> Any:
         [
             html.H3(
                 [
-                    html.Bdi(name or "no request yet"),
+                    foreign(name or "no request yet"),
                     html.Span(f" {n} process{'' if n == 1 else 'es'}", className="fmd-faint"),
                 ]
             ),
@@ -124,7 +124,7 @@ def _table(rows: Sequence[tuple[str, str, str]]) -> Any:
         [
             (
                 html.Code(name),
-                html.Bdi(value) if value else html.Span("–", className="fmd-faint"),
+                foreign(value) if value else html.Span("–", className="fmd-faint"),
                 html.Span(origin, className="fmd-faint" if origin == DEFAULT else None),
             )
             for name, value, origin in ordered

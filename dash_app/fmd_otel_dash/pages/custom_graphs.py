@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dash import Input, Output, html
 
 from fmd_otel_dash import formatting, ids, urlstate
-from fmd_otel_dash.components import card, empty, graph, icon, page, with_deploys
+from fmd_otel_dash.components import card, empty, foreign, graph, icon, page, with_deploys
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.state import nothing_in_range, snippet
 from fmd_otel_dash.figures.custom import values
@@ -77,7 +77,7 @@ def register(registry: Registry) -> None:
         if not found:
             return _none()
         more = [
-            html.A(html.Bdi(each.title), href=view.href(f"/custom_graph/{each.id}"), className="fmd-button")
+            html.A(foreign(each.title), href=view.href(f"/custom_graph/{each.id}"), className="fmd-button")
             for each in found[MOST:]
         ]
         return html.Div(more, className="fmd-toolbar") if more else None
@@ -127,7 +127,7 @@ def _register_place(registry: Registry, number: int) -> None:
 def _drawn(view: View, each: CustomGraph) -> Any:
     heading = html.Div(
         html.H2(
-            html.A(html.Bdi(each.title), href=view.href(f"/custom_graph/{each.id}"), className="fmd-link")
+            html.A(foreign(each.title), href=view.href(f"/custom_graph/{each.id}"), className="fmd-link")
         ),
         className="fmd-card-head",
     )
@@ -146,7 +146,7 @@ def _inside(
             html.Div(
                 [
                     icon("alert", size=15),
-                    html.Span(["The last run gave no value: ", html.Bdi(each.last_error)]),
+                    html.Span(["The last run gave no value: ", foreign(each.last_error)]),
                 ],
                 className="fmd-problem fmd-graph-problem",
                 role="alert",
@@ -167,7 +167,7 @@ def _inside(
 def _head(each: CustomGraph) -> Any:
     return html.Div(
         [
-            html.H2(html.Bdi(each.title)),
+            html.H2(foreign(each.title)),
             html.Div(
                 html.Button(
                     [icon("trash", size=14), "Delete"],

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from dash import Input, Output, State, html, no_update
 
 from fmd_otel_dash import formatting, ids, upkeep
-from fmd_otel_dash.components import card, icon, page, plain_table, url_text
+from fmd_otel_dash.components import card, foreign, icon, page, plain_table, url_text
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.forms import select_field, text_field
+from fmd_otel_dash.formatting import visible
 from fmd_otel_dash.queries.endpoints import all_endpoints, level_origin, rules
 from fmd_otel_dash.roles import ADMIN
 from fmd_otel_dash.router import Page
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 TITLE = "Endpoints"
 PATH = "/endpoints"
-LIST, EDIT, DELETE = "endpoints-list", "endpoint-edit", "endpoint-delete"
+LIST, EDIT, MERGE, DELETE = "endpoints-list", "endpoint-edit", "endpoint-merge", "endpoint-delete"
 WANTED = "endpoint-row-wanted"
 """Store that the list's buttons write to."""
 FORM_WANTED = "endpoint-form-wanted"
@@ -64,6 +65,11 @@ def register(registry: Registry) -> None:
                 className="fmd-subtitle",
             )
         return _heading(endpoint)
+
+    @registry.card(MERGE, Input(INTO, "value"), role=ADMIN)
+    def merge(view: View, into: str | None) -> Any:
+        endpoint = _selected(view)
+        return None if endpoint is None else _merge(endpoint, _numbered(view, into))
 
     @registry.card(DELETE, role=ADMIN)
     def delete(view: View) -> Any:
@@ -170,8 +176,11 @@ def _chosen(view: View) -> list[Endpoint]:
 
 
 def _selected(view: View) -> Endpoint | None:
-    wanted = view.state.get("endpoint")
-    return next((each for each in view.query(all_endpoints) if str(each.id) == wanted), None)
+    return _numbered(view, view.state.get("endpoint"))
+
+
+def _numbered(view: View, number: str | None) -> Endpoint | None:
+    return next((each for each in view.query(all_endpoints) if str(each.id) == number), None)
 
 
 def _listed(view: View, found: Sequence[Endpoint], known: Sequence[LevelRule]) -> Any:
@@ -191,16 +200,16 @@ def _row(view: View, each: Endpoint, known: Sequence[LevelRule], several: bool) 
     if each.name != each.own_name:
         about.append(f"in the application: {each.own_name}")
     name = [
-        html.A(html.Bdi(each.name), href=view.href(f"/endpoint/{each.id}")),
-        html.Div(" · ".join(about), className="fmd-faint") if about else None,
+        html.A(foreign(each.name), href=view.href(f"/endpoint/{each.id}")),
+        html.Div(foreign(" · ".join(about)), className="fmd-faint") if about else None,
         *(_member(own, called) for own, called in each.merged),
     ]
     level = [
         html.Span(f"{each.level} ", className="fmd-number"),
-        html.Span(level_origin(each, known), className="fmd-faint"),
+        html.Span(foreign(level_origin(each, known)), className="fmd-faint"),
     ]
     if each.pinned:
-        level.append(_button("Unpin", {"do": "unpin", "id": each.id}, f"Unpin {each.name}"))
+        level.append(_button("Unpin", {"do": "unpin", "id": each.id}, f"let rules decide on {each.name}"))
     edit = html.A(
         "Edit",
         href=view.href(PATH, endpoint=str(each.id), **({"q": q} if (q := view.state.get("q")) else {})),
@@ -213,13 +222,14 @@ def _row(view: View, each: Endpoint, known: Sequence[LevelRule], several: bool) 
 def _member(own: int, name: str) -> Any:
     return html.Div(
         [
-            html.Span(["+ ", html.Bdi(name), " "], className="fmd-faint"),
-            _button("Separate", {"do": "separate", "id": own}, f"Separate {name}, to count for itself"),
+            html.Span(["+ ", foreign(name), " "], className="fmd-faint"),
+            _button("Separate", {"do": "separate", "id": own}, f"let {name} count for itself again"),
         ]
     )
 
 
-def _button(text: str, wanted: dict[str, Any], label: str) -> Any:
+def _button(text: str, wanted: dict[str, Any], what: str) -> Any:
+    label = visible(f"{text}: {what}")
     return html.Button(
         text,
         className="fmd-link-button",
@@ -234,9 +244,18 @@ def _heading(endpoint: Endpoint) -> Any:
     if n:
         facts.append(f"{n} count{'s' if n == 1 else ''} under it")
     return html.Div(
-        [html.H2(html.Bdi(endpoint.name)), html.Div(" · ".join(facts), className="fmd-subtitle")],
+        [html.H2(foreign(endpoint.name)), html.Div(foreign(" · ".join(facts)), className="fmd-subtitle")],
         className="fmd-chosen",
     )
+
+
+def _merge(endpoint: Endpoint, into: Endpoint | None) -> Any:
+    """Return the button; before something is chosen there is nothing to ask about, and it says so itself."""
+    question = into and (
+        f"Merge {endpoint.name} into {into.name}? All its requests, past and future, count under that one, "
+        "whose level it gets. It can be separated again."
+    )
+    return _act("layers", "Merge", {"do": "merge"}, confirm=visible(question or ""))
 
 
 def _delete(endpoint: Endpoint) -> Any:
@@ -246,7 +265,9 @@ def _delete(endpoint: Endpoint) -> Any:
         "trash",
         "Delete",
         {"do": "delete", "id": endpoint.id},
-        confirm=f"Delete {endpoint.name}{with_it} and all that is recorded? It cannot be undone.",
+        confirm=visible(
+            f"Delete {endpoint.name}{with_it} and all that is recorded? It cannot be undone.",
+        ),
     )
 
 
@@ -263,7 +284,7 @@ def _form() -> Any:
                 "Its requests, past and future, count under that one. It can be separated again.",
                 className="fmd-subtitle",
             ),
-            _act("layers", "Merge", {"do": "merge"}),
+            card(MERGE, kind="text", height=34, plain=True),
             html.Hr(),
             html.Div(
                 "Deleting takes everything recorded for it. If it is asked for again, it is a new endpoint.",

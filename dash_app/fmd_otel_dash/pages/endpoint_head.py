@@ -8,7 +8,7 @@ from dash import html
 
 from fmd_otel_dash import formatting
 from fmd_otel_dash.colors import endpoint_color
-from fmd_otel_dash.components import card, empty, grid
+from fmd_otel_dash.components import card, empty, foreign, grid
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.pages import endpoint_level
 from fmd_otel_dash.pages.endpoint_level import LEVEL, control
@@ -79,7 +79,7 @@ def _head(view: View, row: Recent) -> Any:
                     style={"background": endpoint_color(endpoint.name, view.settings.colors)},
                     **attributes(aria_hidden="true"),
                 ),
-                html.H1(html.Bdi(endpoint.name), title=endpoint.name),
+                html.H1(foreign(endpoint.name), title=formatting.visible(endpoint.name)),
                 *_rules(endpoint),
             ],
             className="fmd-endpoint-head",
@@ -115,7 +115,7 @@ def _rules(endpoint: Endpoint) -> list[Any]:
 
 def _rule(methods: str, rule: str) -> list[Any]:
     chips = [html.Code(method, className="fmd-tag") for method in methods.split(",") if method]
-    return [*chips, html.Code(rule, className="fmd-route")] if rule else chips
+    return [*chips, html.Code(foreign(rule), className="fmd-route")] if rule else chips
 
 
 def _facts(view: View, row: Recent) -> list[Any]:
@@ -130,15 +130,15 @@ def _facts(view: View, row: Recent) -> list[Any]:
     if endpoint.blueprint:
         href = view.href("/overview", q=f"{endpoint.blueprint}.")
         facts.append(
-            html.Span(["blueprint ", html.A(html.Bdi(endpoint.blueprint), href=href, title="Its endpoints")])
+            html.Span(["blueprint ", html.A(foreign(endpoint.blueprint), href=href, title="Its endpoints")])
         )
-    facts.append(html.Span(["service ", html.Bdi(endpoint.service)]))
+    facts.append(html.Span(["service ", foreign(endpoint.service)]))
     if endpoint.own_name and endpoint.own_name != endpoint.name:
-        facts.append(html.Span(["in the application ", html.Bdi(endpoint.own_name)]))
+        facts.append(html.Span(["in the application ", foreign(endpoint.own_name)]))
     if endpoint.merged:
         names = ", ".join(name for _, name in endpoint.merged)
-        facts.append(html.Span(["together with ", html.Bdi(names)]))
-    facts.append(f"level {level_origin(endpoint, view.query(rules))}")
+        facts.append(html.Span(["together with ", foreign(names)]))
+    facts.append(formatting.visible(f"level {level_origin(endpoint, view.query(rules))}"))
     if view.user.may(ADMIN):
         href = view.href("/endpoints", endpoint=str(endpoint.id))
         facts.append(html.A("Rename, merge, delete", href=href))

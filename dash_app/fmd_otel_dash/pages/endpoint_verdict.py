@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dash import html
 
+from fmd_otel_dash.formatting import visible
 from fmd_otel_dash.pages.common import compared_with
 from fmd_otel_dash.queries.report import report
 from fmd_otel_dash.reports.sentence import sentence
@@ -48,7 +49,7 @@ def verdict(view: View, endpoint: Endpoint) -> Any:
     one = next(iter(found.endpoints), None)
     if one is None:
         return None  # neither has a request, and the page says so
-    said = sentence(one, chosen.against)
+    said = sentence(one, visible(chosen.against))
     return html.Div(
         [
             html.Strong(f"{said.told[:1].upper()}{said.told[1:]}, "),

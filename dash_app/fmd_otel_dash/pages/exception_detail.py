@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dash import Input, Output, html
 
 from fmd_otel_dash import formatting, ids
-from fmd_otel_dash.components import card, empty, graph, icon, page, plain_table
+from fmd_otel_dash.components import card, empty, foreign, graph, icon, page, plain_table
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.frames import frames
 from fmd_otel_dash.figures.exceptions import over_time
@@ -168,13 +168,13 @@ def _head(view: View, group: ExceptionGroup) -> Any:
     return [
         html.Div(
             [
-                html.H2(html.Bdi(group.type), className="fmd-exception-title"),
+                html.H2(foreign(group.type), className="fmd-exception-title"),
                 html.Span(state, className=f"fmd-state {state}"),
                 html.Div(_button(group) if view.user.may(ADMIN) else None, className="fmd-card-actions"),
             ],
             className="fmd-endpoint-head",
         ),
-        html.Div(html.Bdi(group.message), className="fmd-exception-message"),
+        html.Div(foreign(group.message), className="fmd-exception-message"),
         html.Div([html.Span("in ", className="fmd-faint"), html.Code(group.place)]) if group.place else None,
         plain_table(("", ""), facts),
     ]
@@ -237,7 +237,7 @@ def _occurrences(view: View, occurrences: Sequence[Occurrence], chosen: Occurren
 def _about(view: View, one: Occurrence, document: dict[str, Any]) -> Any:
     parts: list[Any] = [KINDS.get(one.kind, "")]
     if one.endpoint is not None:
-        parts += [" in ", html.A(html.Bdi(one.endpoint.name), href=view.href(f"/endpoint/{one.endpoint.id}"))]
+        parts += [" in ", html.A(foreign(one.endpoint.name), href=view.href(f"/endpoint/{one.endpoint.id}"))]
         if view.user.may(ADMIN) and document.get("url"):
             parts += [" · ", html.Code(f"{document.get('method') or ''} {document['url']}".strip())]
         parts += [" · ", html.A("trace", href=view.with_versions().href("/requests", trace=one.trace_id))]
@@ -262,8 +262,8 @@ def _chain(chain: Any, *, with_values: bool, editor: str) -> list[Any]:
                 html.Div(
                     [
                         html.Span(f"{relation}: ", className="fmd-faint"),
-                        html.Strong(html.Bdi(str(each.get("type") or "?"))),
-                        html.Span([": ", html.Bdi(str(each.get("message") or ""))]),
+                        html.Strong(foreign(str(each.get("type") or "?"))),
+                        html.Span([": ", foreign(str(each.get("message") or ""))]),
                     ],
                     className="fmd-chain-link",
                 )
@@ -278,7 +278,7 @@ def _who(view: View, found: GroupDetail) -> Any:
         (
             "Endpoints",
             [
-                (html.A(html.Bdi(each.name), href=view.href(f"/endpoint/{each.id}/exceptions")), n)
+                (html.A(foreign(each.name), href=view.href(f"/endpoint/{each.id}/exceptions")), n)
                 if each
                 else ("outside of requests", n)
                 for each, n in found.by_endpoint
@@ -286,10 +286,7 @@ def _who(view: View, found: GroupDetail) -> Any:
         ),
         (
             "Users",
-            [
-                (html.A(html.Bdi(name), href=view.href("/requests", user=name)), n)
-                for name, n in found.by_user
-            ],
+            [(html.A(foreign(name), href=view.href("/requests", user=name)), n) for name, n in found.by_user],
         ),
     )
     parts = []

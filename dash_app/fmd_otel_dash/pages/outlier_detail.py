@@ -9,7 +9,7 @@ from dash import html
 from werkzeug.exceptions import Forbidden, NotFound
 
 from fmd_otel_dash import formatting
-from fmd_otel_dash.components import card, empty, graph, icon, page, plain_table
+from fmd_otel_dash.components import card, empty, foreign, graph, icon, page, plain_table
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.frames import frames
 from fmd_otel_dash.components.waterfall import time_by_kind, waterfall
@@ -141,7 +141,7 @@ def _headline(found: OutlierDetail) -> Any:
         [
             html.Span(one.status, className=f"fmd-status s{one.status // 100}", title=meaning(one.status)),
             html.Strong(
-                [f"{found.document.get('method') or ''} ", html.Bdi(one.endpoint.route or one.endpoint.name)]
+                [f"{found.document.get('method') or ''} ", foreign(one.endpoint.route or one.endpoint.name)]
             ),
             html.Span(formatting.duration(one.duration_us), className="fmd-request-time"),
             html.Span(
@@ -156,7 +156,7 @@ def _facts(view: View, found: OutlierDetail) -> Any:
     one = found.outlier
     local = local_time(one.ts_us, view.scope.zone)
     facts = [
-        html.A(html.Bdi(one.endpoint.name), href=view.href(f"/endpoint/{one.endpoint.id}/outliers")),
+        html.A(foreign(one.endpoint.name), href=view.href(f"/endpoint/{one.endpoint.id}/outliers")),
         f"{local:%A %-d %B %Y, %H:%M:%S}.{local.microsecond // 1000:03d} ({view.scope.tz})",
         f"version {one.version}" if one.version else "",
         f"user {one.user}" if one.user else "",

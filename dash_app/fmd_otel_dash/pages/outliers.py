@@ -13,6 +13,7 @@ from fmd_otel_dash.components import (
     column,
     data_grid,
     empty,
+    foreign,
     graph,
     link,
     nothing_in_range,
@@ -240,7 +241,7 @@ def _share(each: Common, value: Share) -> Any:
     return html.Div(
         [
             html.Div(
-                [html.Strong(html.Bdi(name)), html.Span(lift, className="fmd-faint")],
+                [html.Strong(foreign(name)), html.Span(lift, className="fmd-faint")],
                 className="fmd-common-head",
             ),
             _bar("outliers", value.outliers, value.n_outliers, "fmd-common-bar"),

@@ -16,6 +16,7 @@ from fmd_otel_dash.components import (
     column,
     data_grid,
     empty,
+    foreign,
     graph,
     icon,
     number,
@@ -280,7 +281,7 @@ def _detail(view: View, found: Report, one: EndpointReport) -> Any:
             html.Div(
                 [
                     html.H2(
-                        [html.Bdi(one.endpoint.name), ": ", html.Span(words, className=f"fmd-delta {tone}")]
+                        [foreign(one.endpoint.name), ": ", html.Span(words, className=f"fmd-delta {tone}")]
                     ),
                     html.Div(
                         html.A(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dash import html
 
 from fmd_otel_dash import formatting
-from fmd_otel_dash.components import card, empty, icon, page, plain_table
+from fmd_otel_dash.components import card, empty, foreign, icon, page, plain_table
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.copyable import copyable
 from fmd_otel_dash.components.waterfall import waterfall
@@ -81,7 +81,7 @@ def _headline(found: RequestDetail) -> Any:
     return html.Div(
         [
             html.Span(row.status, className=f"fmd-status s{row.status // 100}", title=meaning(row.status)),
-            html.Strong([row.method, " ", html.Bdi(row.endpoint.route or row.endpoint.name)]),
+            html.Strong([row.method, " ", foreign(row.endpoint.route or row.endpoint.name)]),
             html.Span(formatting.duration(row.duration_us), className="fmd-request-time"),
             html.Span(_placed(found), className="fmd-subtitle"),
         ],
@@ -102,7 +102,7 @@ def _more(view: View, found: RequestDetail) -> Any:
     return html.Div(
         [
             *(
-                html.A([icon(symbol, size=14), html.Bdi(text)], href=href, className="fmd-button")
+                html.A([icon(symbol, size=14), foreign(text)], href=href, className="fmd-button")
                 for symbol, text, href in links
             ),
             _html_link(view),
@@ -143,10 +143,10 @@ def _facts(view: View, found: RequestDetail) -> list[tuple[Any, Any]]:
     def same(name: str, value: str | None) -> Any:
         if not value:
             return formatting.NONE
-        return [html.Bdi(value), " ", html.A("others", href=view.href(listed, **{name: value}))]
+        return [foreign(value), " ", html.A("others", href=view.href(listed, **{name: value}))]
 
     facts: list[tuple[Any, Any]] = [
-        ("Endpoint", html.A(html.Bdi(row.endpoint.name), href=view.href(f"/endpoint/{row.endpoint.id}"))),
+        ("Endpoint", html.A(foreign(row.endpoint.name), href=view.href(f"/endpoint/{row.endpoint.id}"))),
         ("Service", row.endpoint.service),
         ("Time", f"{local:%A %-d %B %Y, %H:%M:%S}.{local.microsecond:06d} ({view.scope.tz})"),
         ("Status", f"{row.status} {meaning(row.status)}"),

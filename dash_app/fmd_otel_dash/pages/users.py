@@ -9,7 +9,7 @@ from dash import Input, Output, State, html, no_update
 
 from fmd_otel_dash import ids
 from fmd_otel_dash.auth import users
-from fmd_otel_dash.components import card, page, plain_table
+from fmd_otel_dash.components import card, foreign, page, plain_table
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.forms import password_field, segments, text_field
 from fmd_otel_dash.components.icons import icon
@@ -92,7 +92,7 @@ def _register_password(registry: Registry) -> None:
             return html.Div(
                 "To set somebody's password, choose Password beside the name.", className="fmd-subtitle"
             )
-        return html.H2(["A new password for ", html.Bdi(user.name)], className="fmd-chosen")
+        return html.H2(["A new password for ", foreign(user.name)], className="fmd-chosen")
 
     @registry.callback(
         Output(RESET_PROBLEM, "children"),

@@ -41,8 +41,8 @@ def browser(dashboard):
                 "view.data": {"path": "/dashboard/endpoints", "search": search, "tz": "UTC", "serial": 7}
             }
 
-        def card(self, name):
-            answer = self.person.call(f"{name}-body.children", self.view)
+        def card(self, name, **values):
+            answer = self.person.call(f"{name}-body.children", self.view | values)
             return Shown(answer.json["response"][f"{name}-body"]["children"])
 
         def send(self, store_id, data, **values):
@@ -77,6 +77,22 @@ def test_one_is_merged_and_separated_again(admin, browser, number_of, card):
     assert "together with  basket" in card("endpoint-head", f"/endpoint/{number_of('cart')}").text
     page.send("endpoint-row-wanted", {"do": "separate", "id": number_of("basket")})
     assert "Separate" not in page.card("endpoints-list").text
+
+
+@pytest.mark.usefixtures("three")
+def test_merging_asks_first_and_names_both(admin, browser, number_of):
+    page = browser(admin, number_of("basket"))
+
+    def asked(into):
+        (button,) = (
+            part["props"]
+            for part in page.card("endpoint-merge", **{"endpoint-into.value": into}).parts
+            if part["type"] == "Button"
+        )
+        return button["data-confirm"]
+
+    assert asked(str(number_of("cart"))).startswith("Merge basket into cart?")
+    assert not asked(None)
 
 
 @pytest.mark.usefixtures("three")

@@ -143,6 +143,7 @@ def test_it_renders_hostile_names_as_text(path, now, write, all_cards):
     for endpoint_id in endpoint_ids:
         for each in all_cards(path, endpoint_id).values():
             in_order(each)
+            assert "\u202e" not in each.text, "names must not turn their surroundings round"
             for figure in each.figures:
                 drawn = json.dumps(figure, ensure_ascii=False)
                 assert "<script" not in drawn
