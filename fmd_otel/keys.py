@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from fmd_otel import parsers
 from fmd_otel_exporter.errors import safe_text, safe_url
-from fmd_otel_exporter.settings import DEFAULT_DATABASE, MAX_LEVEL, MOST_DAYS, RETENTION_DAYS
+from fmd_otel_exporter.level_rule import MAX_LEVEL
+from fmd_otel_exporter.settings import DEFAULT_DATABASE, MOST_DAYS, RETENTION_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +64,13 @@ KEYS: tuple[Key, ...] = (
         parsers.whole_number(0, MAX_LEVEL),
         1,
         "level of endpoints nobody set one for",
+    ),
+    Key(
+        "MONITOR_RULES",
+        "dashboard",
+        parsers.level_rules,
+        (),
+        "levels of endpoints by the pattern of their names",
     ),
     Key(
         "OUTLIER_DETECTION_CONSTANT",

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from fmd_otel.named import Named
+from fmd_otel_exporter.level_rule import parse_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from fmd_otel_exporter.level_rule import LevelRule
 
 LEAST_TOKEN = 16
 _TRUE = frozenset({"true", "yes", "on", "1"})
@@ -195,6 +198,11 @@ def names(value: Any) -> tuple[str, ...]:
     if not isinstance(literal, (list, tuple)) or not all(isinstance(name, str) for name in literal):
         raise ValueError("expected names separated by commas, such as patient_id, insurance_no")
     return tuple(name.strip() for name in literal if name.strip())
+
+
+def level_rules(value: Any) -> tuple[LevelRule, ...]:
+    """Read rules for levels, ``static: 0, api.*: 3`` or a dictionary, ``{'static': 0, 'api.*': 3}``."""
+    return parse_rules(unquote(value) if isinstance(value, str) else value)
 
 
 def web_address(value: Any) -> str:

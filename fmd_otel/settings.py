@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from fmd_otel_dash.auth_settings import AuthSettings
     from fmd_otel_dash.settings import DashboardSettings
+    from fmd_otel_exporter.level_rule import LevelRule
 
 DEFAULT_ORIGIN = "default"
 
@@ -30,6 +31,7 @@ class Settings:
     blueprint_name: str = "dashboard"
     custom_link: str = "dashboard"
     monitor_level: int = 1
+    monitor_rules: tuple[LevelRule, ...] = ()
     outlier_detection_constant: float = 2.5
     outlier_min_requests: int = 20
     scrub_keys: tuple[str, ...] = ()
@@ -89,6 +91,7 @@ class Settings:
             database=self.database,
             table_prefix=self.table_prefix,
             default_level=self.monitor_level,
+            default_rules=self.monitor_rules,
             queue_size=self.queue_size,
             batch_size=self.batch_size,
             delay_ms=self.delay_ms,
@@ -131,6 +134,7 @@ class Settings:
             colors=self.colors,
             editor_link=self.editor_link or "",
             default_level=self.monitor_level,
+            default_rules=self.monitor_rules,
             retention_raw_days=self.retention_raw_days,
             retention_hourly_days=self.retention_hourly_days,
             retention_daily_days=self.retention_daily_days,
@@ -222,7 +226,7 @@ def shown(key: Key, value: Any) -> Any:  # noqa: PLR0911 # one line for each kin
     if isinstance(value, dict):
         return dict(value)
     if isinstance(value, tuple):
-        return ", ".join(value)
+        return ", ".join(map(str, value))
     if isinstance(value, (Path, Named)):
         return str(value)
     name = getattr(value, "__qualname__", None)

@@ -11,6 +11,8 @@ from fmd_otel_exporter.settings import RETENTION_DAYS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fmd_otel_exporter.level_rule import LevelRule
+
 DEFAULT_BRAND = "Flask Monitoring Dashboard"
 DEFAULT_TITLE = "Flask-MonitoringDashboard"
 DEFAULT_DESCRIPTION = "Automatically monitor the evolving performance of Flask/Python web services"
@@ -41,6 +43,8 @@ class DashboardSettings:
     editor_link: str = ""
     """Address that opens a line of code in an editor, with ``{path}`` and ``{line}`` in it."""
     default_level: int = 1
+    default_rules: tuple[LevelRule, ...] = ()
+    """Levels of endpoints by the pattern of their names, where no rule of the Configuration page decides."""
     retention_raw_days: int = RETENTION_DAYS["retention_raw_days"]
     """As the dashboard was told; applications may have been told otherwise, and it is they who delete."""
     retention_hourly_days: int = RETENTION_DAYS["retention_hourly_days"]

@@ -13,10 +13,11 @@ from fmd_otel_exporter.names import storable
 from fmd_otel_exporter.schema import NAME_LENGTH, SUBJECT_LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection, Table
 
+    from fmd_otel_exporter.level_rule import LevelRule
     from fmd_otel_exporter.records import EndpointInfo
     from fmd_otel_exporter.schema import Tables
     from fmd_otel_exporter.store import Store
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 MOST_ORDERED = 100
 
 
-def register_endpoints(store: Store, infos: Iterable[EndpointInfo], default_level: int) -> int:
+def register_endpoints(
+    store: Store,
+    infos: Iterable[EndpointInfo],
+    default_level: int,
+    default_rules: Sequence[LevelRule] = (),
+) -> int:
     """Make endpoints known before anybody has called them; their levels are left alone where they are known.
 
     Returns:
@@ -57,7 +63,7 @@ def register_endpoints(store: Store, infos: Iterable[EndpointInfo], default_leve
     def write(connection: Connection) -> None:
         if new:
             store.dialect.take_turn(connection, store.prefix)
-            rules = read_rules(connection, store.tables)
+            rules = (*read_rules(connection, store.tables), *default_rules)
             connection.execute(
                 store.dialect.insert_new(table),
                 [
@@ -113,7 +119,9 @@ def pin_levels(store: Store, levels: Mapping[int, int]) -> None:
     store.run(write)
 
 
-def unpin_level(store: Store, endpoint_id: int, default_level: int) -> int:
+def unpin_level(
+    store: Store, endpoint_id: int, default_level: int, default_rules: Sequence[LevelRule] = ()
+) -> int:
     """Let rules decide on an endpoint again, or the default where none matches; return its level now.
 
     Raises:
@@ -126,7 +134,8 @@ def unpin_level(store: Store, endpoint_id: int, default_level: int) -> int:
         _require(connection, store.tables, [endpoint_id])
         name = select(table.c.service, table.c.name).where(table.c.id == endpoint_id)
         service, endpoint = connection.execute(name).one()
-        level = level_for(read_rules(connection, store.tables), service, endpoint, default_level)
+        rules = (*read_rules(connection, store.tables), *default_rules)
+        level = level_for(rules, service, endpoint, default_level)
         change_levels(connection, store.tables, {level: [endpoint_id]}, {"pinned": 0})
         return level
 

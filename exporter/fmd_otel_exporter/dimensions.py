@@ -9,7 +9,8 @@ from sqlalchemy import select, update
 
 from fmd_otel_exporter.batch import METHOD_LENGTH, Ids, timestamp
 from fmd_otel_exporter.errors import StorageError
-from fmd_otel_exporter.level_rules import level_for, read_rules
+from fmd_otel_exporter.level_rule import level_for
+from fmd_otel_exporter.level_rules import read_rules
 from fmd_otel_exporter.names import storable
 from fmd_otel_exporter.schema import DAY_S, NAME_LENGTH, SUBJECT_IP, SUBJECT_LENGTH, SUBJECT_USER
 from fmd_otel_exporter.statements import Lookup
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Table, Update
 
+    from fmd_otel_exporter.level_rule import LevelRule
     from fmd_otel_exporter.records import RequestRecord
     from fmd_otel_exporter.store import Store
 
@@ -38,10 +40,11 @@ class Dimensions:
     new name at once then hold no lock while they wait, and a name left without rows does no harm.
     """
 
-    def __init__(self, store: Store, default_level: int) -> None:
-        """Start with nothing remembered."""
+    def __init__(self, store: Store, default_level: int, default_rules: Sequence[LevelRule] = ()) -> None:
+        """Start with nothing remembered; level and rules are for new endpoints that no other rule matches."""
         self._store = store
         self._default_level = default_level
+        self._default_rules = default_rules
         self.ids = Ids()
         """All ids known so far, to look up in; ``KeyError`` there means that a name has to be learnt here."""
         self._day = 0
@@ -186,7 +189,7 @@ class Dimensions:
         store = self._store
         if table is store.tables.endpoint:
             store.dialect.take_turn(connection, store.prefix)
-            rules = read_rules(connection, store.tables)
+            rules = (*read_rules(connection, store.tables), *self._default_rules)
             rows = [
                 {**row, "level": level_for(rules, row["service"], row["name"], row["level"])} for row in rows
             ]

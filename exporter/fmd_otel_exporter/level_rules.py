@@ -4,60 +4,41 @@ The rules are a list, and the first one that matches an endpoint decides. A leve
 endpoint by hand is *pinned* and stays, whatever the rules say. Rules are applied to endpoints when these
 become known, and to all when the rules are saved; both wait for their turn, so that no endpoint gets its
 level by rules that have just been replaced.
+
+A configuration may have rules, too (``MONITOR_RULES``): they come after those of the list.
 """
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import delete, insert, select, update
 
 from fmd_otel_exporter.errors import SettingsError
+from fmd_otel_exporter.level_rule import MAX_LEVEL, MOST_RULES, LevelRule, level_for, matches, rule_for
 from fmd_otel_exporter.names import storable
 from fmd_otel_exporter.schema import NAME_LENGTH
-from fmd_otel_exporter.settings import MAX_LEVEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
     from fmd_otel_exporter.schema import Tables
     from fmd_otel_exporter.store import Store
 
-MOST_RULES = 100
+__all__ = ["LevelRule", "level_for", "matches", "rule_for"]
+
 _CHUNK = 500
 
 
-class LevelRule(NamedTuple):
-    """One rule."""
+class _Undecided(NamedTuple):
+    """An endpoint whose level nobody has set by hand."""
 
-    pattern: str
-    """Names of endpoints, with ``*`` and ``?``, separated by commas."""
+    id: int
+    service: str
+    name: str
     level: int
-    service: str = ""
-    """Whose endpoints; empty for those of all services."""
-
-    def matches(self, service: str, name: str) -> bool:
-        """Tell whether the rule speaks of an endpoint, by the name that the application gives it."""
-        return self.service in ("", service) and matches(self.pattern, name)
-
-
-def matches(pattern: str, name: str) -> bool:
-    """Tell whether a name matches one of some patterns, such as ``api.*, static``."""
-    return any(fnmatchcase(name, each.strip()) for each in pattern.split(",") if each.strip())
-
-
-def rule_for(rules: Sequence[LevelRule], service: str, name: str) -> LevelRule | None:
-    """Return the rule that decides on an endpoint, if one does."""
-    return next((rule for rule in rules if rule.matches(service, name)), None)
-
-
-def level_for(rules: Sequence[LevelRule], service: str, name: str, default: int) -> int:
-    """Return the level of a new endpoint."""
-    rule = rule_for(rules, service, name)
-    return default if rule is None else rule.level
 
 
 def read_rules(connection: Connection, tables: Tables) -> tuple[LevelRule, ...]:
@@ -77,10 +58,17 @@ def load_rules(store: Store) -> tuple[LevelRule, ...]:
         return read_rules(connection, store.tables)
 
 
-def save_rules(store: Store, rules: Sequence[LevelRule], *, default_level: int = 1) -> int:
+def save_rules(
+    store: Store,
+    rules: Sequence[LevelRule],
+    *,
+    default_level: int = 1,
+    default_rules: Sequence[LevelRule] = (),
+) -> int:
     """Put these in the place of all rules, and apply them; every worker follows within two seconds.
 
-    An endpoint that no rule matches any more, and one did before, gets the default level.
+    An endpoint that no rule matches any more, and one did before, gets the level of the configuration: that
+    of the first of ``default_rules`` that matches, or else the default.
 
     Returns:
         How many endpoints have another level now.
@@ -89,7 +77,7 @@ def save_rules(store: Store, rules: Sequence[LevelRule], *, default_level: int =
         SettingsError: One of them is none.
         StorageError: The database cannot be used now; nothing was changed.
     """
-    return edit_rules(store, lambda _: rules, default_level=default_level)
+    return edit_rules(store, lambda _: rules, default_level=default_level, default_rules=default_rules)
 
 
 def edit_rules(
@@ -97,6 +85,7 @@ def edit_rules(
     edit: Callable[[Sequence[LevelRule]], Sequence[LevelRule]],
     *,
     default_level: int = 1,
+    default_rules: Sequence[LevelRule] = (),
 ) -> int:
     """Do the same with what a function makes of the rules as they are, so that two admins lose no change.
 
@@ -112,8 +101,45 @@ def edit_rules(
         if len(rules) > MOST_RULES:
             raise SettingsError(f"there may be {MOST_RULES} rules at most")
         _put(connection, store.tables, before, rules)
-        return _apply(connection, store.tables, before, rules, default_level)
+        endpoints = _undecided(connection, store.tables)
+        wanted = _wanted(
+            endpoints,
+            before,
+            rules,
+            lambda service, name: level_for(default_rules, service, name, default_level),
+        )
+        return change_levels(connection, store.tables, wanted, {})
 
+    return store.run(work)
+
+
+def apply_default_rules(store: Store, services: Iterable[str], default_rules: Sequence[LevelRule]) -> int:
+    """Give the endpoints of some services the levels of a configuration's rules, where no other rule decides.
+
+    Returns:
+        How many endpoints have another level now; most often none, and then nothing is written.
+
+    Raises:
+        StorageError: The database cannot be used now; nothing was changed.
+    """
+    of = tuple(sorted(set(services)))
+
+    def wanted(connection: Connection) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        known = read_rules(connection, store.tables)
+        for own, service, name, level in _undecided(connection, store.tables, of):
+            rule = rule_for(default_rules, service, name)
+            if rule and rule.level != level and rule_for(known, service, name) is None:
+                found.setdefault(rule.level, []).append(own)
+        return found
+
+    def work(connection: Connection) -> int:
+        store.dialect.take_turn(connection, store.prefix)
+        return change_levels(connection, store.tables, wanted(connection), {})
+
+    with store.read() as connection:
+        if not wanted(connection):
+            return 0
     return store.run(work)
 
 
@@ -181,30 +207,35 @@ def _put(
         connection.execute(delete(table).where(table.c.position >= len(rules)))
 
 
-def _apply(
-    connection: Connection,
-    tables: Tables,
+def _wanted(
+    endpoints: Iterable[_Undecided],
     before: Sequence[LevelRule],
     rules: Sequence[LevelRule],
-    default_level: int,
-) -> int:
-    endpoint = tables.endpoint.c
-    query = select(endpoint.id, endpoint.service, endpoint.name, endpoint.level).where(
-        endpoint.pinned == 0, endpoint.removed_ts == 0
-    )
+    configured: Callable[[str, str], int],
+) -> dict[int, list[int]]:
+    """Return which endpoints get another level, by it."""
     wanted: dict[int, list[int]] = {}
-    for own, service, name, level in connection.execute(query).all():
+    for own, service, name, level in endpoints:
         rule = rule_for(rules, service, name)
         if rule is not None:
             new = rule.level
         elif rule_for(before, service, name) is not None:
-            new = default_level
+            new = configured(service, name)
         else:
             continue
         if new != level:
             wanted.setdefault(new, []).append(own)
-    change_levels(connection, tables, wanted, {})
-    return sum(map(len, wanted.values()))
+    return wanted
+
+
+def _undecided(connection: Connection, tables: Tables, services: Sequence[str] = ()) -> list[_Undecided]:
+    """Return the endpoints whose level nobody has set by hand: of some services, or of all."""
+    endpoint = tables.endpoint.c
+    query = select(endpoint.id, endpoint.service, endpoint.name, endpoint.level).where(
+        endpoint.pinned == 0, endpoint.removed_ts == 0
+    )
+    rows = connection.execute(query.where(endpoint.service.in_(services)) if services else query)
+    return [_Undecided(*row) for row in rows.all()]
 
 
 def change_levels(

@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 from fmd_otel_exporter.counters import Failures, PipelineCounters, counters_of
 from fmd_otel_exporter.detail_worker import DetailWorker
+from fmd_otel_exporter.level_rule import level_for
 from fmd_otel_exporter.memory_spool import MemorySpool
 from fmd_otel_exporter.native import start_thread
 from fmd_otel_exporter.profile_orders import ProfileOrders
@@ -168,11 +169,15 @@ class Pipeline:
 
     def level_of(self, service: str, endpoint: str) -> int:
         """Return how closely to watch an endpoint, as last read from the database."""
-        return self._levels.get((service, endpoint), self.settings.default_level)
+        known = self._levels.get((service, endpoint))
+        if known is not None:
+            return known
+        return level_for(self.settings.default_rules, service, endpoint, self.settings.default_level)
 
     def highest_level(self) -> int:
         """Return the highest level of any endpoint: whether something has to be looked at closely at all."""
-        return max(self.settings.default_level, *list(self._levels.values()), 0)
+        configured = (self.settings.default_level, *(rule.level for rule in self.settings.default_rules))
+        return max(*configured, *list(self._levels.values()), 0)
 
     def counters(self) -> PipelineCounters:
         """Return what became of the requests so far; never blocks."""

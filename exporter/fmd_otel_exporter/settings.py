@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from fmd_otel_exporter.errors import SettingsError, safe_url
+from fmd_otel_exporter.level_rule import MAX_LEVEL, LevelRule, parse_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
 
 DEFAULT_DATABASE = "sqlite:///fmd_otel.db"
-MAX_LEVEL = 3
-
 _PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,30}")
 _SQLITE_FILE = re.compile(r"(?P<scheme>sqlite(?:\+\w+)?:///)(?P<path>[^?]*)(?P<query>\?.*)?", re.DOTALL)
 
@@ -23,6 +23,7 @@ _VARIABLES = {
     "FMD_OTEL_DATABASE": "database",
     "FMD_OTEL_TABLE_PREFIX": "table_prefix",
     "FMD_OTEL_MONITOR_LEVEL": "default_level",
+    "FMD_OTEL_MONITOR_RULES": "default_rules",
     "FMD_OTEL_QUEUE_SIZE": "queue_size",
     "FMD_OTEL_BATCH_SIZE": "batch_size",
     "FMD_OTEL_DELAY_MS": "delay_ms",
@@ -56,6 +57,8 @@ class ExporterSettings:
     table_prefix: str = "fmd"
     default_level: int = 1
     """Monitor level of an endpoint nobody has set one for."""
+    default_rules: tuple[LevelRule, ...] = ()
+    """What goes before it, for endpoints whose names match."""
     queue_size: int = 8192
     """Most requests that wait for the database; beyond it the oldest are dropped and counted."""
     batch_size: int = 512
@@ -100,10 +103,16 @@ class ExporterSettings:
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> ExporterSettings:
         """Read the ``FMD_OTEL_*`` variables; an empty one counts as unset."""
-        values: dict[str, str | int] = {}
+        values: dict[str, Any] = {}
         for variable, name in _VARIABLES.items():
             text = environ.get(variable, "").strip()
             if not text:
+                continue
+            if name == "default_rules":
+                try:
+                    values[name] = parse_rules(text)
+                except ValueError as error:
+                    raise SettingsError(f"environment variable {variable}={text!r}: {error}") from None
                 continue
             if name not in _RANGES:
                 values[name] = text
@@ -119,7 +128,7 @@ class ExporterSettings:
                     f"it must be a whole number from {low} to {high}"
                 )
             values[name] = number
-        return cls(**values)  # type: ignore[arg-type]  # text and numbers were told apart by _RANGES
+        return cls(**values)
 
 
 def retention_problems(days: Mapping[str, int], told: Callable[[str], str] | None = None) -> Iterator[str]:

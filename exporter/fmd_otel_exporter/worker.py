@@ -186,7 +186,11 @@ class Worker:
 
         self.loading = False
         self._store = open_store(self._settings.database, self._settings.table_prefix)
-        self._writer = Writer(self._store, default_level=self._settings.default_level)
+        self._writer = Writer(
+            self._store,
+            default_level=self._settings.default_level,
+            default_rules=self._settings.default_rules,
+        )
         self.steps += 1
         self.announce = True
         self._next_levels = 0.0
@@ -219,12 +223,16 @@ class Worker:
 
     def _announce(self) -> None:
         from fmd_otel_exporter.catalog import register_endpoints  # noqa: PLC0415
+        from fmd_otel_exporter.level_rules import apply_default_rules  # noqa: PLC0415
 
         if self._store is None or not self.announce:
             return
         self.announce = False
         try:
-            register_endpoints(self._store, list(self._endpoints.values()), self._settings.default_level)
+            infos, rules = list(self._endpoints.values()), self._settings.default_rules
+            register_endpoints(self._store, infos, self._settings.default_level, rules)
+            if rules:
+                apply_default_rules(self._store, {info.service for info in infos}, rules)
         except StorageError:
             self.announce = True
             raise

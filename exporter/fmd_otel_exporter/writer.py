@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from fmd_otel_exporter.batch import Batch, Ids
     from fmd_otel_exporter.dialects.base import BatchGuard
+    from fmd_otel_exporter.level_rule import LevelRule
     from fmd_otel_exporter.records import RequestRecord
     from fmd_otel_exporter.store import Store
 
@@ -60,14 +61,21 @@ class Writer:
     what is there.
     """
 
-    def __init__(self, store: Store, *, default_level: int = 1, alone: bool = False) -> None:
-        """Prepare for a store; ``default_level`` is what new endpoints get."""
+    def __init__(
+        self,
+        store: Store,
+        *,
+        default_level: int = 1,
+        default_rules: Sequence[LevelRule] = (),
+        alone: bool = False,
+    ) -> None:
+        """Prepare for a store; ``default_level`` is what new endpoints get that no rule matches."""
         self._store = store
         self.alone = alone
         """Others who write alone may bring the same requests in other batches at the same moment; where the
         database has no unique keys, they wait for each other.
         """
-        self._dimensions = Dimensions(store, default_level)
+        self._dimensions = Dimensions(store, default_level, default_rules)
         self._statements: Statements | None = None
 
     def write(self, records: Sequence[RequestRecord]) -> WriteResult:

@@ -234,7 +234,9 @@ class _Writing:
 
         self.written = self.duplicate = 0
         self.lost: list[str] = []
-        self._requests = Writer(store, default_level=settings.monitor_level)
+        self._requests = Writer(
+            store, default_level=settings.monitor_level, default_rules=settings.monitor_rules
+        )
         self._details = DetailWriter(store, self._requests)
 
     def requests(self, batch: Sequence[Record]) -> None:

@@ -18,7 +18,7 @@ from fmd_otel.profiler.request_profile import RequestProfile
 from fmd_otel.profiler.sampler import shared_sampler
 from fmd_otel.request_state import STATE_KEY
 from fmd_otel_exporter.decode import is_entry, record_from_span
-from fmd_otel_exporter.settings import MAX_LEVEL
+from fmd_otel_exporter.level_rule import MAX_LEVEL
 from fmd_otel_exporter.span_processor import FmdSpanProcessor
 
 if TYPE_CHECKING:

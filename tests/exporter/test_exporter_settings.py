@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from fmd_otel_exporter.errors import SettingsError, safe_url
+from fmd_otel_exporter.level_rule import LevelRule
 from fmd_otel_exporter.settings import ExporterSettings, absolute_url
 
 
@@ -130,3 +131,10 @@ def test_a_relative_path_is_pinned_to_the_directory_of_the_start():
         "sqlite:///file:x",
     ):
         assert absolute_url(url) == url
+
+
+def test_rules_for_levels_are_read_from_the_environment_and_told_where_they_are_none():
+    settings = ExporterSettings.from_env({"FMD_OTEL_MONITOR_RULES": "static: 0, api.*: 3"})
+    assert settings.default_rules == (LevelRule("static", 0), LevelRule("api.*", 3))
+    with pytest.raises(SettingsError, match=r"MONITOR_RULES='static: 9': the level of 'static' is '9'"):
+        ExporterSettings.from_env({"FMD_OTEL_MONITOR_RULES": "static: 9"})

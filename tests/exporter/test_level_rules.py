@@ -11,13 +11,17 @@ from fmd_otel_exporter.catalog import load_levels, pin_levels, register_endpoint
 from fmd_otel_exporter.errors import SettingsError, StorageError
 from fmd_otel_exporter.level_rules import (
     LevelRule,
+    apply_default_rules,
     edit_rules,
     load_rules,
     moved,
     removed,
     save_rules,
 )
+from fmd_otel_exporter.pipeline import Pipeline
 from fmd_otel_exporter.records import EndpointInfo
+from fmd_otel_exporter.settings import ExporterSettings
+from fmd_otel_exporter.store import open_store
 from fmd_otel_exporter.writer import Writer
 
 if TYPE_CHECKING:
@@ -159,3 +163,54 @@ def test_a_worker_at_work_follows(store: Store, pipeline, record, eventually):
     assert pipeline.level_of("shop", "static") == 1
     save_rules(store, [STATIC])
     assert eventually(lambda: pipeline.level_of("shop", "static") == 0)
+
+
+# Those of a configuration: after the rules above, before the default
+
+
+def test_rules_of_the_configuration_decide_where_no_other_rule_does(store: Store, record):
+    save_rules(store, [LevelRule("api.health", 0)])
+    names = ["static", "api.list", "api.health", "home"]
+    register_endpoints(store, [EndpointInfo("shop", name) for name in names[:3]], 1, [STATIC, API])
+    Writer(store, default_rules=[STATIC, API]).write([record(endpoint=name) for name in (*names, "api.new")])
+    assert _levels(store) == {"static": 0, "api.list": 3, "api.health": 0, "home": 1, "api.new": 3}
+
+
+def test_at_a_start_they_change_endpoints_there_are_and_write_nothing_where_all_is_well(
+    store: Store, see, monkeypatch
+):
+    _register(store, "static", "api.list", "api.item", "api.health", "home")
+    _register(store, "static", service="billing")
+    set_level(store, _id(see, "api.item"), 2)
+    save_rules(store, [LevelRule("api.health", 2)])
+    assert apply_default_rules(store, ["shop"], [STATIC, API]) == 2
+    assert _levels(store) == {"static": 0, "api.list": 3, "api.item": 2, "api.health": 2, "home": 1}
+    assert _levels(store, "billing") == {"static": 1}
+    monkeypatch.setattr(type(store), "run", None)
+    assert apply_default_rules(store, ["shop"], [STATIC, API]) == 0
+
+
+def test_without_its_rule_or_its_pin_an_endpoint_returns_to_the_configuration(store: Store, see):
+    _register(store, "static", "api.list", "home")
+    save_rules(store, [LevelRule("*", 2)])
+    save_rules(store, [], default_rules=[STATIC, API])
+    assert _levels(store) == {"static": 0, "api.list": 3, "home": 1}
+    set_level(store, _id(see, "static"), 3)
+    assert unpin_level(store, _id(see, "static"), 1, [STATIC, API]) == 0
+
+
+def test_a_process_obeys_the_rules_of_its_configuration_from_the_first_request_on(
+    url: str, record, eventually
+):
+    known = open_store(url)
+    _register(known, "static")
+    pipeline = Pipeline(ExporterSettings(database=url, delay_ms=10, default_rules=(STATIC, API)))
+    try:
+        assert pipeline.level_of("shop", "api.list") == 3
+        assert pipeline.highest_level() == 3
+        pipeline.announce([EndpointInfo("shop", "static"), EndpointInfo("shop", "api.list")])
+        pipeline.offer(record(endpoint="api.list"))
+        assert eventually(lambda: _levels(known) == {"static": 0, "api.list": 3})
+    finally:
+        pipeline.shutdown()
+        known.dispose()

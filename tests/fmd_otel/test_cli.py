@@ -65,10 +65,13 @@ def test_a_malformed_url_gives_no_password_away(run, monkeypatch, url, arguments
 
 def test_config_prints_every_setting_with_its_origin(run, monkeypatch):
     monkeypatch.setenv("FMD_OTEL_MONITOR_LEVEL", "2")
+    monkeypatch.setenv("FMD_OTEL_MONITOR_RULES", "static: 0, api.*: 3")
     monkeypatch.setenv("FMD_OTEL_DATABASE", "postgresql://u:hunter2@h/d")
     done = run("config")
     assert done.exit_code == 0
     assert re.search(r"^MONITOR_LEVEL +2 +FMD_OTEL_MONITOR_LEVEL$", done.output, re.MULTILINE)
+    rules = r"^MONITOR_RULES +static: 0, api\.\*: 3 +FMD_OTEL_MONITOR_RULES$"
+    assert re.search(rules, done.output, re.MULTILINE)
     assert re.search(r"^TABLE_PREFIX +fmd +default$", done.output, re.MULTILINE)
     assert "hunter2" not in done.output
 

@@ -21,6 +21,7 @@ from fmd_otel.keys import BY_KEYWORD, BY_NAME, KEYS, MASK
 from fmd_otel.settings import Settings
 from fmd_otel_exporter import settings as exporter_settings
 from fmd_otel_exporter.errors import SettingsError
+from fmd_otel_exporter.level_rule import LevelRule
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,6 +46,7 @@ def test_every_key_is_a_variable():
         "FMD_OTEL_BLUEPRINT_NAME": "x",
         "FMD_OTEL_CUSTOM_LINK": "status",
         "FMD_OTEL_MONITOR_LEVEL": "2",
+        "FMD_OTEL_MONITOR_RULES": "static: 0, api.*: 3",
         "FMD_OTEL_OUTLIER_DETECTION_CONSTANT": "4",
         "FMD_OTEL_SAMPLING_PERIOD": "5.5",
         "FMD_OTEL_PROFILE_RATE": "3",
@@ -99,6 +101,7 @@ def test_every_key_is_a_variable():
     settings = load_settings(environ=environ)
     assert settings.origins == {key.name: key.variable for key in KEYS}
     assert settings.monitor_level == 2
+    assert settings.monitor_rules == (LevelRule("static", 0), LevelRule("api.*", 3))
     assert settings.sampling_period == 5.5
     assert settings.scrub_keys == ("patient_id", "insurance")
     assert settings.include_dashboard is False
@@ -106,6 +109,41 @@ def test_every_key_is_a_variable():
     assert repr(settings.group_by) == "shop.users:current"
     assert settings.exporter().queue_size == 100
     assert settings.exporter().retention_daily_days == 365
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("static", "'static' has no level: expected rules such as static: 0, api.*: 3"),
+        ("static: 7", "the level of 'static' is '7': expected a whole number from 0 to 3"),
+        ("api.*: three", "the level of 'api.*' is 'three': expected a whole number from 0 to 3"),
+        (": 3", "'' names no endpoint: expected a name or a pattern"),
+        ("{'static'", "expected rules such as static: 0, api.*: 3"),
+        (",".join(f"a{n}: 1" for n in range(101)), "expected 100 rules at most, not 101"),
+    ],
+)
+def test_rules_that_are_none_are_told_with_their_place_and_the_remedy(tmp_path, written, told):
+    assert told in refuse(FMD_OTEL_MONITOR_RULES=written)
+    assert refuse(FMD_OTEL_MONITOR_RULES=written).startswith(
+        f"environment variable FMD_OTEL_MONITOR_RULES={written!r}: "
+    )
+    assert told in refuse({"monitor_rules": written})
+    path = tmp_path / "config.cfg"
+    path.write_text(f"[dashboard]\nMONITOR_RULES={written}\n")
+    with pytest.raises(SettingsError) as error:
+        load_settings({"config": path}, environ={})
+    assert f"{path}:2: [dashboard] MONITOR_RULES={written!r}: " in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "given", ["static: 0, api.*: 3", {"static": 0, "api.*": 3}, "{'static': 0, 'api.*': '3'}"]
+)
+def test_rules_are_given_as_text_or_as_a_dictionary_and_reach_exporter_and_dashboard(given):
+    settings = load_settings({"monitor_rules": given}, environ={})
+    expected = LevelRule("static", 0), LevelRule("api.*", 3)
+    assert settings.exporter().default_rules == settings.dashboard().default_rules == expected
+    shown = {key.name: (value, origin) for key, value, origin in settings.shown()}
+    assert shown["MONITOR_RULES"] == ("static: 0, api.*: 3", "keyword monitor_rules")
 
 
 def test_stronger_wins_default_file_environment_code_keyword(tmp_path):

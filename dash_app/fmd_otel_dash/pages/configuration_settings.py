@@ -25,7 +25,7 @@ SETTINGS, SERVICES = "configuration-settings", "configuration-services"
 DEFAULT = "default"
 _SECRET = "••••••"  # noqa: S105 # what stands in place of one
 _SECRETS = frozenset({"password", "security_token"})
-_NAMES = {"default_level": "MONITOR_LEVEL", "url_prefix": "CUSTOM_LINK"}
+_NAMES = {"default_level": "MONITOR_LEVEL", "default_rules": "MONITOR_RULES", "url_prefix": "CUSTOM_LINK"}
 """Settings whose name in the configuration is another one."""
 _NOT_SHOWN = frozenset({"origins", "effective", "auth"})
 
@@ -105,7 +105,7 @@ def _dashboard(settings: DashboardSettings) -> list[tuple[str, str, str]]:
 
 
 def _value(name: str, value: Any) -> str:
-    if value in (None, "") or value == {}:
+    if value in (None, "", ()) or value == {}:
         return ""
     if name in _SECRETS:
         return _SECRET
@@ -113,6 +113,8 @@ def _value(name: str, value: Any) -> str:
         return safe_url(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
     return str(dict(value)) if isinstance(value, dict) else str(value)
 
 

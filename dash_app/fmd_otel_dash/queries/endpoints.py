@@ -26,9 +26,11 @@ def rules(store: Store) -> tuple[LevelRule, ...]:
     return load_rules(store)
 
 
-def level_origin(endpoint: Endpoint, known: Sequence[LevelRule]) -> str:
-    """Say who has set the level of an endpoint."""
+def level_origin(endpoint: Endpoint, known: Sequence[LevelRule], configured: Sequence[LevelRule] = ()) -> str:
+    """Say who has set the level of an endpoint; rules of the configuration come after the known ones."""
     if endpoint.pinned:
         return "by hand"
-    rule = rule_for(known, endpoint.service, endpoint.own_name)
-    return "default" if rule is None else f"by rule {rule.pattern}"
+    if rule := rule_for(known, endpoint.service, endpoint.own_name):
+        return f"by rule {rule.pattern}"
+    rule = rule_for(configured, endpoint.service, endpoint.own_name)
+    return "default" if rule is None else f"by MONITOR_RULES {rule.pattern}"
