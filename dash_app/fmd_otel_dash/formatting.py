@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from fmd_otel_dash.stats.significance import Effect
 
 NONE = "–"
-_MIN_SAMPLE = 20
+MIN_SAMPLE = 20
+"""With fewer requests on a side, nothing is said about how it compares."""
 _NOTABLE = 0.05
 _LEVEL = 0.05
 """A change has a colour where chance alone gives one like it less often than this."""
@@ -111,12 +112,13 @@ def relative_change(
 ) -> Delta | None:
     """Return how a value changed, or None where there is nothing to compare it with.
 
-    With fewer than 20 requests on either side there is no arrow and no colour: so few say nothing yet.
+    With fewer than 20 requests on either side there is a sign in place of arrow and colour: so few say
+    nothing yet.
     """
     if now is None or not before:
         return None
     change = now / before - 1
-    few = any(n is not None and n < _MIN_SAMPLE for n in (n_now, n_before))
+    few = any(n is not None and n < MIN_SAMPLE for n in (n_now, n_before))
     text = f"{abs(change) * 100:.0f} %" if abs(change) >= 0.1 else f"{abs(change) * 100:.1f} %"  # noqa: PLR2004
     if abs(change) >= 10:  # noqa: PLR2004 - as a percentage it would be unreadable
         text = f"{_digits(now / before)}×"
@@ -125,7 +127,7 @@ def relative_change(
 
 def measured_change(change: Change) -> Delta:
     """Return how a percentile changed; coloured only where the samples are large enough to be sure of it."""
-    few = min(change.n_before, change.n_after) < _MIN_SAMPLE
+    few = min(change.n_before, change.n_after) < MIN_SAMPLE
     delta = relative_change(
         change.after_us, change.before_us, n_now=change.n_after, n_before=change.n_before
     ) or Delta(NONE, "neutral", "")
@@ -150,7 +152,7 @@ def score_change(change: Effect) -> Delta:
 
 
 def _few(change: Effect) -> bool:
-    return min(change.n_before, change.n_after) < _MIN_SAMPLE
+    return min(change.n_before, change.n_after) < MIN_SAMPLE
 
 
 def _tested(delta: Delta, change: Effect) -> Delta:
@@ -158,8 +160,10 @@ def _tested(delta: Delta, change: Effect) -> Delta:
 
 
 def _delta(change: float, text: str, better: Direction, *, plain: bool) -> Delta:
-    if plain or change == 0:
+    if change == 0:
         return Delta(text, "neutral", "")
+    if plain:
+        return Delta(f"{'+' if change > 0 else '-'}{text}", "neutral", "")
     improved = (change < 0) == (better == "lower")
     notable = abs(change) >= _NOTABLE and better != "none"
     tone: Tone = ("good" if improved else "bad") if notable else "neutral"

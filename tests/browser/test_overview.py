@@ -210,7 +210,7 @@ def test_on_a_telephone_the_table_keeps_what_matters(filled, look):
     page = opened.page
     heads = page.locator(".ag-header-cell")
     expect(heads).to_have_count(3)
-    assert heads.all_inner_texts() == ["Endpoint", "Monitor", "p95"]
+    assert heads.all_inner_texts() == ["Endpoint", "Hits", "p95"]
     tops = page.locator(".fmd-kpi").evaluate_all(
         "all => all.map(e => Math.round(e.getBoundingClientRect().top))"
     )

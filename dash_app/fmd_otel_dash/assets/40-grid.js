@@ -6,22 +6,28 @@
   var h = function () { return window.React.createElement.apply(null, arguments); };
 
   functions.fmdNumber = function (value) {
-    return value === null || value === undefined ? "–" : Number(value).toLocaleString("en-US");
+    if (value === null || value === undefined) { return "–"; }
+    if (Math.abs(value) >= 1e6) { return Number(value / 1e6).toLocaleString("en-US", { maximumSignificantDigits: 4 }) + " M"; }
+    return Number(value).toLocaleString("en-US");
   };
 
-  /* A narrow grid keeps the columns that say `narrow`; its own width decides, not the window's. */
+  /* A narrow grid keeps the columns that say `narrow`, as wide as it says; its own width decides, not the window's. */
   functions.fmdSized = function (params) {
     var seen = params.api.getHorizontalPixelRange();
     var narrow = (params.clientWidth || seen.right - seen.left) < 640;
-    var hide = [], show = [];
+    var hide = [], show = [], widths = [];
     params.api.getColumns().forEach(function (column) {
-      var def = column.getColDef();
+      var def = column.getColDef(), own = def.context && def.context.narrow;
       if (def.hide) { return; }
-      var wanted = !narrow || Boolean(def.context && def.context.narrow);
+      var wanted = !narrow || Boolean(own);
       if (wanted !== column.isVisible()) { (wanted ? show : hide).push(column); }
+      if (typeof own === "number") { widths.push({ colId: column.getColId(), width: narrow ? own : def.width }); }
     });
     if (hide.length) { params.api.setColumnsVisible(hide, false); }
     if (show.length) { params.api.setColumnsVisible(show, true); }
+    // Only then: in between, whoever has made a column wider keeps it so.
+    if (narrow !== Boolean(params.api.fmdNarrow)) { params.api.applyColumnState({ state: widths }); }
+    params.api.fmdNarrow = narrow;
   };
 
   /* The grid's first events come before anybody can listen to them; so each new grid is set up from here. */
@@ -45,11 +51,24 @@
     return h("a", { href: props.data[props.href], className: "fmd-link" }, props.value);
   };
 
+  /* A moment; a narrow grid leaves out thousandths, and the day where it is today (style.css). */
+  cells.FmdTime = function (props) {
+    var parts = /^(.*) (\S+)(\.\d+)$/.exec(props.value) || ["", "", props.value, ""];
+    return h("a", { href: props.data.href, className: "fmd-link" },
+      parts[1] ? h("span", { className: props.data.today ? "fmd-wide-part" : "" }, parts[1] + " ") : null,
+      parts[2], h("span", { className: "fmd-wide-part" }, parts[3]));
+  };
+
+  /* Text whose end tells most, and so loses its beginning where room is short. */
+  cells.FmdEnd = function (props) {
+    return h("span", { className: "fmd-end" }, h("bdi", null, props.value));
+  };
+
   cells.FmdEndpoint = function (props) {
     var row = props.data;
     return h("span", { className: "fmd-endpoint" },
       h("span", { className: "fmd-dot", style: { background: row.color }, "aria-hidden": true }),
-      h("a", { href: row.href, className: "fmd-link", title: row.name + (row.route ? "  " + row.route : "") }, row.name),
+      h("a", { href: row.href, className: "fmd-link", title: row.name + (row.route ? "  " + row.route : "") }, h("bdi", null, row.name)),
       row.tag ? h("span", { className: "fmd-faint", title: "Service " + row.tag }, row.tag) : null);
   };
 

@@ -35,12 +35,12 @@ def columns(*, compare: bool, may_set_level: bool) -> list[dict[str, Any]]:
             cellRenderer="FmdLevel",
             cellRendererParams={"mayChange": may_set_level},
             width=116,
-            context={"narrow": True},
         ),
-        number("today", "Today", width=64),
-        number("week", "7 days", width=70),
+        number("today", "Today", width=68),
+        number("week", "7 days", width=78),
         leading(
-            "n", "Hits", href="requestsHref", width=72, headerTooltip="Requests in the range", sort="desc"
+            "n", "Hits", href="requestsHref", width=72, headerTooltip="Requests in the range", sort="desc",
+            context={"narrow": True},
         ),
         number(
             "errors", "Errors", shown="errorsText", width=72, cellRenderer="FmdErrors",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import dash_mantine_components as dmc
+from dash import html
 
+from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.formatting import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 def text_field(field_id: str, label: str, value: str = "") -> Any:
@@ -57,4 +60,40 @@ def select_field(field_id: str, label: str, options: Sequence[tuple[str, str]], 
         allowDeselect=False,
         size="sm",
         comboboxProps={"shadow": "md"},
+    )
+
+
+def send_button(  # noqa: PLR0913 # each keyword answers a question of its own
+    face: Any,
+    store: str,
+    wanted: Mapping[str, Any],
+    *,
+    label: str = "",
+    confirm: str = "",
+    look: str = "fmd-button",
+    off: bool = False,
+) -> Any:
+    """Return a button that writes what is wanted to a store, whose callback does it.
+
+    Args:
+        face: What stands on it.
+        store: Id of the store.
+        wanted: What is written there, with the moment of the click.
+        label: What it does, in words, where its face does not say so.
+        confirm: A question to be answered first.
+        look: Its CSS class.
+        off: Whether it does nothing now.
+    """
+    return html.Button(
+        face,
+        className=look,
+        type="button",
+        title=visible(label) or None,
+        disabled=off,
+        **attributes(
+            aria_label=visible(label) or None,
+            data_store=store,
+            data_send=json.dumps(wanted),
+            data_confirm=visible(confirm) or None,
+        ),
     )

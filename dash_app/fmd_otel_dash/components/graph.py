@@ -35,6 +35,7 @@ def graph(  # noqa: PLR0913 - each keyword answers a question of its own
     zoom: bool = False,
     label: str = "",
     leads: bool = False,
+    least_width: int = 0,
 ) -> Any:
     """Return a graph, and below it the same as a table.
 
@@ -45,6 +46,7 @@ def graph(  # noqa: PLR0913 - each keyword answers a question of its own
         zoom: its x axis is time in the view's zone: dragging over it zooms the whole page.
         label: what it shows, for screen readers.
         leads: a click on a point leads somewhere, so the table's cells do, too.
+        least_width: in pixels; where there is less room, it scrolls sideways.
     """
     figure = with_clock(figure, ZoneInfo)
     layout: dict[str, Any] = {
@@ -60,15 +62,30 @@ def graph(  # noqa: PLR0913 - each keyword answers a question of its own
     if zoom:
         layout["yaxis"] = {**layout.get("yaxis", {}), "fixedrange": True}
     config: Any = {**_CONFIG, "toImageButtonOptions": {"format": "svg", "filename": name}}
-    element = dcc.Graph(
+    element: Any = dcc.Graph(
         id=ids.time_graph(name),
         figure={"data": figure.get("data", []), "layout": layout},
         config=config,
         responsive=True,
-        style={"height": height},
+        # On a telephone, where names stand below each other, it grows by what its legend takes (style.css).
+        style={
+            "height": height,
+            "minWidth": least_width or None,
+            "--height": height,
+            "--legend": _entries(figure),
+        },
         className="fmd-graph" + (" fmd-graph-time" if zoom else ""),
     )
+    if least_width:
+        element = html.Div(element, className="fmd-scroll-x", tabIndex=0)
     return html.Div([element if not label else _labelled(element, label), _twin(name, label, leads=leads)])
+
+
+def _entries(figure: dict[str, Any]) -> int:
+    """Return how many names a legend has."""
+    if not figure.get("layout", {}).get("legend") or figure["layout"].get("showlegend") is False:
+        return 0
+    return sum(bool(trace.get("name")) and trace.get("showlegend", True) for trace in figure.get("data", []))
 
 
 def _twin(name: str, label: str, *, leads: bool) -> Any:

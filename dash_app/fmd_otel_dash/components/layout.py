@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dash import dcc, html
 
 from fmd_otel_dash import ids
+from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.state import Kind, skeleton
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def card(  # noqa: PLR0913 - each keyword answers a question of its own
         span: columns of twelve.
         kind: what the skeleton looks like until the first data arrives.
         height: height to hold free meanwhile, in pixels, so that nothing jumps.
-        hint: how to read the card, as a tooltip on its heading.
+        hint: how to read the card, behind a mark beside its heading.
         plain: no frame, for rows of smaller cards.
         stores: ids of stores that its callbacks use.
     """
@@ -66,7 +67,9 @@ def card(  # noqa: PLR0913 - each keyword answers a question of its own
         [
             html.Div(
                 [
-                    html.H2(title, title=hint or None),
+                    html.Div([html.H2(title), _how(title, hint)], className="fmd-card-title")
+                    if title
+                    else None,
                     html.Div(subtitle, className="fmd-subtitle") if subtitle else None,
                 ]
             ),
@@ -84,4 +87,17 @@ def card(  # noqa: PLR0913 - each keyword answers a question of its own
         id=card_id,
         className="fmd-card-plain" if plain else "fmd-card",
         style={"--span": span},
+    )
+
+
+def _how(title: str, hint: str) -> Any:
+    """Return a mark that opens what there is to know: a tooltip alone nobody finds, and no telephone has."""
+    if not hint:
+        return None
+    return html.Details(
+        [
+            html.Summary("?", title=hint, **attributes(aria_label=f"? How to read “{title}”")),
+            html.Div(hint, className="fmd-drop fmd-how-text"),
+        ],
+        className="fmd-menu fmd-how",
     )

@@ -145,7 +145,7 @@ def plain_table(
                 html.Thead(html.Tr(cells(html.Th, headings))) if any(headings) else None,
                 html.Tbody([html.Tr(cells(html.Td, row)) for row in rows]),
             ],
-            className="fmd-plain-table",
+            className="fmd-plain-table" + (" fmd-facts" if list(headings) == ["", ""] else ""),
         ),
         className="fmd-scroll-x",
         tabIndex=0,  # who has no mouse scrolls by the arrow keys, once they are there

@@ -15,13 +15,16 @@ from fmd_otel_dash.figures.base import (
     STATUS_COLORS,
     Figure,
     axis,
+    count_axis,
     day_ticks,
     ghost,
     label,
     legend,
     lines,
+    others_text,
     requests_text,
     significant,
+    tallest,
     time_axis,
     wall,
 )
@@ -34,27 +37,32 @@ if TYPE_CHECKING:
     from fmd_otel_dash.queries.hourly import Hourly
     from fmd_otel_dash.queries.status import StatusCodes
 
+NAMED = 9
+"""Endpoints with a bar of their own, of the daily stack; the others are drawn together."""
+OF_OTHERS = 0
+"""In place of an endpoint's id, what a click on the others tells."""
 _FULL_DAY_H = 24
 _DAY_MS = 86_400_000
 _PATTERNS = ("", "/", "x", ".")
 """Endpoints whose names happen to get one colour are told apart by these."""
 
 
-def daily(found: Daily, before: Daily | None, colors: Mapping[str, str], *, most: int = 9) -> Figure:
+def daily(found: Daily, before: Daily | None, colors: Mapping[str, str]) -> Figure:
     """Draw requests per day, stacked by endpoint; the comparison's totals as a dashed line."""
     days = [day.isoformat() for day in found.days]
     traces: list[dict[str, Any]] = []
     used: dict[str, int] = {}
     strength = BELOW_A_LINE if before and before.total else 1
-    for series in found.endpoints[:most]:
+    for series in found.endpoints[:NAMED]:
         color = endpoint_color(series.endpoint.name, colors)
         nth = used[color] = used.get(color, -1) + 1
         bar = _bar(days, series.n, label(series.endpoint.name), color, _PATTERNS[nth % len(_PATTERNS)])
         traces.append(bar | {"customdata": [series.endpoint.id] * len(days), "opacity": strength})
-    rest = found.endpoints[most:]
+    rest = found.endpoints[NAMED:]
     if rest:
         sums = [sum(column) for column in zip(*(series.n for series in rest), strict=True)]
-        traces.append(_bar(days, sums, f"{len(rest)} others", OTHERS, "") | {"opacity": strength})
+        bar = _bar(days, sums, others_text(len(rest)), OTHERS, "")
+        traces.append(bar | {"customdata": [OF_OTHERS] * len(days), "opacity": strength})
     totals = [sum(column) for column in zip(*(series.n for series in found.endpoints), strict=True)]
     traces.append(
         {
@@ -85,7 +93,7 @@ def daily(found: Daily, before: Daily | None, colors: Mapping[str, str], *, most
             # Not all of a day at once: a click would not say which of its bars it was on.
             "hovermode": "closest",
             "xaxis": axis(type="date", showgrid=False, **day_ticks(found.days)),
-            "yaxis": axis(rangemode="tozero"),
+            "yaxis": count_axis(max(totals, default=0)),
             "legend": legend(),
             "margin": MARGIN_LEGEND,
         },
@@ -127,7 +135,7 @@ def by_hour_of_day(found: Hourly, before: Hourly | None) -> Figure:
                 tickvals=[0, 4, 8, 12, 16, 20],
                 ticktext=[f"{hour:02d}:00" for hour in (0, 4, 8, 12, 16, 20)],
             ),
-            "yaxis": axis(rangemode="tozero"),
+            "yaxis": axis(rangemode="tozero", tickformat=",.3~g"),
         },
     }
 
@@ -169,7 +177,7 @@ def status_codes(found: StatusCodes, before: StatusCodes | None = None) -> Figur
             # As above.
             "hovermode": "closest",
             "xaxis": time_axis(found.scope),
-            "yaxis": axis(rangemode="tozero"),
+            "yaxis": count_axis(tallest(found.n.values())),
             "legend": legend(),
             "margin": MARGIN_LEGEND,
         },

@@ -48,6 +48,10 @@ STATUS_COLORS = {1: GREY, 2: "#2b8a9e", 3: "#748ffc", 4: "#f08c00", 5: RED}
 """By class; told apart by people who see red and green as one, since lightness differs, too."""
 
 _LABEL_LENGTH = 34
+_LOG_STEPS = ((1.4, (1, 2, 5)), (2.7, (1, 3)))
+"""Up to how many decades a logarithmic axis has which ticks."""
+_FEW = 4
+"""Up to which number each whole one has a tick."""
 _MINUTE_MS = 60_000
 _DAY_MS = 86_400_000
 _UNITS_US = ((1_000, "µs", 1), (1_000_000, "ms", 1_000), (60_000_000, "s", 1_000_000))
@@ -82,11 +86,13 @@ def log_ticks(smallest_us: float, largest_us: float) -> tuple[list[float], list[
     """Return ticks for a logarithmic axis of durations, each in its own unit: 500 µs, 10 ms, 2 s."""
     low, high = max(smallest_us, 1) * 0.7, max(largest_us, 1) * 1.4
     first, last = floor(log10(low)), floor(log10(high))
-    wide = last - first > 2  # noqa: PLR2004 - decades
+    decades = log10(high / low)
+    # As many as have room beside each other on a telephone.
+    steps = next((steps for most, steps in _LOG_STEPS if decades <= most), (1,))
     values = [
         step * 10.0**power
         for power in range(first, last + 1)
-        for step in ((1,) if wide else (1, 2, 5))
+        for step in steps
         if low <= step * 10.0**power <= high
     ]
     return values, [_tick(value) for value in values]
@@ -102,6 +108,11 @@ def requests_text(n: int) -> str:
     return f"{n:,} request" + ("" if n == 1 else "s")
 
 
+def others_text(n: int) -> str:
+    """Return what is drawn together, in words."""
+    return f"{n:,} other" + ("" if n == 1 else "s")
+
+
 def lines(*parts: str) -> str:
     """Return lines of a hover text, empty ones left out."""
     return "<br>".join(part for part in parts if part)
@@ -110,6 +121,17 @@ def lines(*parts: str) -> str:
 def axis(**options: Any) -> dict[str, Any]:
     """Return an axis without the lines that only weigh a figure down."""
     return {"zeroline": False, "automargin": True, "ticks": "", **options}
+
+
+def count_axis(largest: float, **options: Any) -> dict[str, Any]:
+    """Return an axis of whole numbers from zero, written as in the tables: 1,200, and never a half."""
+    steps = {"dtick": 1} if largest <= _FEW else {}
+    return axis(rangemode="tozero", tickformat=",", **steps, **options)
+
+
+def tallest(stacks: Iterable[Iterable[float | None]]) -> float:
+    """Return the height of the highest of some bars that are stacked; each row is one series."""
+    return max((sum(n or 0 for n in column) for column in zip(*stacks, strict=True)), default=0)
 
 
 def ghost(color: str = ACCENT, **line: Any) -> dict[str, Any]:
@@ -133,8 +155,8 @@ def is_ghost(figure: Figure, curve: Any) -> bool:
 def time_axis(scope: Scope, **options: Any) -> dict[str, Any]:
     """Return an axis of local time over a scope, whose ticks name the day once."""
     stops = [
-        {"dtickrange": [None, _MINUTE_MS - 1], "value": "%H:%M:%S\n%a %-d %b"},
-        {"dtickrange": [_MINUTE_MS, _DAY_MS - 1], "value": "%H:%M\n%a %-d %b"},
+        {"dtickrange": [None, _MINUTE_MS - 1], "value": "%H:%M:%S\n%-d %b"},
+        {"dtickrange": [_MINUTE_MS, _DAY_MS - 1], "value": "%H:%M\n%-d %b"},
         {"dtickrange": [_DAY_MS, None], "value": "%-d %b\n%Y"},
     ]
     zone = axis_zone(scope)
@@ -163,8 +185,8 @@ def day_ticks(days: Sequence[date], most: int = 14) -> dict[str, list[str]]:
 def legend() -> dict[str, Any]:
     """Return a legend above the figure, where it takes no width from it."""
     return {
-        "orientation": "h", "x": 0, "xanchor": "left", "yref": "container", "y": 1, "yanchor": "top",
-        "traceorder": "normal",
+        "orientation": "h", "xref": "container", "x": 0, "xanchor": "left", "yref": "container", "y": 1,
+        "yanchor": "top", "traceorder": "normal",
     }  # fmt: skip
 
 

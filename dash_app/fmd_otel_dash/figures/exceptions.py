@@ -10,10 +10,12 @@ from fmd_otel_dash.figures.base import (
     MARGIN_LEGEND,
     OTHERS,
     Figure,
-    axis,
+    count_axis,
     ghost,
     label,
     legend,
+    others_text,
+    tallest,
     time_axis,
     wall,
 )
@@ -45,7 +47,7 @@ def over_time(
     ]
     if others:
         together = tuple(map(sum, zip(*(group.spark.n for group in others), strict=True)))
-        traces.append(_bars(f"{len(others)} others", others[0].spark, together, OTHERS, scope))
+        traces.append(_bars(others_text(len(others)), others[0].spark, together, OTHERS, scope))
     bars = len(traces)
     if before and compare:
         traces = [trace | {"opacity": BELOW_A_LINE} for trace in traces]
@@ -59,7 +61,7 @@ def over_time(
             "hovermode": "closest",
             "showlegend": bars > 1 or len(traces) > bars,
             "xaxis": time_axis(scope),
-            "yaxis": axis(rangemode="tozero"),
+            "yaxis": count_axis(max(tallest(group.spark.n for group in each) for each in (groups, before))),
             "legend": legend(),
             "margin": MARGIN_LEGEND,
         },
@@ -68,8 +70,13 @@ def over_time(
 
 def _name(group: ExceptionGroup) -> str:
     """Return a type without its module, and the function it came from: there may be many KeyErrors."""
-    function = group.place.rpartition(" in ")[2]
+    function = function_of(group)
     return f"{group.type.rpartition('.')[2]} in {function}" if function else group.type
+
+
+def function_of(group: ExceptionGroup) -> str:
+    """Return the function that it came from, which tells more of a group than its file does."""
+    return group.place.rpartition(" in ")[2]
 
 
 def _bars(name: str, spark: Spark, n: Sequence[int], color: str, scope: Scope) -> dict[str, Any]:

@@ -17,10 +17,12 @@ from fmd_otel_dash.figures.base import (
     TEAL,
     Figure,
     axis,
+    duration_unit,
     label,
     legend,
     lines,
     log_ticks,
+    longest,
     significant,
     time_axis,
     wall,
@@ -194,23 +196,24 @@ def memory(loads: Sequence[OutlierLoad], scope: Scope) -> Figure:
 
 def samples(points: Sequence[Sequence[int]]) -> Figure:
     """Draw the memory of a worker while one outlier ran; pairs of microseconds and bytes."""
+    unit, size_us = duration_unit(longest(point[0] for point in points))
     return {
         "data": [
             {
                 "type": "scatter",
                 "mode": "lines+markers",
-                "x": [significant(point[0] / 1_000_000) for point in points],
+                "x": [significant(point[0] / size_us) for point in points],
                 "y": [significant(point[1] / _MB) for point in points],
                 "line": {"color": ACCENT, "width": 1.8},
                 "fill": "tozeroy",
                 "fillcolor": ACCENT_SOFT,
                 "marker": {"size": 4},
-                "hovertemplate": "%{y:,.4~g} MB after %{x} s<extra></extra>",
+                "hovertemplate": "%{y:,.4~g} MB after %{x} " + unit + "<extra></extra>",
             }
         ],
         "layout": {
             "meta": {"x": "After", "y": "Memory"},
-            "xaxis": axis(ticksuffix=" s", showgrid=False),
+            "xaxis": axis(ticksuffix=f" {unit}", showgrid=False, nticks=5),
             "yaxis": axis(rangemode="tozero", ticksuffix=" MB"),
             "margin": MARGIN,
             "showlegend": False,

@@ -38,6 +38,9 @@ MAX_VERSIONS = 24
 MAX_BOXES = 12
 """Boxes of one user, likewise."""
 _LARGEST_PX, _SMALLEST_PX = 34, 7
+_COLUMN_PX, _NAMES_PX = 40, 110
+BELOW_PX = 58
+"""Below the circles, for what their colours mean."""
 _COLORS = [[0, "#4dabf7"], [0.5, "#fab005"], [1, "#e03131"]]
 """Fast to slow; told apart by lightness as well."""
 _VERSION_COLORS = ("#4263eb", "#0c8599", "#e8590c", "#9c36b5", "#2f9e44", "#c2255c", "#f08c00", "#495057")
@@ -117,12 +120,19 @@ def circles(found: BySubjectAndVersion, before: Mapping[str, Mapping[int, BoxSta
                     "colorscale": _COLORS,
                     "opacity": 0.82,
                     "line": {"width": 1, "color": "rgba(255,255,255,.5)"},
+                    # Below them, where it takes no width.
                     "colorbar": {
-                        "thickness": 9,
+                        "orientation": "h",
+                        "x": 0.5,
+                        "len": 0.8,
+                        "y": 0,
+                        "yanchor": "top",
+                        "ypad": 6,
+                        "thickness": 8,
                         "outlinewidth": 0,
                         "tickvals": values,
                         "ticktext": ticks,
-                        "title": {"text": "median", "side": "right"},
+                        "title": {"text": "median duration", "side": "bottom", "font": {"size": 12}},
                     },
                 },
                 "text": texts,
@@ -144,9 +154,14 @@ def circles(found: BySubjectAndVersion, before: Mapping[str, Mapping[int, BoxSta
                 fixedrange=True,
             ),
             "yaxis": _rows_axis([row.counts.value for row in found.rows]) | {"showgrid": True},
-            "margin": {"l": 44, "r": 12, "t": 34, "b": 8},
+            "margin": {"l": 44, "r": 12, "t": 34, "b": BELOW_PX},
         },
     }
+
+
+def least_width(found: BySubjectAndVersion) -> int:
+    """Return how many pixels it takes that no two circles lie upon each other."""
+    return _NAMES_PX + _COLUMN_PX * min(len(found.versions), MAX_VERSIONS)
 
 
 def _rings(rings: Sequence[tuple[int, int, float]], largest_us: float) -> dict[str, Any]:

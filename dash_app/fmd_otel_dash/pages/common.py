@@ -10,6 +10,7 @@ from fmd_otel_dash import formatting, ids, urlstate
 from fmd_otel_dash.components import empty, icon, nothing_in_range, nothing_recorded
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.figures.base import requests_text
+from fmd_otel_dash.formatting import Delta
 from fmd_otel_dash.queries.look import endpoints
 from fmd_otel_dash.queries.scope import US_PER_S, Scope
 from fmd_otel_dash.queries.versions import versions
@@ -19,11 +20,13 @@ from fmd_otel_dash.urlstate import format_search
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeVar
 
-    from fmd_otel_dash.formatting import Delta
     from fmd_otel_dash.queries.counts import Counts
     from fmd_otel_dash.registry import Registry
     from fmd_otel_dash.view import View
+
+    Change = TypeVar("Change")
 
 _DAY_US = 86_400 * US_PER_S
 _LONGER = (("Last 7 days", "now-7d", "now"), ("Last 30 days", "now-30d", "now"))
@@ -105,13 +108,34 @@ def earlier_time(view: View) -> Scope | None:
     return view.compare if found and not found.versions else None
 
 
-def requests_change(view: View, now: Counts, before: Counts | None) -> Delta | None:
+def _rate_change(view: View, now: Counts, before: Counts | None) -> Delta | None:
     """Return how traffic changed: as rates, since months and days across a clock change differ in length."""
     earlier = earlier_time(view)
     if not (earlier and before and view.after.length_us and earlier.length_us):
         return None
     rates = now.n / view.after.length_us, before.n / earlier.length_us
     return formatting.relative_change(*rates, better="none")
+
+
+def below_requests(view: View, now: Counts, before: Counts | None) -> dict[str, Any]:
+    """Return what stands below a number of requests; those of two versions do not compare."""
+    comparable = before if earlier_time(view) else None
+    return _below(view, comparable, _rate_change(view, now, before))
+
+
+def below_figure(
+    view: View, before: Counts | None, told: Callable[[Change], Delta], moved: Change | None
+) -> dict[str, Any]:
+    """Return what stands below a key figure: its change, or that there was too little before to tell."""
+    return _below(view, before, told(moved) if moved else None)
+
+
+def _below(view: View, before: Counts | None, delta: Delta | None) -> dict[str, Any]:
+    if not before or not before.n:
+        return {"delta": delta}
+    if before.n < formatting.MIN_SAMPLE:
+        return {"delta": Delta(f"few requests before: {before.n:,}", "neutral", "")}
+    return {"delta": delta, "against": versus(view)}
 
 
 def part_of_range(view: View) -> Any:
@@ -123,6 +147,14 @@ def part_of_range(view: View) -> Any:
 def against(view: View) -> str:
     """Return what the dashed line is, in a caption."""
     return f"dashed: {compared_with(view)}" if view.compare else ""
+
+
+def against_earlier(view: View, *, any_before: bool) -> str:
+    """Return the same for numbers of requests, or why there is no such line."""
+    found = view.comparison
+    if found and found.versions:
+        return f"not against {compared_with(view)}: versions were in service for different times"
+    return against(view) if any_before and earlier_time(view) else ""
 
 
 def looked_at(view: View) -> str:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dash import Input, Output, State, html
+from dash import html
 
-from fmd_otel_dash import ids
-from fmd_otel_dash.components import card, icon, plain_table
-from fmd_otel_dash.components.forms import segments, text_field
-from fmd_otel_dash.pages.configuration_rules import LIST, named
+from fmd_otel_dash.components import card, plain_table
+from fmd_otel_dash.components.forms import segments
+from fmd_otel_dash.pages.configuration_rules import LIST
 from fmd_otel_dash.pages.endpoint_rows import LEVELS
+from fmd_otel_dash.pages.pattern_form import PatternForm, named
 from fmd_otel_dash.queries.endpoints import all_endpoints
 from fmd_otel_dash.roles import ADMIN
 from fmd_otel_exporter.catalog import pin_levels
-from fmd_otel_exporter.errors import FmdOtelError
+from fmd_otel_exporter.errors import SettingsError
 from fmd_otel_exporter.level_rules import matches
 
 if TYPE_CHECKING:
@@ -25,14 +25,20 @@ if TYPE_CHECKING:
     from fmd_otel_dash.view import View
 
 COUNTS = "configuration-levels"
-PATTERN, LEVEL, APPLY = "levels-pattern", "levels-level", "levels-apply"
-MATCHES, PROBLEM = "levels-matches", "levels-problem"
+LEVEL = "levels-level"
+_FORM = PatternForm(
+    "levels", "Many at once, by hand", ". Rules leave these endpoints alone from then on.", button="Apply",
+    symbol="status", fields=(LEVEL,),
+)  # fmt: skip
 
 
 def layout() -> Any:
     """Return the table and the form."""
     return html.Div(
-        [card(COUNTS, "Monitor levels", kind="table", height=160), _form()],
+        [
+            card(COUNTS, "Monitor levels", kind="table", height=160),
+            _FORM.layout(segments(LEVEL, "Level", [(str(n), str(n)) for n in LEVELS], "1")),
+        ],
         className="fmd-column",
         style={"--span": 5},
     )
@@ -54,41 +60,26 @@ def register(registry: Registry) -> None:
             html.Div(f"{by_hand:,} of them set by hand", className="fmd-caption") if by_hand else None,
         ]
 
-    @registry.callback(
-        Output(MATCHES, "children"), Input(PATTERN, "value"), role=ADMIN, prevent_initial_call=True
-    )
-    def preview(view: View, pattern: str | None) -> Any:
-        found = matching(_chosen(view), pattern or "")
-        if not found:
-            return f"Matches no endpoint{_where(view)}."
-        several = len({each.service for each in view.query(all_endpoints)}) > 1
-        return f"Matches {len(found):,}{_where(view)}: {named(found, with_service=several)}"
+    _FORM.register(registry, _preview, _apply, (COUNTS, LIST))
 
-    @registry.callback(
-        Output(PROBLEM, "children"),
-        Output(ids.retry(COUNTS), "data", allow_duplicate=True),
-        Output(ids.retry(LIST), "data", allow_duplicate=True),
-        Output(ids.NOTICE, "children", allow_duplicate=True),
-        Input(APPLY, "n_clicks"),
-        State(PATTERN, "value"),
-        State(LEVEL, "value"),
-        role=ADMIN,
-    )
-    def apply(view: View, clicks: int, pattern: str | None, level: str | None) -> Any:
-        found = matching(_chosen(view), pattern or "")
-        if not found:
-            return "No endpoint matches this pattern.", "", "", ""
-        if level not in {str(n) for n in LEVELS}:
-            return f"The level must be one of {', '.join(map(str, LEVELS))}.", "", "", ""
-        try:
-            pin_levels(view.store, {each.id: int(level) for each in found})
-        except FmdOtelError as error:
-            return f"Nothing was changed: {error}", f"tried {clicks}", f"tried {clicks}", ""
-        finally:
-            view.services.cache.clear()
-        many = f"{len(found)} endpoint{'' if len(found) == 1 else 's'}{_where(view)}"
-        done = f"applied {clicks}"
-        return "", done, done, f"{many} at level {level}; every worker follows within two seconds."
+
+def _preview(view: View, pattern: str, _level: str | None) -> str:
+    found = matching(_chosen(view), pattern)
+    if not found:
+        return f"Matches no endpoint{_where(view)}."
+    several = len({each.service for each in view.query(all_endpoints)}) > 1
+    return f"Matches {len(found):,}{_where(view)}: {named(found, with_service=several)}"
+
+
+def _apply(view: View, pattern: str, level: str | None) -> str:
+    found = matching(_chosen(view), pattern)
+    if not found:
+        raise SettingsError("no endpoint matches this pattern")
+    if level not in {str(n) for n in LEVELS}:
+        raise SettingsError(f"the level must be one of {', '.join(map(str, LEVELS))}")
+    pin_levels(view.store, {each.id: int(level) for each in found})
+    many = f"{len(found)} endpoint{'' if len(found) == 1 else 's'}{_where(view)}"
+    return f"{many} at level {level}; every worker follows within two seconds."
 
 
 def matching(known: Sequence[Endpoint], pattern: str) -> list[Endpoint]:
@@ -104,21 +95,3 @@ def _chosen(view: View) -> list[Endpoint]:
 
 def _where(view: View) -> str:
     return f" of {', '.join(view.state.services)}" if view.state.services else ""
-
-
-def _form() -> Any:
-    return html.Section(
-        [
-            html.H2("Many at once, by hand"),
-            text_field(PATTERN, "Endpoints"),
-            html.Div(
-                "Names with * and ?, separated by commas. Rules leave these endpoints alone from then on.",
-                className="fmd-subtitle",
-            ),
-            html.Div(id=MATCHES, className="fmd-hint", role="status"),
-            segments(LEVEL, "Level", [(str(n), str(n)) for n in LEVELS], "1"),
-            html.Div(id=PROBLEM, className="fmd-problem", role="alert"),
-            html.Button([icon("status", size=15), "Apply"], id=APPLY, className="fmd-button fmd-primary"),
-        ],
-        className="fmd-card fmd-form",
-    )

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from dash import Input, Output, State, html, no_update
+from dash import Input, Output, html
 
 from fmd_otel_dash import ids
-from fmd_otel_dash.components import card, icon, plain_table
-from fmd_otel_dash.components.attributes import attributes
-from fmd_otel_dash.components.forms import segments, select_field, text_field
+from fmd_otel_dash.components import card, foreign, icon, plain_table
+from fmd_otel_dash.components.forms import segments, select_field, send_button
+from fmd_otel_dash.pages.changing import NOT_CHANGED, told
 from fmd_otel_dash.pages.endpoint_rows import LEVELS
+from fmd_otel_dash.pages.pattern_form import PatternForm, named
 from fmd_otel_dash.queries.endpoints import all_endpoints, rules
 from fmd_otel_dash.roles import ADMIN
-from fmd_otel_exporter.errors import FmdOtelError
 from fmd_otel_exporter.level_rules import LevelRule, edit_rules, moved, removed, rule_for
 
 if TYPE_CHECKING:
@@ -22,17 +21,18 @@ if TYPE_CHECKING:
 
     from fmd_otel_dash.queries.look import Endpoint
     from fmd_otel_dash.registry import Registry
+    from fmd_otel_dash.settings import DashboardSettings
     from fmd_otel_dash.view import View
 
 LIST = "rules"
 WANTED = "rule-wanted"
 """Store that the list's buttons write to."""
-PATTERN, SERVICE, LEVEL, ADD = "rule-pattern", "rule-service", "rule-level", "rule-add"
-MATCHES, PROBLEM = "rule-matches", "rule-problem"
-ANY = ""
+SERVICE, LEVEL = "rule-service", "rule-level"
+_FORM = PatternForm(
+    "rule", "Add a rule", ": api.*, static", button="Add rule", symbol="plus", fields=(SERVICE, LEVEL)
+)
 _ANY_SERVICE = "*"
 """Stands for all services in the choice, which knows no empty value."""
-_MOST_NAMED = 12
 
 
 def layout(view: View) -> Any:
@@ -60,42 +60,10 @@ def register(registry: Registry, levels: str) -> None:
 
     @registry.card(LIST, role=ADMIN)
     def listed(view: View) -> Any:
-        return _listed(view.query(rules), view.query(all_endpoints))
+        listed = _listed(view.query(rules), view.query(all_endpoints))
+        return [listed, _configured(view.settings)]
 
-    @registry.callback(
-        Output(MATCHES, "children"),
-        Input(PATTERN, "value"),
-        Input(SERVICE, "value"),
-        Input(LEVEL, "value"),
-        role=ADMIN,
-        prevent_initial_call=True,
-    )
-    def preview(view: View, pattern: str | None, service: str | None, level: str | None) -> Any:
-        if not (pattern or "").strip():
-            return ""
-        rule = LevelRule(pattern or "", _level(level), _service(service))
-        return _preview(view.query(all_endpoints), view.query(rules), rule)
-
-    @registry.callback(
-        Output(PROBLEM, "children"),
-        Output(PATTERN, "value"),
-        Output(ids.retry(LIST), "data", allow_duplicate=True),
-        Output(ids.retry(levels), "data", allow_duplicate=True),
-        Output(ids.NOTICE, "children", allow_duplicate=True),
-        Input(ADD, "n_clicks"),
-        State(PATTERN, "value"),
-        State(SERVICE, "value"),
-        State(LEVEL, "value"),
-        role=ADMIN,
-    )
-    def add(view: View, clicks: int, pattern: str | None, service: str | None, level: str | None) -> Any:
-        rule = LevelRule(pattern or "", _level(level), _service(service))
-        try:
-            n = _edit(view, lambda known: [*known, rule])
-        except FmdOtelError as error:
-            return _sentence(error), no_update, no_update, no_update, no_update
-        done = f"added {clicks}"
-        return "", "", done, done, f"Rule added. {_changed(n)}"
+    _FORM.register(registry, _preview, _add, (LIST, levels))
 
     @registry.callback(
         Output(ids.retry(LIST), "data", allow_duplicate=True),
@@ -105,29 +73,37 @@ def register(registry: Registry, levels: str) -> None:
         role=ADMIN,
     )
     def change(view: View, wanted: dict[str, Any]) -> Any:
-        return wanted, wanted, _change(view, wanted)
+        return wanted, wanted, told(view, lambda: _change(view, wanted))
 
 
 def _change(view: View, wanted: dict[str, Any]) -> str:
-    """Do what a button asked for, and return what was done, or why not."""
+    """Do what a button asked for."""
     place, by = wanted.get("place"), wanted.get("by")
     said = wanted.get("rule")
     if not isinstance(place, int) or not isinstance(said, list) or len(said) != len(LevelRule._fields):
-        return "Not changed: there is no such rule."
+        return f"{NOT_CHANGED}there is no such rule."
     rule = LevelRule(*said)
-    try:
-        if isinstance(by, int):
-            return f"Rule moved. {_changed(_edit(view, lambda known: moved(known, place, rule, by)))}"
-        return f"Rule removed. {_changed(_edit(view, lambda known: removed(known, place, rule)))}"
-    except FmdOtelError as error:
-        return f"Not changed: {error}."
+    if isinstance(by, int):
+        return f"Rule moved. {_changed(_edit(view, lambda known: moved(known, place, rule, by)))}"
+    return f"Rule removed. {_changed(_edit(view, lambda known: removed(known, place, rule)))}"
+
+
+def _add(view: View, pattern: str, service: str | None, level: str | None) -> str:
+    """Add what the form says."""
+    rule = _rule(pattern, service, level)
+    return f"Rule added. {_changed(_edit(view, lambda known: [*known, rule]))}"
+
+
+def _rule(pattern: str, service: str | None, level: str | None) -> LevelRule:
+    known = int(level) if level in {str(n) for n in LEVELS} else -1
+    return LevelRule(pattern, known, "" if service in (None, _ANY_SERVICE) else str(service))
 
 
 def _edit(view: View, edit: Any) -> int:
-    try:
-        return edit_rules(view.store, edit, default_level=view.settings.default_level)
-    finally:
-        view.services.cache.clear()
+    settings = view.settings
+    return edit_rules(
+        view.store, edit, default_level=settings.default_level, default_rules=settings.default_rules
+    )
 
 
 def _changed(n: int) -> str:
@@ -149,7 +125,8 @@ def _listed(known: Sequence[LevelRule], endpoints: Sequence[Endpoint]) -> Any:
     several = any(rule.service for rule in known) or len({each.service for each in endpoints}) > 1
     heads: tuple[str, ...] = ("", "Endpoints", "Service", "Level", "Decides on", "")
     rows: list[tuple[Any, ...]] = [
-        (place + 1, html.Code(rule.pattern), rule.service or "any", rule.level, _count(decided[place]),
+        (place + 1, html.Code(foreign(rule.pattern)), rule.service or "any", rule.level,
+         _count(decided[place]),
          _actions(place, rule, len(known)))
         for place, rule in enumerate(known)
     ]  # fmt: skip
@@ -159,6 +136,15 @@ def _listed(known: Sequence[LevelRule], endpoints: Sequence[Endpoint]) -> Any:
     return plain_table(heads, rows)
 
 
+def _configured(settings: DashboardSettings) -> Any:
+    """Return the rules that the configuration has, which come after these."""
+    if not settings.default_rules:
+        return None
+    by = settings.origins.get("MONITOR_RULES", "the configuration")
+    text = f"After these, MONITOR_RULES of {by}: {', '.join(map(str, settings.default_rules))}"
+    return html.Div(foreign(text), className="fmd-caption")
+
+
 def _count(decided: Sequence[Endpoint]) -> str:
     by_hand = sum(each.pinned for each in decided)
     return f"{len(decided) - by_hand:,}" + (f" · {by_hand:,} set by hand" if by_hand else "")
@@ -166,27 +152,23 @@ def _count(decided: Sequence[Endpoint]) -> str:
 
 def _actions(place: int, rule: LevelRule, n: int) -> Any:
     base = {"place": place, "rule": list(rule)}
+
+    def button(face: Any, label: str, off: bool = False, **more: int) -> Any:  # noqa: FBT001, FBT002 # as the rows are
+        return send_button(face, WANTED, base | more, label=f"{label.format(rule.pattern)}", off=off)
+
     return html.Div(
         [
-            _button("↑", f"Move {rule.pattern} up", {**base, "by": -1}, off=place == 0),
-            _button("↓", f"Move {rule.pattern} down", {**base, "by": 1}, off=place == n - 1),
-            _button(icon("trash", size=14), f"Remove {rule.pattern}", base),
+            button("↑", "Move {} up", place == 0, by=-1),
+            button("↓", "Move {} down", place == n - 1, by=1),
+            button(icon("trash", size=14), "Remove {}"),
         ],
         className="fmd-row-actions fmd-row-icons",
     )
 
 
-def _button(face: Any, label: str, wanted: dict[str, Any], *, off: bool = False) -> Any:
-    return html.Button(
-        face,
-        className="fmd-button",
-        title=label,
-        disabled=off,
-        **attributes(aria_label=label, data_store=WANTED, data_send=json.dumps(wanted)),
-    )
-
-
-def _preview(endpoints: Sequence[Endpoint], known: Sequence[LevelRule], rule: LevelRule) -> str:
+def _preview(view: View, pattern: str, service: str | None, level: str | None) -> str:
+    endpoints, known = view.query(all_endpoints), view.query(rules)
+    rule = _rule(pattern, service, level)
     found = [each for each in endpoints if rule.matches(each.service, each.own_name)]
     if not found:
         return "Matches no endpoint there is; those to come may match."
@@ -203,42 +185,11 @@ def _preview(endpoints: Sequence[Endpoint], known: Sequence[LevelRule], rule: Le
     return text
 
 
-def named(found: Sequence[Endpoint], *, with_service: bool) -> str:
-    """Return names of endpoints, in a line of bearable length; with their service where there are several."""
-    names = [
-        f"{each.own_name} ({each.service})" if with_service else each.own_name for each in found[:_MOST_NAMED]
-    ]
-    more = len(found) - _MOST_NAMED
-    return ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
-
-
-def _level(level: str | None) -> int:
-    return int(level) if level in {str(n) for n in LEVELS} else -1
-
-
-def _service(service: str | None) -> str:
-    return "" if service in (None, _ANY_SERVICE) else str(service)
-
-
-def _sentence(error: FmdOtelError) -> str:
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
-
-
 def _form(view: View) -> Any:
     services = list(dict.fromkeys(each.service for each in view.query(all_endpoints)))
     chosen = view.state.services[0] if len(view.state.services) == 1 else _ANY_SERVICE
     options = [(_ANY_SERVICE, "Any service"), *((each, each) for each in services)]
-    return html.Section(
-        [
-            html.H2("Add a rule"),
-            text_field(PATTERN, "Endpoints"),
-            html.Div("Names with * and ?, separated by commas: api.*, static", className="fmd-subtitle"),
-            select_field(SERVICE, "Service", options, chosen),
-            segments(LEVEL, "Level", [(str(n), str(n)) for n in LEVELS], "1"),
-            html.Div(id=MATCHES, className="fmd-hint", role="status"),
-            html.Div(id=PROBLEM, className="fmd-problem", role="alert"),
-            html.Button([icon("plus", size=15), "Add rule"], id=ADD, className="fmd-button fmd-primary"),
-        ],
-        className="fmd-card fmd-form",
+    return _FORM.layout(
+        select_field(SERVICE, "Service", options, chosen),
+        segments(LEVEL, "Level", [(str(n), str(n)) for n in LEVELS], "1"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from fmd_otel_dash.components import card, graph, page, with_deploys
 from fmd_otel_dash.figures import bars
 from fmd_otel_dash.pages.common import (
     absent,
-    against,
+    against_earlier,
     caption,
     deploys,
     earlier_time,
@@ -18,9 +19,11 @@ from fmd_otel_dash.pages.common import (
     on_click,
     requests_path,
 )
+from fmd_otel_dash.pages.request_rows import without
 from fmd_otel_dash.queries.daily import Daily, daily
 from fmd_otel_dash.router import Page
 from fmd_otel_dash.tables import Table
+from fmd_otel_dash.urlstate import format_search
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,7 +63,7 @@ def register(registry: Registry) -> None:
         earlier = earlier_time(view)
         before = view.query(daily, earlier) if earlier else None
         figure = bars.daily(found, before, view.settings.colors)
-        compared = against(view) if before and before.total else ""
+        compared = against_earlier(view, any_before=bool(before and before.total))
         return [
             longer_ranges(view, _LEAST_DAYS),
             graph(
@@ -78,12 +81,16 @@ def register(registry: Registry) -> None:
 
 
 def clicked_day(view: View, point: dict[str, Any]) -> str | None:
-    """Return the requests of a day: of the bar's endpoint, or of all; on the dashed line, of before."""
+    """Return the requests of a day: of the bar's endpoint, the others, or all; of before, on its line."""
     of = point.get("customdata")
     try:
         day = date.fromisoformat(str(of if isinstance(of, str) else point["x"])[:10]).isoformat()
     except (KeyError, ValueError):
         return None
+    if of == bars.OF_OTHERS:
+        named = [one.endpoint.id for one in view.query(daily, view.scope).endpoints[: bars.NAMED]]
+        state = replace(view.state.with_range(day, day, view.window.tz), extra=without(named))
+        return view.settings.url("/requests") + format_search(state)
     return view.href(requests_path(view, of if isinstance(of, int) else None), start=day, end=day)
 
 

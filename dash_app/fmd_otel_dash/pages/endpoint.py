@@ -15,16 +15,15 @@ from fmd_otel_dash.pages import endpoint_head
 from fmd_otel_dash.pages.common import (
     absent,
     against,
+    below_figure,
+    below_requests,
     caption,
     deploys,
-    earlier_time,
     looked_at,
     on_click,
     part_of_range,
-    requests_change,
     requests_href,
     step_text,
-    versus,
 )
 from fmd_otel_dash.pages.drill import duration_filters, figure_hrefs, line_href
 from fmd_otel_dash.pages.endpoint_head import endpoint_page, read
@@ -195,34 +194,29 @@ def _ghost(view: View, before: Timeline | None) -> str:
 
 def _kpis(view: View, found: Overview) -> list[Any]:
     now, moved = found.kpis, found.changes
-    beside = versus(view) if found.previous and found.previous.n else ""
     return [
         kpi(
             "Requests",
             formatting.count(now.n),
-            delta=requests_change(view, now, found.previous),
-            against=beside if earlier_time(view) else "",
+            **below_requests(view, now, found.previous),
             hint=f"{now.n:,} requests",
         ),
         kpi(
             "p95",
             formatting.duration(now.p95_us),
-            delta=formatting.measured_change(moved.p95) if moved.p95 else None,
-            against=beside,
+            **below_figure(view, found.previous, formatting.measured_change, moved.p95),
             hint=f"95 % of {now.n:,} requests took less",
         ),
         kpi(
             "Median",
             formatting.duration(now.p50_us),
-            delta=formatting.measured_change(moved.p50) if moved.p50 else None,
-            against=beside,
+            **below_figure(view, found.previous, formatting.measured_change, moved.p50),
             hint=f"Half took less; 99 % less than {formatting.duration(now.p99_us)}",
         ),
         kpi(
             "Error rate",
             formatting.percent(now.error_rate),
-            delta=formatting.point_change(moved.errors) if moved.errors else None,
-            against=beside,
+            **below_figure(view, found.previous, formatting.point_change, moved.errors),
             hint=f"{now.errors:,} answers of 500 and above; {now.client_errors:,} of 400 to 499 left out",
         ),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from dash import Input, Output, State, html, no_update
@@ -10,17 +9,16 @@ from dash import Input, Output, State, html, no_update
 from fmd_otel_dash import formatting, ids, upkeep
 from fmd_otel_dash.components import card, foreign, icon, page, plain_table, url_text
 from fmd_otel_dash.components.attributes import attributes
-from fmd_otel_dash.components.forms import select_field, text_field
-from fmd_otel_dash.formatting import visible
+from fmd_otel_dash.components.forms import select_field, send_button, text_field
+from fmd_otel_dash.pages.changing import NOT_CHANGED, told
 from fmd_otel_dash.queries.endpoints import all_endpoints, level_origin, rules
 from fmd_otel_dash.roles import ADMIN
 from fmd_otel_dash.router import Page
 from fmd_otel_exporter import endpoint_changes
 from fmd_otel_exporter.catalog import unpin_level
-from fmd_otel_exporter.errors import FmdOtelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from fmd_otel_dash.queries.look import Endpoint
     from fmd_otel_dash.registry import Registry
@@ -103,7 +101,7 @@ def register(registry: Registry) -> None:
         role=ADMIN,
     )
     def change(view: View, wanted: dict[str, Any]) -> Any:
-        return wanted, wanted, _said(view, lambda: _change_row(view, wanted))
+        return wanted, wanted, told(view, lambda: _change_row(view, wanted))
 
     @registry.callback(
         Output(ids.retry(LIST), "data", allow_duplicate=True),
@@ -115,18 +113,8 @@ def register(registry: Registry) -> None:
         role=ADMIN,
     )
     def change_one(view: View, wanted: dict[str, Any], name: str | None, into: str | None) -> Any:
-        said = _said(view, lambda: _change_one(view, wanted, name or "", into))
-        return wanted, (no_update if str(said).startswith("Not changed") else wanted), said
-
-
-def _said(view: View, change: Callable[[], Any]) -> Any:
-    """Do something, and return what was done, or why not."""
-    try:
-        return change()
-    except FmdOtelError as error:
-        return f"Not changed: {error}."
-    finally:
-        view.services.cache.clear()
+        said = told(view, lambda: _change_one(view, wanted, name or "", into))
+        return wanted, (no_update if str(said).startswith(NOT_CHANGED) else wanted), said
 
 
 def _change_row(view: View, wanted: dict[str, Any]) -> str:
@@ -134,7 +122,7 @@ def _change_row(view: View, wanted: dict[str, Any]) -> str:
     if wanted.get("do") == "separate":
         endpoint_changes.separate(view.store, own)
         return "It counts for itself again, with all that it counted before."
-    level = unpin_level(view.store, own, view.settings.default_level)
+    level = unpin_level(view.store, own, view.settings.default_level, view.settings.default_rules)
     return f"Rules decide on it again: it is at level {level}; every worker follows within two seconds."
 
 
@@ -143,7 +131,7 @@ def _change_one(view: View, wanted: dict[str, Any], name: str, into: str | None)
     if own is None:
         endpoint = _selected(view)
         if endpoint is None:
-            return "Not changed: choose an endpoint first."
+            return f"{NOT_CHANGED}choose an endpoint first."
         own = endpoint.id
     match wanted.get("do"):
         case "rename":
@@ -151,7 +139,7 @@ def _change_one(view: View, wanted: dict[str, Any], name: str, into: str | None)
             return "Renamed." if name.strip() else "It is called as the application calls it."
         case "merge":
             if not (into or "").isdecimal():
-                return "Not changed: choose what to merge it into."
+                return f"{NOT_CHANGED}choose what to merge it into."
             endpoint_changes.merge(view.store, own, int(into or 0))
             return "Merged: past and future requests count together. Separate takes it back."
         case "delete":
@@ -160,7 +148,7 @@ def _change_one(view: View, wanted: dict[str, Any], name: str, into: str | None)
                 html.Span(f"{gone} is deleted; its rows go in the background. "),
                 html.A("How far that is", href=view.href("/storage")),
             ]
-    return "Not changed: there is no such button."
+    return f"{NOT_CHANGED}there is no such button."
 
 
 def _chosen(view: View) -> list[Endpoint]:
@@ -206,7 +194,7 @@ def _row(view: View, each: Endpoint, known: Sequence[LevelRule], several: bool) 
     ]
     level = [
         html.Span(f"{each.level} ", className="fmd-number"),
-        html.Span(foreign(level_origin(each, known)), className="fmd-faint"),
+        html.Span(foreign(level_origin(each, known, view.settings.default_rules)), className="fmd-faint"),
     ]
     if each.pinned:
         level.append(_button("Unpin", {"do": "unpin", "id": each.id}, f"let rules decide on {each.name}"))
@@ -229,13 +217,7 @@ def _member(own: int, name: str) -> Any:
 
 
 def _button(text: str, wanted: dict[str, Any], what: str) -> Any:
-    label = visible(f"{text}: {what}")
-    return html.Button(
-        text,
-        className="fmd-link-button",
-        title=label,
-        **attributes(aria_label=label, data_store=WANTED, data_send=json.dumps(wanted)),
-    )
+    return send_button(text, WANTED, wanted, label=f"{text}: {what}", look="fmd-link-button")
 
 
 def _heading(endpoint: Endpoint) -> Any:
@@ -255,7 +237,7 @@ def _merge(endpoint: Endpoint, into: Endpoint | None) -> Any:
         f"Merge {endpoint.name} into {into.name}? All its requests, past and future, count under that one, "
         "whose level it gets. It can be separated again."
     )
-    return _act("layers", "Merge", {"do": "merge"}, confirm=visible(question or ""))
+    return _act("layers", "Merge", {"do": "merge"}, confirm=question or "")
 
 
 def _delete(endpoint: Endpoint) -> Any:
@@ -265,9 +247,7 @@ def _delete(endpoint: Endpoint) -> Any:
         "trash",
         "Delete",
         {"do": "delete", "id": endpoint.id},
-        confirm=visible(
-            f"Delete {endpoint.name}{with_it} and all that is recorded? It cannot be undone.",
-        ),
+        confirm=f"Delete {endpoint.name}{with_it} and all that is recorded? It cannot be undone.",
     )
 
 
@@ -302,11 +282,8 @@ def _form() -> Any:
 
 
 def _act(symbol: str, text: str, wanted: dict[str, Any], confirm: str = "") -> Any:
-    return html.Button(
-        [icon(symbol, size=15), text],
-        className="fmd-button" + (" fmd-danger" if symbol == "trash" else ""),
-        **attributes(data_store=FORM_WANTED, data_send=json.dumps(wanted), data_confirm=confirm or None),
-    )
+    look = "fmd-button fmd-danger" if symbol == "trash" else "fmd-button"
+    return send_button([icon(symbol, size=15), text], FORM_WANTED, wanted, confirm=confirm, look=look)
 
 
 PAGE = Page(path=PATH, title=TITLE, layout=layout, register=register, role=ADMIN, icon="layers")

@@ -138,7 +138,9 @@ def _facts(view: View, row: Recent) -> list[Any]:
     if endpoint.merged:
         names = ", ".join(name for _, name in endpoint.merged)
         facts.append(html.Span(["together with ", foreign(names)]))
-    facts.append(formatting.visible(f"level {level_origin(endpoint, view.query(rules))}"))
+    facts.append(
+        formatting.visible(f"level {level_origin(endpoint, view.query(rules), view.settings.default_rules)}")
+    )
     if view.user.may(ADMIN):
         href = view.href("/endpoints", endpoint=str(endpoint.id))
         facts.append(html.A("Rename, merge, delete", href=href))

@@ -13,7 +13,7 @@ from fmd_otel_dash.components import card, change, empty, graph, plain_table, wi
 from fmd_otel_dash.figures import bars
 from fmd_otel_dash.pages.common import (
     absent,
-    against,
+    against_earlier,
     caption,
     compared_with,
     deploys,
@@ -80,7 +80,7 @@ def register(registry: Registry) -> None:
                 label="Answers over time by status code",
                 leads=True,
             ),
-            caption(view, found.total, against(view) if before else ""),
+            caption(view, found.total, against_earlier(view, any_before=before is not None)),
         ]
 
     @registry.card(SHARES)

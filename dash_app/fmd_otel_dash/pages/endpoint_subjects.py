@@ -146,7 +146,8 @@ def register(registry: Registry) -> None:
             graph(
                 figure,
                 name=VERSIONS,
-                height=70 + per_row * len(found.rows),
+                height=70 + (0 if as_boxes else figures.BELOW_PX) + per_row * len(found.rows),
+                least_width=0 if as_boxes else figures.least_width(found),
                 label=f"Durations by {_WORDS[kind_of(view)][0]} and version",
                 leads=True,
             ),
@@ -278,8 +279,8 @@ def _below(view: View, found: Busiest, shown: int, *more: str) -> Any:
                         text, href=view.settings.url(view.path) + format_search(state), className="fmd-button"
                     )
                 )
-        parts.append(html.Div(links, className="fmd-toolbar"))
-    return html.Div(parts)
+        parts.append(html.Div(links, className="fmd-pager"))
+    return html.Div(parts, className="fmd-foot")
 
 
 def row(view: View, each: SubjectCounts, before: SubjectCounts | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dash import Input, Output, html
 
 from fmd_otel_dash import formatting, ids
-from fmd_otel_dash.components import card, empty, foreign, graph, icon, page, plain_table
+from fmd_otel_dash.components import card, empty, foreign, graph, icon, nothing_in_range, page, plain_table
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.frames import frames
 from fmd_otel_dash.figures.exceptions import over_time
@@ -82,7 +82,7 @@ def register(registry: Registry) -> None:
                 "It may be older than what is kept.",
                 html.A("All exceptions", href=view.href("/exceptions"), className="fmd-button"),
             )
-        return _head(view, found.group)
+        return _head(view, found)
 
     @registry.card(STACK)
     def stack(view: View) -> Any:
@@ -98,7 +98,7 @@ def register(registry: Registry) -> None:
     def trend(view: View) -> Any:
         found = read(view)
         if found is None or not found.group.n:
-            return empty("Not in this range", _last(view, found.group)) if found else None
+            return nothing_in_range(view, found.group.last_us, what="occurrences") if found else None
         return graph(
             over_time([found.group], view.scope),
             name=TREND,
@@ -150,12 +150,14 @@ def _change(view: View, wanted: dict[str, Any]) -> str:
     return "Open again."
 
 
-def _head(view: View, group: ExceptionGroup) -> Any:
+def _head(view: View, found: GroupDetail) -> Any:
+    group = found.group
     state = STATES.get(group.state, "")
     kinds = ", ".join(f"{n:,} {KINDS.get(kind, 'other')}" for kind, n in group.kinds.items())
+    within = f"{group.n:,}" + (f" ({kinds})" if kinds else "")
     facts = [
-        ("In this range", f"{group.n:,}" + (f" ({kinds})" if kinds else "")),
-        ("Users touched", f"{group.users:,}"),
+        ("In this range", within if group.n else f"none, of {found.n:,} that are counted"),
+        *([("Users touched", f"{group.users:,}")] if group.n else ()),
         ("First seen", _moment(view, group.first_us)),
         ("Last seen", f"{_moment(view, group.last_us)}, {formatting.ago(group.last_us, view.now_us)}"),
         ("Introduced in", group.introduced_in or formatting.NONE),
@@ -175,7 +177,9 @@ def _head(view: View, group: ExceptionGroup) -> Any:
             className="fmd-endpoint-head",
         ),
         html.Div(foreign(group.message), className="fmd-exception-message"),
-        html.Div([html.Span("in ", className="fmd-faint"), html.Code(group.place)]) if group.place else None,
+        html.Div([html.Span("in ", className="fmd-faint"), html.Code(foreign(group.place))])
+        if group.place
+        else None,
         plain_table(("", ""), facts),
     ]
 
@@ -195,14 +199,16 @@ def _button(group: ExceptionGroup) -> Any:
 def _stack(view: View, found: GroupDetail) -> Any:
     if not found.occurrences:
         return empty(
-            "No stack in this range",
+            "No stack is kept any more",
             "Of each group a few occurrences are kept in detail, all are counted. "
             + _last(view, found.group),
         )
     wanted = view.state.get("at")
     chosen = next((each for each in found.occurrences if _name(each) == wanted), found.occurrences[0])
     document = view.query(occurrence_document, found.group.id, chosen.ts_us, chosen.span_id) or {}
+    within = any(view.scope.start_us <= each.ts_us < view.scope.end_us for each in found.occurrences)
     return [
+        None if within else _elsewhere("None of this range is kept in detail; these are the newest."),
         _occurrences(view, found.occurrences, chosen),
         _about(view, chosen, document),
         *_chain(
@@ -272,6 +278,10 @@ def _chain(chain: Any, *, with_values: bool, editor: str) -> list[Any]:
     return parts
 
 
+def _elsewhere(text: str) -> Any:
+    return html.Div([icon("clock", size=16), text], className="fmd-hint")
+
+
 def _who(view: View, found: GroupDetail) -> Any:
     sections = (
         ("Versions", [(name, n) for name, n in found.by_version]),
@@ -299,7 +309,11 @@ def _who(view: View, found: GroupDetail) -> Any:
                     ("", "", ""), [(name, _bar(n / most), f"{n:,}") for name, n in counts], numeric=(2,)
                 ),
             ]
-    return html.Div(parts, className="fmd-count-bars") if parts else empty("Nobody in this range")
+    if not parts:
+        return empty("Not counted any more", "Its sums are older than what is kept.")
+    if not found.group.n:
+        parts.insert(0, _elsewhere("Nobody in this range; this is of any time."))
+    return html.Div(parts, className="fmd-count-bars")
 
 
 def _bar(share: float) -> Any:

@@ -19,8 +19,8 @@ from fmd_otel_dash.components import (
     url_segments,
     with_deploys,
 )
-from fmd_otel_dash.figures.exceptions import COLORS, over_time
-from fmd_otel_dash.pages.common import against, deploys, earlier_time, export, on_click, versus
+from fmd_otel_dash.figures.exceptions import COLORS, function_of, over_time
+from fmd_otel_dash.pages.common import against_earlier, deploys, earlier_time, export, on_click, versus
 from fmd_otel_dash.pages.endpoint_head import endpoint_page
 from fmd_otel_dash.queries.exceptions import (
     MOST_GROUPS,
@@ -97,7 +97,7 @@ def register(registry: Registry) -> None:
                 with_deploys(figure, deploys(view), view.scope.tz),
                 name=OVER_TIME, height=230, zoom=True, label="Exceptions over time by group", leads=True,
             ),
-            _caption(view, found, against(view) if before else ""),
+            _caption(view, found, against_earlier(view, any_before=bool(before))),
         ]  # fmt: skip
 
     @registry.card(LIST)
@@ -188,6 +188,7 @@ def row(view: View, each: ExceptionGroup, before: Mapping[int, int] | None = Non
         "name": each.type,
         "route": each.message,
         "place": each.place,
+        "where": function_of(each) or each.place,
         "color": "var(--fmd-bad)" if each.kinds.get(1) else "var(--fmd-warn)",
         "href": view.href(f"/exception/{each.id}"),
         "message": each.message,
@@ -217,20 +218,22 @@ def row(view: View, each: ExceptionGroup, before: Mapping[int, int] | None = Non
 def _columns(*, compare: bool) -> list[dict[str, Any]]:
     narrow = {"narrow": True}
     return [
-        column("name", "Exception", cellRenderer="FmdEndpoint", flex=2, minWidth=180, tooltipField="message",
+        column("name", "Exception", cellRenderer="FmdEndpoint", flex=3, minWidth=140, tooltipField="message",
                context=narrow),
-        column("place", "Where", flex=2, minWidth=120, tooltipField="place", cellClass="fmd-mono"),
+        column("where", "Where", flex=3, minWidth=150, tooltipField="place", cellClass="fmd-mono",
+               cellRenderer="FmdEnd"),
         column("message", "Message", flex=2, minWidth=110, tooltipField="message"),
-        number("n", "Count", width=76, sort="desc", tooltipField="kinds", context=narrow),
+        number("n", "Count", width=80, sort="desc", tooltipField="kinds", context={"narrow": 80}),
         number("more", "Change", shown="changeText", width=74, cellRenderer="FmdChange", hide=not compare,
                tooltipField="changeHint", context={} if compare else {"off": True},
                headerTooltip="How many more, or fewer, than in the comparison"),
         number("users", "Users", width=64),
         column("spark", "Trend", cellRenderer="FmdSpark", width=96, sortable=False),
-        column("versions", "Versions", width=110, headerTooltip="Introduced in, and last seen in"),
-        column("endpoints", "Endpoints", flex=1, minWidth=108, tooltipField="endpoints"),
-        number("last", "Last", shown="lastText", width=98, context=narrow),
-        column("state", "State", width=84),
+        column("versions", "Versions", width=108, headerTooltip="Introduced in, and last seen in"),
+        column("endpoints", "Endpoints", flex=2, minWidth=108, tooltipField="endpoints",
+               cellRenderer="FmdEnd"),
+        number("last", "Last", shown="lastText", width=92, context={"narrow": 84}),
+        column("state", "State", width=76),
     ]  # fmt: skip
 
 

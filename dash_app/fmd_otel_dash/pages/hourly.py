@@ -11,7 +11,7 @@ from fmd_otel_dash.components import card, graph, page, url_segments
 from fmd_otel_dash.figures import bars, heatmap
 from fmd_otel_dash.pages.common import (
     absent,
-    against,
+    against_earlier,
     caption,
     compared_with,
     earlier_time,
@@ -96,6 +96,7 @@ def register(registry: Registry) -> None:
                 found.total,
                 "by weeks" if found.by_week else "",
                 f"orange is more, teal less than in {compared_with(view)}" if difference else "",
+                "" if before else against_earlier(view, any_before=False),
                 f"hours of {found.days_without_hours} days are no longer kept"
                 if found.days_without_hours
                 else "",
@@ -108,7 +109,7 @@ def register(registry: Registry) -> None:
         if not found.total:
             return None
         before = before_of(view)
-        compared = against(view) if before else ""
+        compared = against_earlier(view, any_before=before is not None)
         return [
             graph(bars.by_hour_of_day(found, before), name=TYPICAL, height=_TYPICAL_HEIGHT,
                   label="Mean requests per hour by hour of the day", leads=True),

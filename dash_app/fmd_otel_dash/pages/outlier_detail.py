@@ -91,7 +91,11 @@ def register(registry: Registry) -> None:
                 "The request was over before anybody could look: it had only just become an outlier.",
             )
         at_us = found.document.get("stack_at_us")
-        when = f"after {formatting.duration(at_us)}" if isinstance(at_us, int | float) else ""
+        when = (
+            f"as it was {formatting.duration(at_us)} into the request"
+            if isinstance(at_us, int | float)
+            else ""
+        )
         return [frames(calls, editor=view.settings.editor_link), html.Div(when, className="fmd-caption")]
 
     @registry.card(MACHINE)
@@ -223,19 +227,22 @@ def _machine(found: OutlierDetail) -> Any:
     ]
     points = document.get("memory_samples")
     return [
-        _cores(document.get("cpu_percent_per_core")),
+        *_cores(document.get("cpu_percent_per_core")),
         plain_table(("", ""), facts),
+        html.Div("Memory of the worker while it ran", className="fmd-subtitle fmd-spaced")
+        if isinstance(points, list) and len(points) > 1
+        else None,
         graph(samples(points), name=MACHINE, height=140, label="Memory of the worker while the request ran")
         if isinstance(points, list) and len(points) > 1
         else None,
     ]
 
 
-def _cores(found: Any) -> Any:
+def _cores(found: Any) -> list[Any]:
     loads = _numbers(found)
     if not loads:
-        return None
-    return html.Div(
+        return []
+    bars = html.Div(
         [
             html.Span(
                 html.Span(style={"height": f"{min(100, max(2, load)):.0f}%"}),
@@ -248,6 +255,7 @@ def _cores(found: Any) -> Any:
         role="img",
         **attributes(aria_label="Load of each core: " + ", ".join(f"{load:.0f} %" for load in loads)),
     )
+    return [html.Div("Load of each core", className="fmd-subtitle"), bars]
 
 
 def _numbers(found: Any) -> list[float]:

@@ -15,15 +15,15 @@ from fmd_otel_dash.components import (
     empty,
     foreign,
     graph,
-    link,
     nothing_in_range,
     number,
     page,
     with_deploys,
 )
 from fmd_otel_dash.figures import outliers as figures
-from fmd_otel_dash.pages.common import compared_with, deploys, earlier_time, export, on_click
+from fmd_otel_dash.pages.common import against_earlier, compared_with, deploys, earlier_time, export, on_click
 from fmd_otel_dash.pages.endpoint_head import endpoint_page
+from fmd_otel_dash.pages.request_rows import time_px, today
 from fmd_otel_dash.queries.commonality import in_common
 from fmd_otel_dash.queries.look import endpoints
 from fmd_otel_dash.queries.outlier_load import outlier_loads
@@ -114,7 +114,10 @@ def register(registry: Registry) -> None:
                 with_deploys(figure, deploys(view), view.scope.tz), name=OVER_TIME, height=300, zoom=True,
                 label="Outliers by time and duration", leads=True,
             ),
-            _caption(view, found, len(found.rows), before),
+            _caption(
+                view, found, len(found.rows), before, "strokes: thresholds",
+                "" if before else against_earlier(view, any_before=False),
+            ),
         ]  # fmt: skip
 
     @registry.card(COMMON)
@@ -139,12 +142,11 @@ def register(registry: Registry) -> None:
         found = view.query(outliers, view.scope)
         if not found.rows:
             return None
-        shown = found.rows[:_MOST_LISTED]
+        lines = [row(view, each) for each in found.rows[:_MOST_LISTED]]
+        columns = _columns(endpoints=view.endpoint_id is None, time_px=time_px(lines))
         return [
-            data_grid(
-                GRID, _columns(endpoints=view.endpoint_id is None), [row(view, each) for each in shown]
-            ),
-            _caption(view, found, len(shown)),
+            data_grid(GRID, columns, lines),
+            _caption(view, found, len(lines)),
         ]
 
     on_click(registry, OVER_TIME, clicked)
@@ -219,10 +221,11 @@ def _not_measured() -> Any:
     return empty("Not measured", "These requests were over before anybody could look at the machine.")
 
 
-def _caption(view: View, found: Outliers, shown: int, before: Outliers | None = None) -> Any:
+def _caption(view: View, found: Outliers, shown: int, before: Outliers | None = None, *more: str) -> Any:
     parts = [
         f"{found.n:,} outlier{'' if found.n == 1 else 's'}",
         f"faint: {before.n:,} in {compared_with(view)}" if before else "",
+        *more,
         f"the newest {shown:,} shown" if shown < found.n else "",
         urlstate.label(view.state, view.window),
         view.scope.tz,
@@ -270,6 +273,7 @@ def row(view: View, each: Outlier) -> dict[str, Any]:
         "href": view.href(f"/outlier/{each.key}"),
         "ts": each.ts_us,
         "time": f"{local.day} {local:%b} {local:%H:%M:%S}.{local.microsecond // 1000:03d}",
+        **today(local, view),
         "status": each.status,
         "name": each.endpoint.name,
         "route": each.endpoint.route or "",
@@ -287,14 +291,15 @@ def row(view: View, each: Outlier) -> dict[str, Any]:
     }
 
 
-def _columns(*, endpoints: bool) -> list[dict[str, Any]]:
+def _columns(*, endpoints: bool, time_px: int) -> list[dict[str, Any]]:
     narrow = {"narrow": True}
     return [
-        link("time", "Time", width=166, minWidth=150, context=narrow),
-        column("name", "Endpoint", flex=1, minWidth=140, cellRenderer="FmdEndpoint", hide=not endpoints,
-               context={} if endpoints else {"off": True}),
-        number("duration", "Duration", shown="durationText", width=96, context=narrow),
-        number("times", "Of threshold", shown="timesText", width=108, context=narrow,
+        column("time", "Time", width=166, minWidth=76, cellRenderer="FmdTime", context={"narrow": time_px}),
+        column("name", "Endpoint", flex=1, minWidth=96, cellRenderer="FmdEndpoint", hide=not endpoints,
+               context=narrow if endpoints else {"off": True}),
+        number("duration", "Duration", shown="durationText", width=96, context={"narrow": 84}),
+        number("times", "Of threshold", shown="timesText", width=108,
+               context={} if endpoints else narrow,
                headerTooltip="How many times the threshold it took"),
         number("average", "Usually", shown="averageText", width=92),
         column("status", "Status", width=72, cellRenderer="FmdStatus"),

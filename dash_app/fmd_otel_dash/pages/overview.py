@@ -23,7 +23,7 @@ from fmd_otel_dash.components import (
 from fmd_otel_dash.components.endpoints import columns, export_link, filter_field
 from fmd_otel_dash.figures import lines
 from fmd_otel_dash.pages import endpoint_rows
-from fmd_otel_dash.pages.common import deploys, earlier_time, on_click, part_of_range, requests_change, versus
+from fmd_otel_dash.pages.common import below_figure, below_requests, deploys, on_click, part_of_range
 from fmd_otel_dash.pages.drill import figure_hrefs, line_href
 from fmd_otel_dash.queries.kpis import APDEX_THRESHOLD_US
 from fmd_otel_dash.queries.overview import Overview, overview_of
@@ -189,36 +189,31 @@ def _lines(view: View, *, durations: bool) -> tuple[Timeline, Timeline | None]:
 
 def _kpis(view: View, found: Overview) -> list[Any]:
     now, moved = found.kpis, found.changes
-    against = versus(view) if found.previous and found.previous.n else ""
     return [
         kpi(
             "Requests",
             formatting.count(now.n),
-            delta=requests_change(view, now, found.previous),
-            against=against if earlier_time(view) else "",
+            **below_requests(view, now, found.previous),
             hint=f"{now.n:,} requests at monitor level 1 or above",
         ),
         kpi(
             "p95 latency",
             formatting.duration(now.p95_us),
-            delta=formatting.measured_change(moved.p95) if moved.p95 else None,
-            against=against,
+            **below_figure(view, found.previous, formatting.measured_change, moved.p95),
             hint=f"95 % of requests took less. Half took less than {formatting.duration(now.p50_us)}, "
             f"99 % less than {formatting.duration(now.p99_us)}.",
         ),
         kpi(
             "Error rate",
             formatting.percent(now.error_rate),
-            delta=formatting.point_change(moved.errors) if moved.errors else None,
-            against=against,
+            **below_figure(view, found.previous, formatting.point_change, moved.errors),
             hint=f"{now.errors:,} answers of 500 and above; "
             f"{now.client_errors:,} of 400 to 499 are not counted in",
         ),
         kpi(
             "Apdex (300 ms)",
             formatting.NONE if now.apdex is None else f"{now.apdex:.2f}",
-            delta=formatting.score_change(moved.apdex) if moved.apdex else None,
-            against=against,
+            **below_figure(view, found.previous, formatting.score_change, moved.apdex),
             hint="Share of requests within 300 ms, plus half of those within 1.2 s",
         ),
     ]

@@ -26,7 +26,7 @@ KEPT_OF = (
 def shown(view: View, trace: Mapping[str, Any] | None) -> Any:
     """Return the attributes, or why there are none; they may be personal, and are for admins."""
     if trace is None:
-        return empty("No attributes were kept", KEPT_OF)
+        return None  # as the steps say, which are kept together with them
     if not view.user.may(ADMIN):
         return empty("For admins only", "What a request carried may be personal.", symbol="key")
     found = trace.get("attributes")

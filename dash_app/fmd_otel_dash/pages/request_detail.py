@@ -66,7 +66,9 @@ def register(registry: Registry) -> None:
         if found is None:
             return None
         if not isinstance(spans, list) or not spans:
-            return empty("No steps were kept", KEPT_OF if trace is None else "None was traced.")
+            if trace is None:
+                return empty("Neither steps nor attributes were kept", KEPT_OF)
+            return empty("No steps were kept", "None was traced.")
         name = f"{found.row.method} {found.row.endpoint.route or found.row.endpoint.name}"
         return waterfall(spans, found.row.duration_us, root=name)
 

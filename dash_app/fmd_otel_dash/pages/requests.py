@@ -12,6 +12,7 @@ from fmd_otel_dash.components import card, empty, page, url_multiselect, url_seg
 from fmd_otel_dash.pages import request_rows
 from fmd_otel_dash.pages.common import absent, caption, export
 from fmd_otel_dash.pages.endpoint_head import endpoint_page
+from fmd_otel_dash.queries.look import endpoints
 from fmd_otel_dash.queries.requests import RequestPage, requests
 from fmd_otel_dash.queries.scope import Scope, local_time
 from fmd_otel_dash.queries.versions import versions
@@ -31,7 +32,7 @@ STATUSES = (("", "All"), ("2xx", "2xx"), ("3xx", "3xx"), ("4xx", "4xx"), ("5xx",
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 HOURS = [("", "Any hour"), *((str(hour), f"{hour:02d}:00 – {hour:02d}:59") for hour in range(24))]
 MOST_EXPORTED = 100_000
-_OWN = ("status", "user", "ip", "method", "min_ms", "max_ms", "trace", "hour", "before")
+_OWN = ("status", "user", "ip", "method", "min_ms", "max_ms", "trace", "hour", "before", request_rows.WITHOUT)
 
 
 def layout(view: View) -> Any:
@@ -66,7 +67,8 @@ def register(registry: Registry) -> None:
 def read(view: View) -> RequestPage:
     """Return the page of requests that the address asks for."""
     state = view.state
-    return view.query(requests, view.scope, request_rows.wanted(state), cursor=request_rows.key_of(state))
+    scope = request_rows.scope_of(view)
+    return view.query(requests, scope, request_rows.wanted(state), cursor=request_rows.key_of(state))
 
 
 def _shown(view: View, found: RequestPage) -> list[Any]:
@@ -123,12 +125,32 @@ def _controls(view: View) -> list[Any]:
         url_text("trace", "Trace id", state.get("trace"), w=110),
         # Only a link from a chart brings it along.
         url_select("hour", "Hour of the day", HOURS, state.get("hour"), w=130) if state.get("hour") else None,
+        _without(view),
     ]
+
+
+def _without(view: View) -> Any:
+    """Return the choice of endpoints that are left out; only a link from a chart brings it along."""
+    chosen = view.state.get_all(request_rows.WITHOUT)
+    if not chosen or view.endpoint_id is not None:
+        return None
+    known = view.query(endpoints, Scope(0, 0, services=view.scope.services))
+    return html.Div(
+        [
+            html.Span("Without", className="fmd-faint"),
+            url_multiselect(
+                request_rows.WITHOUT, "No endpoint", [(str(each.id), each.name) for each in known], chosen
+            ),
+        ],
+        className="fmd-left-out",
+    )
 
 
 def rows(view: View) -> Iterable[Sequence[Any]]:
     """Return all requests that match, not only those of a page; as many as a spreadsheet can bear."""
-    found = requests(view.store, view.scope, request_rows.wanted(view.state), limit=MOST_EXPORTED)
+    found = requests(
+        view.store, request_rows.scope_of(view), request_rows.wanted(view.state), limit=MOST_EXPORTED
+    )
     for row in found.rows:
         yield (
             local_time(row.ts_us, view.scope.zone).isoformat(timespec="milliseconds"), row.endpoint.service,

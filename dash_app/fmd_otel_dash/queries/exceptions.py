@@ -87,7 +87,7 @@ class Occurrence:
 
 @dataclass(frozen=True)
 class GroupDetail:
-    """A group, and who met it where."""
+    """A group, and who met it where: in the range, or at any time where nobody did in the range."""
 
     group: ExceptionGroup
     by_version: tuple[tuple[str, int], ...]
@@ -96,7 +96,12 @@ class GroupDetail:
     """Most first, as the next."""
     by_user: tuple[tuple[str, int], ...]
     occurrences: tuple[Occurrence, ...]
-    """Those kept of the range, newest first."""
+    """Those kept of the range, newest first; where there are none, the newest of any time."""
+
+    @property
+    def n(self) -> int:
+        """How often it occurred, where it was counted: in the range, or at any time."""
+        return sum(n for _, n in self.by_version)
 
 
 def groups(
@@ -124,15 +129,16 @@ def group_detail(
         known = _known(view, [group_id])
         if not known:
             return None
-        found = _groups(view, scope, [group_id], points) or (
-            _group(view, known[group_id], [], _spark(scope, points)),
-        )
+        found = _groups(view, scope, [group_id], points)
+        group = found[0] if found else _group(view, known[group_id], [], _spark(scope, points))
+        ever = Scope(0, max(scope.end_us, group.last_us + 1), tz=scope.tz)
+        counted = scope if found else ever
         c = view.tables.exception_hits.c
         counts = {
             column.name: dict(
                 tuple(row)
                 for row in view.conn.execute(
-                    select(column, total(c.n)).where(*_hits(view, scope, [group_id])).group_by(column)
+                    select(column, total(c.n)).where(*_hits(view, counted, [group_id])).group_by(column)
                 )
             )
             for column in (c.version_id, c.endpoint_id)
@@ -140,9 +146,9 @@ def group_detail(
         by_endpoint: dict[int, int] = defaultdict(int)
         for own, n in counts["endpoint_id"].items():
             by_endpoint[view.home.get(own, own)] += n
-        ordered = [version for version in view.versions(scope) if version.id in counts["version_id"]]
+        ordered = [version for version in view.versions(counted) if version.id in counts["version_id"]]
         return GroupDetail(
-            found[0],
+            group,
             tuple((version.name, counts["version_id"][version.id]) for version in ordered),
             tuple(
                 sorted(
@@ -150,8 +156,8 @@ def group_detail(
                     key=lambda each: -each[1],
                 )
             ),
-            _users(view, scope, group_id),
-            _occurrences(view, scope, group_id, limit),
+            _users(view, counted, group_id),
+            _occurrences(view, scope, group_id, limit) or _occurrences(view, ever, group_id, limit),
         )
 
 

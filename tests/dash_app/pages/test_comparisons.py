@@ -253,3 +253,32 @@ def test_a_cell_of_durations_keeps_the_edges_of_its_band(now, write, view_of, ca
         path, _, search = href.removeprefix("/dashboard").partition("?")
         rows = card("requests-list", path, f"?{search}").grid_rows
         assert [row["duration"] for row in rows] == [duration_us]
+
+
+def test_a_key_figure_says_where_too_few_requests_came_before_to_compare_with(now, write, card):
+    write([now - HOUR - i * 1_000_000 for i in range(200)])
+    write([now - DAY - HOUR, now - DAY - 2 * HOUR])
+    for name, path in (("overview-kpis", "/overview"), ("endpoint-figures", "/endpoint/1")):
+        text = card(name, path).text
+        assert text.count("few requests before: 2") == 4
+        assert "×" not in text
+        assert "▲" not in text
+
+
+def test_charts_of_counts_say_why_they_draw_no_other_version(
+    now, write, write_exception, write_outlier, card
+):
+    write([now - 3 * DAY - i * HOUR for i in range(20)], version="1.0")
+    write([now - i * HOUR for i in range(1, 20)], version="2.0")
+    write_exception(now - HOUR, version="2.0")
+    write_outlier(now - HOUR, version="2.0")
+    for name, path in (
+        ("daily-stack", "/daily_utilization"),
+        ("hourly-map", "/hourly_load"),
+        ("hourly-typical", "/hourly_load"),
+        ("exceptions-over-time", "/exceptions"),
+        ("outliers-over-time", "/outliers"),
+        ("status-over-time", "/endpoint/1/status_code_distribution"),
+    ):
+        text = card(name, path, "?cmp=version").text
+        assert "not against version 1.0: versions were in service for different times" in text, name

@@ -13,6 +13,7 @@ from fmd_otel_dash.auth.gate import COOKIE
 from fmd_otel_exporter.catalog import load_levels, set_level
 from fmd_otel_exporter.counters import NOTHING
 from fmd_otel_exporter.heartbeat import About, Heartbeat
+from fmd_otel_exporter.level_rule import LevelRule
 from tests.dash_app.conftest import PREFIX, Visitor
 from tests.dash_app.pages.conftest import Shown
 
@@ -165,6 +166,20 @@ def _text(node):
 # Rules
 
 
+def test_rules_of_the_configuration_are_shown_after_those_of_the_page(dashboard_with, now, write):
+    write(now - HOUR, "static")
+    visitor = dashboard_with(
+        default_rules=(LevelRule("static", 0), LevelRule("api.*", 3)),
+        origins={"MONITOR_RULES": "FMD_OTEL_MONITOR_RULES"},
+    )
+    text = Shown(_children(visitor.call("rules-body.children", VIEW))).text
+    assert "After these, MONITOR_RULES of FMD_OTEL_MONITOR_RULES: static: 0, api.*: 3" in text
+    text = Shown(_children(visitor.call("configuration-settings-body.children", VIEW))).text
+    assert "MONITOR_RULES static: 0, api.*: 3 FMD_OTEL_MONITOR_RULES" in text
+    listed = visitor.call("endpoints-list-body.children", {"view.data": {"path": "/dashboard/endpoints"}})
+    assert "by MONITOR_RULES static" in Shown(_children(listed)).text
+
+
 @pytest.fixture
 def browser(admin, dashboard):
     """Ask as a browser does that has the page open: the same view, and so the same memory, all the time."""
@@ -192,7 +207,7 @@ def browser(admin, dashboard):
 def _rule(pattern, level, service="*"):
     return {
         "rule-pattern.value": pattern, "rule-service.value": service, "rule-level.value": str(level),
-        "rule-add.n_clicks": 1,
+        "rule-apply.n_clicks": 1,
     }  # fmt: skip
 
 

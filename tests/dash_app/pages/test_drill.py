@@ -55,6 +55,23 @@ def test_a_bar_of_a_day_leads_to_its_endpoint_and_the_total_to_all(card, view_of
     assert met == {"shop.home", "shop.cart", "Total"}
 
 
+def test_the_others_of_a_day_lead_to_the_requests_of_these_endpoints_alone(now, write, card, view_of, listed):
+    for number in range(12):
+        write([now - HOUR - i * MINUTE for i in range(20 - number)], f"shop.page_{number:02}")
+    [figure] = card("daily-stack", "/daily_utilization", WEEK).figures
+    others = next(trace for trace in figure["data"] if trace["name"] == "3 others")
+    point = {"x": others["x"][-1], "customdata": others["customdata"][-1]}
+
+    href = daily.clicked_day(view_of("/daily_utilization", WEEK), point)
+
+    found = [row.endpoint.name for row in listed(href)]
+    assert len(found) == others["y"][-1]
+    assert set(found) == {"shop.page_09", "shop.page_10", "shop.page_11"}
+    shown = card("requests-list", "/requests", "?" + urlsplit(href).query)
+    assert "Without" in shown.text
+    assert {row["name"] for row in shown.grid_rows} == set(found)
+
+
 @pytest.mark.usefixtures("days")
 def test_the_dashed_line_of_days_leads_to_the_days_of_before(card, view_of, listed):
     [figure] = card("daily-stack", "/daily_utilization", WEEK).figures

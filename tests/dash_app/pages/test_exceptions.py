@@ -34,6 +34,32 @@ def test_one_of_them_shows_its_stack_and_what_caused_it(now, write_exception, ca
     assert "Introduced in 1.0" in card("exception-head", PAGE).text
 
 
+def test_one_that_did_not_occur_in_the_range_shows_what_is_known_of_it_at_any_time(
+    now, write_exception, card
+):
+    write_exception([now - 5 * DAY, now - 6 * DAY])
+    head = card("exception-head", PAGE).text
+    assert "none, of 2 that are counted" in head
+    assert "Introduced in 1.0" in head
+    assert "16 Nov 2026" in head
+    stack = card("exception-stack", PAGE)
+    assert "None of this range is kept in detail" in stack.text
+    assert "return sum(prices)" in stack.text
+    who = card("exception-who", PAGE).text
+    assert "of any time" in who
+    assert "1.0" in who
+    assert "shop.cart" in who
+    assert "eve" in who
+    [later] = [link for link in card("exception-trend", PAGE).links if "from=" in link]
+    assert "Nobody" not in card("exception-who", PAGE, later.partition("?")[2]).text
+
+
+def test_groups_are_told_apart_by_the_function_they_came_from(now, write_exception, card):
+    write_exception(now - HOUR)
+    [row] = card("exceptions-list", "/exceptions").grid_rows
+    assert row["where"] == row["place"].rpartition(" in ")[2]
+
+
 def test_an_occurrence_can_be_chosen(now, write_exception, card):
     write_exception(now - 2 * HOUR, message="first")
     write_exception(now - HOUR, message="second")

@@ -128,7 +128,7 @@ def test_one_outlier_shows_its_stack_its_steps_and_the_machine(key, card):
     stack = card("outlier-stack", path).text
     assert stack.index("total") < stack.index("dispatch_request")
     assert "return sum(prices)" in stack
-    assert "after 260 ms" in stack
+    assert "260 ms into the request" in stack
     steps = card("outlier-steps", path).text
     assert "database: 1 in 600 ms" in steps
     assert "SELECT 1" in steps

@@ -128,8 +128,10 @@ def test_of_a_request_that_was_not_kept_it_says_of_which_requests_are(now, write
     write(now - HOUR)
     path = _request_of(card)
 
-    for name in ("request-attributes", "request-steps"):
-        assert "kept of outliers, failures and profiled requests" in card(name, path).text
+    told = card("request-steps", path).text
+    assert "Neither steps nor attributes were kept" in told
+    assert "kept of outliers, failures and profiled requests" in told
+    assert card("request-attributes", path).children is None
 
 
 def test_what_a_request_carried_is_for_admins(now, write, write_outlier, card, guest):
