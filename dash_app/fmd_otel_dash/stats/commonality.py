@@ -108,10 +108,6 @@ def commonalities(
     return tuple(sorted(ranked, key=lambda one: (not one.telling, -one.difference, one.attribute)))
 
 
-def _least_telling_last(one: Share) -> tuple[bool, float]:
-    return not one.telling, one.others - one.outliers
-
-
 def divergence(one: Mapping[str, int], other: Mapping[str, int]) -> float:
     """Return the Jensen-Shannon divergence of two samples in bits (Lin 1991); 0 if one is empty."""
     n, m = sum(one.values()), sum(other.values())
