@@ -26,8 +26,8 @@ from fmd_otel_dash.pages.endpoint_head import endpoint_page
 from fmd_otel_dash.pages.request_rows import time_px, today
 from fmd_otel_dash.queries.commonality import in_common
 from fmd_otel_dash.queries.look import endpoints
-from fmd_otel_dash.queries.outlier_load import outlier_loads
-from fmd_otel_dash.queries.outliers import Outlier, Outliers, outliers
+from fmd_otel_dash.queries.outlier_load import OutlierLoads, outlier_loads
+from fmd_otel_dash.queries.outliers import Outlier, Outliers, outliers, outliers_over_time
 from fmd_otel_dash.queries.scope import local_time
 from fmd_otel_dash.router import Page
 from fmd_otel_dash.tables import Table, milliseconds
@@ -103,11 +103,11 @@ def register(registry: Registry) -> None:
 
     @registry.card(OVER_TIME)
     def over_time(view: View) -> Any:
-        found = view.query(outliers, view.scope)
+        found = view.query(outliers_over_time, view.scope)
         if not found.n:
             return _none(view, found)
         before, shift_us = _before(view)
-        rows = before.rows[:_MOST_RINGS] if before else ()
+        rows = before.rows[:: max(1, -(-len(before.rows) // _MOST_RINGS))] if before else ()
         figure = figures.over_time(found.rows, view.scope, view.settings.colors, rows, shift_us)
         return [
             graph(
@@ -115,7 +115,8 @@ def register(registry: Registry) -> None:
                 label="Outliers by time and duration", leads=True,
             ),
             _caption(
-                view, found, len(found.rows), before, "strokes: thresholds",
+                view, found, f"{len(found.rows):,}, spread over the range,", len(found.rows), before,
+                "strokes: thresholds",
                 "" if before else against_earlier(view, any_before=False),
             ),
         ]  # fmt: skip
@@ -146,7 +147,7 @@ def register(registry: Registry) -> None:
         columns = _columns(endpoints=view.endpoint_id is None, time_px=time_px(lines))
         return [
             data_grid(GRID, columns, lines),
-            _caption(view, found, len(lines)),
+            _caption(view, found, f"the newest {len(lines):,}", len(lines)),
         ]
 
     on_click(registry, OVER_TIME, clicked)
@@ -160,29 +161,41 @@ def _register_machine(registry: Registry) -> None:
     @registry.card(CORES)
     def cores(view: View) -> Any:
         loads = view.query(outlier_loads, view.scope)
-        if not any(load.cores or load.cpu_percent is not None for load in loads):
-            return _not_measured() if loads else None
-        return graph(
-            figures.cores(loads),
-            name=CORES,
-            height=250,
-            label="CPU load of each core at outliers",
-            leads=True,
-        )
+        if not any(load.cores or load.cpu_percent is not None for load in loads.rows):
+            return _not_measured() if loads.rows else None
+        return [
+            graph(
+                figures.cores(loads.rows),
+                name=CORES,
+                height=250,
+                label="CPU load of each core at outliers",
+                leads=True,
+            ),
+            _of_so_many(view, loads),
+        ]
 
     @registry.card(MEMORY)
     def memory(view: View) -> Any:
         loads = view.query(outlier_loads, view.scope)
-        if not any(load.process_bytes is not None or load.host_share is not None for load in loads):
-            return _not_measured() if loads else None
-        return graph(
-            figures.memory(loads, view.scope),
-            name=MEMORY,
-            height=250,
-            zoom=True,
-            label="Memory at outliers",
-            leads=True,
-        )
+        if not any(load.process_bytes is not None or load.host_share is not None for load in loads.rows):
+            return _not_measured() if loads.rows else None
+        return [
+            graph(
+                figures.memory(loads.rows, view.scope),
+                name=MEMORY,
+                height=250,
+                zoom=True,
+                label="Memory at outliers",
+                leads=True,
+            ),
+            _of_so_many(view, loads),
+        ]
+
+
+def _of_so_many(view: View, loads: OutlierLoads) -> Any:
+    n = len(loads.rows)
+    which = f"{n:,} outlier{'' if n == 1 else 's'}{'' if loads.is_all else ', spread over the range'}"
+    return html.Div(f"{which} · {urlstate.label(view.state, view.window)}", className="fmd-caption")
 
 
 def _before(view: View) -> tuple[Outliers | None, int]:
@@ -190,7 +203,7 @@ def _before(view: View) -> tuple[Outliers | None, int]:
     compare = view.ghost if earlier_time(view) else None
     if compare is None:
         return None, 0
-    return view.query(outliers, compare), view.scope.start_us - compare.start_us
+    return view.query(outliers_over_time, compare), view.scope.start_us - compare.start_us
 
 
 def clicked(view: View, point: dict[str, Any]) -> str | None:
@@ -221,12 +234,14 @@ def _not_measured() -> Any:
     return empty("Not measured", "These requests were over before anybody could look at the machine.")
 
 
-def _caption(view: View, found: Outliers, shown: int, before: Outliers | None = None, *more: str) -> Any:
+def _caption(
+    view: View, found: Outliers, which: str, shown: int, before: Outliers | None = None, *more: str
+) -> Any:
     parts = [
         f"{found.n:,} outlier{'' if found.n == 1 else 's'}",
         f"faint: {before.n:,} in {compared_with(view)}" if before else "",
         *more,
-        f"the newest {shown:,} shown" if shown < found.n else "",
+        f"{which} shown" if shown < found.n else "",
         urlstate.label(view.state, view.window),
         view.scope.tz,
     ]

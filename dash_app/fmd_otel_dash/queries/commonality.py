@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import and_, bindparam, or_, select
 
+from fmd_otel_dash.queries.evenly import evenly
 from fmd_otel_dash.queries.look import Look, look
 from fmd_otel_dash.queries.named import subject_names, version_names
 from fmd_otel_dash.queries.requestshapes import RequestShape, shapes
 from fmd_otel_dash.queries.scope import US_PER_S, local_time
+from fmd_otel_dash.queries.sources import total
 from fmd_otel_dash.queries.statements import Statement, any_of, built_once, integer
 from fmd_otel_dash.stats.commonality import Common, commonalities, counted
 
@@ -28,7 +30,11 @@ MOST_OUTLIERS = 1000
 MOST_DOCUMENTS = 200
 _FIRST_DOCUMENTS = 300
 MOST_OTHERS = 8_000
-"""Requests that the outliers are held against: the newest of the range, or all if there are fewer."""
+"""Requests that the outliers are held against, of the same time; or all if there are fewer."""
+_LEAST_OTHERS = 50
+"""Of each endpoint."""
+_FEW, _FEW_WINDOWS, _MANY_WINDOWS = 400, 48, 168
+"""Up to so many requests of an endpoint are read in fewer windows."""
 _MOST_KEYS = 20
 _MOST_TRACES = 2000
 """That are looked through for those which stand for the rest."""
@@ -67,7 +73,7 @@ def in_common(store: Store, scope: Scope) -> InCommon:
         if not slow:
             return InCommon((), 0, 0)
         affected = sorted({row[0] for row in slow})
-        rest = _others(view, scope, affected, {(row[0], row[1], bytes(row[2])) for row in slow})
+        rest = _others(view, _same_time(view, scope, slow), slow)
         mine, theirs = _columns(view, scope, slow), _columns(view, scope, rest)
         known = _documents(view, where)
         ordinary = _ordinary(view, scope, affected, {bytes(row[2]) for row in slow})
@@ -77,34 +83,61 @@ def in_common(store: Store, scope: Scope) -> InCommon:
     return InCommon(commonalities(mine, theirs), len(slow), len(rest))
 
 
-def _others(
-    view: Look, scope: Scope, endpoint_ids: Sequence[int], slow: set[tuple[int, int, bytes]]
-) -> list[Any]:
-    """Return the newest requests of the endpoints that have outliers, those themselves left out."""
+def _same_time(view: Look, scope: Scope, slow: Sequence[Any]) -> Scope:
+    """Return the part of a scope that its outliers are of: of very many, only the newest are looked at."""
+    start_us = scope.start_us if len(slow) < MOST_OUTLIERS else slow[-1][1]
+    return replace(
+        scope,
+        start_us=max(start_us, min(view.raw_from_us, slow[-1][1])),
+        end_us=min(scope.end_us, max(view.last_recorded_us() or 0, slow[0][1]) + 1),
+    )
+
+
+def _others(view: Look, scope: Scope, slow: Sequence[Any]) -> list[Any]:
+    """Return a sample of the other requests of the endpoints that have outliers.
+
+    Each endpoint has as large a part in it as in the outliers, and each hour as large a part as in the
+    endpoint's requests. Otherwise what is special about a busy endpoint, or about the last minutes, would
+    look like something special about outliers.
+    """
+    known = {(row[0], row[1], bytes(row[2])) for row in slow}
+    moments = {row[1] for row in slow}
+    share_of = Counter(view.home.get(row[0], row[0]) for row in slow)
+    members: dict[int, list[int]] = {}
+    for own in {row[0] for row in slow}:
+        members.setdefault(view.home.get(own, own), []).append(own)
     ids = view.version_ids(scope)
     found: list[Any] = []
-    query = _newest_of_one(view.tables.request, of_versions=ids is not None)
-    values: dict[str, Any] = {
-        "start": scope.start_us,
-        "end": scope.end_us,
-        "most": MOST_OTHERS // len(endpoint_ids),
-    }
-    if ids is not None:
-        values["versions"] = ids
-    for endpoint_id in endpoint_ids:
-        found += view.conn.execute(query, values | {"endpoint": endpoint_id}).all()
-    moments = {each[1] for each in slow}
-    return [row for row in found if row[1] not in moments or (row[0], row[1], bytes(row[2])) not in slow]
+    for root, n in view.ask(view.hits(scope), _by_endpoint):
+        wanted = max(MOST_OTHERS * share_of[root] // len(slow), _LEAST_OTHERS)
+        about = _FEW_WINDOWS if wanted <= _FEW else _MANY_WINDOWS
+        windows = evenly(scope.start_us, scope.end_us, wanted / max(n, 1), about)
+        query = _in_windows(view.tables.request, len(windows), of_versions=ids is not None)
+        values: dict[str, Any] = {"most": 4 * wanted}
+        for number, window in enumerate(windows):
+            values[f"start{number}"], values[f"end{number}"] = window
+        if ids is not None:
+            values["versions"] = ids
+        for own in members.get(root, ()):
+            found += view.conn.execute(query, values | {"endpoint": own}).all()
+    return [row for row in found if row[1] not in moments or (row[0], row[1], bytes(row[2])) not in known]
+
+
+def _by_endpoint(c: Any) -> Statement:
+    return select(c.endpoint_id, total(c.n)).group_by(c.endpoint_id)
 
 
 @built_once
-def _newest_of_one(request: Table, *, of_versions: bool) -> Statement:
+def _in_windows(request: Table, n: int, *, of_versions: bool) -> Statement:
     c = request.c
-    where = [c.endpoint_id == bindparam("endpoint"), c.ts >= integer("start"), c.ts < integer("end")]
-    if of_versions:
-        where.append(c.version_id.in_(any_of("versions")))
+    # The endpoint in each of them: databases then look each one up by its key.
+    is_its = c.endpoint_id == bindparam("endpoint")
+    within = or_(*(and_(is_its, c.ts >= integer(f"start{i}"), c.ts < integer(f"end{i}")) for i in range(n)))
     columns = c.endpoint_id, c.ts, c.span_id, c.version_id, c.group_id, c.ip_id, c.status
-    return select(*columns).where(*where).order_by(c.ts.desc()).limit(bindparam("most"))
+    query = select(*columns).where(within)
+    if of_versions:
+        query = query.where(c.version_id.in_(any_of("versions")))
+    return query.limit(bindparam("most"))
 
 
 def _columns(view: Look, scope: Scope, rows: Sequence[Any]) -> dict[str, dict[str, int]]:

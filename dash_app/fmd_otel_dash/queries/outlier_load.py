@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
-
 from fmd_otel_dash.queries.look import look
+from fmd_otel_dash.queries.outliers import spread
 from fmd_otel_exporter.documents import DocumentError, decode_document
 
 if TYPE_CHECKING:
@@ -34,23 +33,26 @@ class OutlierLoad:
     """Share of the host's memory in use, 0 to 1."""
 
 
-def outlier_loads(store: Store, scope: Scope) -> tuple[OutlierLoad, ...]:
-    """Return the load at the newest outliers of a scope, oldest first."""
+@dataclass(frozen=True)
+class OutlierLoads:
+    """The machine at the outliers of a range."""
+
+    rows: tuple[OutlierLoad, ...]
+    """Oldest first."""
+    is_all: bool
+    """Otherwise they are some of each part of the range."""
+
+
+def outlier_loads(store: Store, scope: Scope) -> OutlierLoads:
+    """Return the load at the outliers of a scope, or of very many at about ``MOST``."""
     with look(store, scope) as view:
         c = view.tables.outlier.c
-        where = [c.endpoint_id.in_(view.endpoint_ids), c.ts >= scope.start_us, c.ts < scope.end_us]
-        ids = view.version_ids(scope)
-        if ids is not None:
-            where.append(c.version_id.in_(ids))
-        found = view.conn.execute(
-            select(c.endpoint_id, c.ts, c.span_id, c.cpu_percent, c.rss_bytes, c.data)
-            .where(*where)
-            .order_by(c.ts.desc())
-            .limit(MOST)
-        ).all()
-    return tuple(
+        columns = c.endpoint_id, c.ts, c.span_id, c.cpu_percent, c.rss_bytes, c.data
+        found, is_all = spread(view, scope, columns, MOST)
+    rows = tuple(
         _load(f"{row[1]}-{row[0]}-{bytes(row[2]).hex()}", row[1], *row[3:]) for row in reversed(found)
     )
+    return OutlierLoads(rows, is_all)
 
 
 def _load(key: str, ts_us: int, cpu_percent: float | None, rss_bytes: int | None, data: Any) -> OutlierLoad:

@@ -5,23 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
+from fmd_otel_dash.queries.evenly import evenly
 from fmd_otel_dash.queries.look import Endpoint, Look, look
 from fmd_otel_dash.queries.named import subject_names, version_names
 from fmd_otel_dash.queries.requests import parse_key
 from fmd_otel_dash.queries.scope import Scope
+from fmd_otel_dash.queries.statements import Statement, any_of, built_once, integer
 from fmd_otel_exporter.documents import decode_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Table
 
     from fmd_otel_exporter.store import Store
 
 MOST = 120
 """Dots of a chart that can be told apart; the file has all."""
+_WINDOWS = 24
 _MOST_OF = 4
 """A range is most of what is kept if it has one part in so many of it."""
 
@@ -95,6 +98,55 @@ def outliers(store: Store, scope: Scope, *, limit: int = MOST) -> Outliers:
     return Outliers(scope, rows, n, last_us)
 
 
+def outliers_over_time(store: Store, scope: Scope) -> Outliers:
+    """Return the outliers of a scope, newest first; of more than can be drawn, some of each part of it."""
+    with look(store, scope) as view:
+        rows, is_all = spread(view, scope, _columns(view), MOST)
+        n = len(rows) if is_all else _count(view, scope)
+        named = _named(view, rows)
+        last_us = None
+        if not n:
+            last_us = view.conn.scalar(select(func.max(view.tables.outlier.c.ts)).where(_of_these(view)))
+    return Outliers(scope, named, n, last_us)
+
+
+def spread(
+    view: Look, scope: Scope, columns: tuple[ColumnElement[Any], ...], most: int
+) -> tuple[list[Any], bool]:
+    """Return columns of a scope's outliers, newest first: of all, or of about ``most`` from its whole length.
+
+    The second column is the time.
+
+    Returns:
+        The rows, and whether they are all that there are.
+    """
+    ids = view.version_ids(scope)
+    query = _within(view.tables.outlier, columns, of_versions=ids is not None)
+    values: dict[str, Any] = {"endpoints": view.endpoint_ids, "versions": ids or ()}
+
+    def read(start_us: int, end_us: int, limit: int) -> list[Any]:
+        return [*view.conn.execute(query, values | {"start": start_us, "end": end_us, "most": limit})]
+
+    newest = read(scope.start_us, scope.end_us, most)
+    if len(newest) < most:
+        return newest, True
+    end_us = newest[0][1] + 1
+    share = (end_us - newest[-1][1]) / (end_us - scope.start_us)
+    found: list[Any] = []
+    for window in evenly(scope.start_us, end_us, share, _WINDOWS):
+        found += read(*window, 3 * most // _WINDOWS)
+    return (sorted(found, key=lambda row: row[1], reverse=True) or newest), False
+
+
+@built_once
+def _within(outlier: Table, columns: tuple[ColumnElement[Any], ...], *, of_versions: bool) -> Statement:
+    c = outlier.c
+    where = [c.endpoint_id.in_(any_of("endpoints")), c.ts >= integer("start"), c.ts < integer("end")]
+    if of_versions:
+        where.append(c.version_id.in_(any_of("versions")))
+    return select(*columns).where(*where).order_by(c.ts.desc(), c.span_id.desc()).limit(bindparam("most"))
+
+
 def outlier_detail(store: Store, key: str) -> OutlierDetail | None:
     """Return one outlier by its key, None where there is none of that key.
 
@@ -138,6 +190,10 @@ def outliers_by_day(store: Store, scope: Scope) -> dict[int, int]:
                 day = (ts // 1_000_000 + stretch.offset_s) // 86_400
                 days[day] = days.get(day, 0) + 1
     return dict(sorted(days.items()))
+
+
+def _of_these(view: Look) -> ColumnElement[bool]:
+    return view.tables.outlier.c.endpoint_id.in_(view.endpoint_ids)
 
 
 def _where(view: Look, scope: Scope) -> list[ColumnElement[bool]]:

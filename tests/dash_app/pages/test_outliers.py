@@ -220,3 +220,24 @@ def test_a_command_line_is_one_line_whatever_the_request_held():
     )
     assert "\n" not in command
     assert "\r" not in command
+
+
+def test_of_more_outliers_than_can_be_drawn_some_of_the_whole_range_are(now, write_outlier, card):
+    write_outlier([now - HOUR - i * 4 * HOUR // 50 for i in range(250)])
+    shown = card("outliers-over-time", "/outliers")
+    assert "250 outliers" in shown.text
+    assert "spread over the range, shown" in shown.text
+    times = shown.figures[0]["data"][1]["x"]
+    assert 60 <= len(times) <= 250
+    hours = {str(each)[:13] for each in times}
+    assert len(hours) > 15
+    assert "spread over the range" in card("outliers-memory", "/outliers").text
+
+
+def test_outliers_are_held_against_requests_of_the_same_hours(now, write, write_outlier, card):
+    """A busy endpoint's newest requests are all of its last minutes, and its outliers are not."""
+    write([now - HOUR - i * 10_000_000 for i in range(7000)], group_by="eve", ip="10.0.0.9")
+    write([now - HOUR + i * 1000 for i in range(9000)], group_by="eve", ip="10.0.0.9")
+    write_outlier([now - HOUR - i * 600_000_000 for i in range(100)])
+    text = card("outliers-common", "/outliers").text
+    assert "never otherwise" not in text

@@ -264,5 +264,6 @@ def test_a_group_is_shown_with_who_met_it_where_also_when_nobody_did_lately(
     assert exceptions.occurrence_document(store, 77, occurrence.ts_us, "no span") is None
     later = exceptions.group_detail(store, Scope(DAY.end_us, DAY.end_us + DAY_US), 77)
     assert later is not None
-    assert (later.group.n, later.group.last_us, later.occurrences) == (0, NOON_US + 2, ())
+    assert (later.group.n, later.group.last_us, later.n) == (0, NOON_US + 2, 3)
+    assert later.occurrences == detail.occurrences
     assert exceptions.group_detail(store, DAY, 78) is None
