@@ -11,6 +11,7 @@ from fmd_otel_dash.components import card, foreign, icon, page, plain_table, url
 from fmd_otel_dash.components.attributes import attributes
 from fmd_otel_dash.components.forms import select_field, send_button, text_field
 from fmd_otel_dash.pages.changing import NOT_CHANGED, told
+from fmd_otel_dash.pages.paging import offset_of, pager
 from fmd_otel_dash.queries.endpoints import all_endpoints, level_origin, rules
 from fmd_otel_dash.roles import ADMIN
 from fmd_otel_dash.router import Page
@@ -33,7 +34,7 @@ WANTED = "endpoint-row-wanted"
 FORM_WANTED = "endpoint-form-wanted"
 """The same, for those of the form: what they need is there only then."""
 NAME, INTO = "endpoint-new-name", "endpoint-into"
-_MOST_SHOWN = 200
+SHOWN = 30
 
 
 def layout(view: View) -> Any:
@@ -175,12 +176,13 @@ def _listed(view: View, found: Sequence[Endpoint], known: Sequence[LevelRule]) -
     if not found:
         return html.Div("No endpoint matches.", className="fmd-subtitle")
     several = len({each.service for each in view.query(all_endpoints)}) > 1
-    shown = found[:_MOST_SHOWN]
+    offset = offset_of(view, len(found))
+    shown = found[offset : offset + SHOWN]
     table = plain_table(
         ("Endpoint", "Level", "Last requested", ""), [_row(view, each, known, several) for each in shown]
     )
-    more = len(found) - len(shown)
-    return [table, html.Div(f"and {more:,} more; find them above", className="fmd-caption") if more else None]
+    said = html.Div(f"{len(found):,} endpoints", className="fmd-caption")
+    return [table, html.Div([said, pager(view, SHOWN, len(found))], className="fmd-foot")]
 
 
 def _row(view: View, each: Endpoint, known: Sequence[LevelRule], several: bool) -> tuple[Any, ...]:  # noqa: FBT001 # as the table is

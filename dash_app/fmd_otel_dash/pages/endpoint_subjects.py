@@ -30,6 +30,7 @@ from fmd_otel_dash.pages.common import (
     versus,
 )
 from fmd_otel_dash.pages.endpoint_head import endpoint_page
+from fmd_otel_dash.pages.paging import offset_of, pager
 from fmd_otel_dash.pages.performance import SCALES
 from fmd_otel_dash.queries.subjects import (
     Busiest,
@@ -46,7 +47,6 @@ from fmd_otel_dash.queries.subjects import (
 )
 from fmd_otel_dash.router import Page
 from fmd_otel_dash.tables import Table, milliseconds
-from fmd_otel_dash.urlstate import format_search
 from fmd_otel_exporter.schema import SUBJECT_IP, SUBJECT_USER
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ VERSIONS = "endpoint-subject-versions"
 LIST = "endpoint-subject-list"
 GRID = "subjects-grid"
 VIEWS = (("circles", "Circles"), ("boxes", "Boxes"))
-LISTED = 120
+LISTED = 100
 SHOWN = 20
 """Users drawn at once; the others by searching, or page by page."""
 SHOWN_AS_BOXES = 8
@@ -183,12 +183,6 @@ def kind_of(view: View) -> int:
     return SUBJECT_IP if view.path.rstrip("/").endswith("version_ip") else SUBJECT_USER
 
 
-def offset_of(view: View) -> int:
-    """Return how many of the busiest the address leaves out."""
-    text = view.state.get("skip")
-    return min(int(text), 10_000_000) if text.isascii() and text.isdecimal() and len(text) < 9 else 0  # noqa: PLR2004 - digits
-
-
 def clicked_user(view: View, point: dict[str, Any]) -> str | None:
     """Return the requests of the user whose box it is."""
     place = point.get("customdata")
@@ -267,19 +261,10 @@ def _left_out(found: BySubjectAndVersion, *, as_boxes: bool) -> str:
 
 def _below(view: View, found: Busiest, shown: int, *more: str) -> Any:
     many = _WORDS[found.kind][1]
-    offset = offset_of(view)
-    parts: list[Any] = [caption(view, found.n, f"{found.found:,} {many}", *more)]
-    if found.found > shown:
-        links: list[Any] = [html.Span(f"{offset + 1:,} to {offset + shown:,}", className="fmd-faint")]
-        for text, target in (("Busier", offset - shown), ("Next", offset + shown)):
-            if (text == "Busier" and offset) or (text == "Next" and target < found.found):
-                state = view.state.with_extra("skip", *([str(target)] if target > 0 else []))
-                links.append(
-                    html.A(
-                        text, href=view.settings.url(view.path) + format_search(state), className="fmd-button"
-                    )
-                )
-        parts.append(html.Div(links, className="fmd-pager"))
+    parts = [
+        caption(view, found.n, f"{found.found:,} {many}", *more),
+        pager(view, shown, found.found, back="Busier"),
+    ]
     return html.Div(parts, className="fmd-foot")
 
 

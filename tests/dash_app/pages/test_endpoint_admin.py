@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
+from fmd_otel_dash.pages.endpoint_admin import LIST, SHOWN
 from fmd_otel_exporter import jobs
 from fmd_otel_exporter.catalog import load_levels, set_level
 from fmd_otel_exporter.level_rules import LevelRule, save_rules
@@ -173,3 +174,17 @@ def test_the_password_form_is_opened_from_a_row(admin):
     assert "choose Password beside" in admin.call("user-reset-body.children", view).text
     chosen = {"view.data": {"path": "/dashboard/users", "search": "?user=2"}}
     assert "bob" in admin.call("user-reset-body.children", chosen).text
+
+
+def test_a_long_list_is_shown_a_page_at_a_time(now, write, card):
+    for number in range(SHOWN + 5):
+        write(now - number, f"shop.view{number:02}")
+    first, second = card(LIST, "/endpoints"), card(LIST, "/endpoints", f"?skip={SHOWN}")
+    assert f"1 to {SHOWN}" in first.text
+    assert f"{SHOWN + 5} endpoints" in first.text
+    assert any(f"skip={SHOWN}" in link for link in first.links)
+    assert "shop.view34" in second.text
+    assert "shop.view00" not in second.text
+    assert "Previous" in second.text
+    assert "Next" not in second.text
+    assert "shop.view00" in card(LIST, "/endpoints", "?skip=1000").text
