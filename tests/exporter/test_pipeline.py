@@ -132,7 +132,8 @@ def test_days_that_are_over_are_summed_up_by_the_worker(
 ):
     pipeline.offer(record(ts_us=1_700_000_000_000_000))
     store = open_store(url)
-    eventually(lambda: rows(store, "rollup_day"))
+    # Where there are no transactions, it is registered before, too, as one that is being summed up.
+    eventually(lambda: [row for row in rows(store, "rollup_day") if row["sealed"] >= 0])
     assert [row["n"] for row in rows(store, "hits_day")] == [1]
     store.dispose()
 
