@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -241,5 +242,7 @@ def test_named_ranges_follow_the_calendar_across_a_change_of_the_clocks(
             shown = card("overview-kpis", "/overview", f"?from={start}&to={end}&cmp={compare}", zone).text
             assert f"Requests {formatting.count(2 * hours)} " in shown
             change = shown.partition("vs")[0].rpartition("Requests")[2]
-            told = "0.0 %", "to compare", f"few requests before: {2 * hours} "
-            assert any(each in change for each in told), (text, compare, change)
+            few = re.search(r"few requests before: (\d+) ", change)
+            # As many hours by the clock may be one more or less, and have requests accordingly.
+            is_told = few is not None and abs(int(few.group(1)) - 2 * hours) <= 2
+            assert is_told or "0.0 %" in change or "to compare" in change, (text, compare, change)
