@@ -26,7 +26,7 @@ from fmd_otel_dash.pages.endpoint_head import endpoint_page
 from fmd_otel_dash.pages.request_rows import time_px, today
 from fmd_otel_dash.queries.commonality import in_common
 from fmd_otel_dash.queries.look import endpoints
-from fmd_otel_dash.queries.outlier_load import OutlierLoads, outlier_loads
+from fmd_otel_dash.queries.outlier_load import outlier_loads
 from fmd_otel_dash.queries.outliers import Outlier, Outliers, outliers, outliers_over_time
 from fmd_otel_dash.queries.scope import local_time
 from fmd_otel_dash.router import Page
@@ -49,7 +49,7 @@ GRID = "outliers-grid"
 LEAST_LEVEL = 2
 _MOST_SHOWN = 6
 _MOST_RINGS = 60
-_MOST_LISTED = 100
+_MOST_LISTED = 90
 
 
 def layout(view: View) -> Any:
@@ -107,7 +107,7 @@ def register(registry: Registry) -> None:
         if not found.n:
             return _none(view, found)
         before, shift_us = _before(view)
-        rows = before.rows[:: max(1, -(-len(before.rows) // _MOST_RINGS))] if before else ()
+        rows = before.rows if before else ()
         figure = figures.over_time(found.rows, view.scope, view.settings.colors, rows, shift_us)
         return [
             graph(
@@ -115,8 +115,7 @@ def register(registry: Registry) -> None:
                 label="Outliers by time and duration", leads=True,
             ),
             _caption(
-                view, found, f"{len(found.rows):,}, spread over the range,", len(found.rows), before,
-                "strokes: thresholds",
+                view, found, before, "strokes: thresholds",
                 "" if before else against_earlier(view, any_before=False),
             ),
         ]  # fmt: skip
@@ -140,14 +139,14 @@ def register(registry: Registry) -> None:
 
     @registry.card(LIST)
     def listed(view: View) -> Any:
-        found = view.query(outliers, view.scope)
+        found = view.query(outliers, view.scope, limit=_MOST_LISTED, counted=False)
         if not found.rows:
             return None
-        lines = [row(view, each) for each in found.rows[:_MOST_LISTED]]
+        lines = [row(view, each) for each in found.rows]
         columns = _columns(endpoints=view.endpoint_id is None, time_px=time_px(lines))
         return [
             data_grid(GRID, columns, lines),
-            _caption(view, found, f"the newest {len(lines):,}", len(lines)),
+            _of_so_many(view, len(lines), "the newest" if len(lines) == _MOST_LISTED else ""),
         ]
 
     on_click(registry, OVER_TIME, clicked)
@@ -171,7 +170,7 @@ def _register_machine(registry: Registry) -> None:
                 label="CPU load of each core at outliers",
                 leads=True,
             ),
-            _of_so_many(view, loads),
+            _of_so_many(view, len(loads.rows), "" if loads.is_all else "spread over the range"),
         ]
 
     @registry.card(MEMORY)
@@ -188,14 +187,18 @@ def _register_machine(registry: Registry) -> None:
                 label="Memory at outliers",
                 leads=True,
             ),
-            _of_so_many(view, loads),
+            _of_so_many(view, len(loads.rows), "" if loads.is_all else "spread over the range"),
         ]
 
 
-def _of_so_many(view: View, loads: OutlierLoads) -> Any:
-    n = len(loads.rows)
-    which = f"{n:,} outlier{'' if n == 1 else 's'}{'' if loads.is_all else ', spread over the range'}"
-    return html.Div(f"{which} · {urlstate.label(view.state, view.window)}", className="fmd-caption")
+def _of_so_many(view: View, n: int, which: str) -> Any:
+    parts = (
+        f"{n:,} outlier{'' if n == 1 else 's'}",
+        which,
+        urlstate.label(view.state, view.window),
+        view.scope.tz,
+    )
+    return html.Div(" · ".join(part for part in parts if part), className="fmd-caption")
 
 
 def _before(view: View) -> tuple[Outliers | None, int]:
@@ -203,7 +206,8 @@ def _before(view: View) -> tuple[Outliers | None, int]:
     compare = view.ghost if earlier_time(view) else None
     if compare is None:
         return None, 0
-    return view.query(outliers_over_time, compare), view.scope.start_us - compare.start_us
+    found = view.query(outliers_over_time, compare, most=_MOST_RINGS)
+    return found, view.scope.start_us - compare.start_us
 
 
 def clicked(view: View, point: dict[str, Any]) -> str | None:
@@ -234,14 +238,12 @@ def _not_measured() -> Any:
     return empty("Not measured", "These requests were over before anybody could look at the machine.")
 
 
-def _caption(
-    view: View, found: Outliers, which: str, shown: int, before: Outliers | None = None, *more: str
-) -> Any:
+def _caption(view: View, found: Outliers, before: Outliers | None, *more: str) -> Any:
     parts = [
         f"{found.n:,} outlier{'' if found.n == 1 else 's'}",
         f"faint: {before.n:,} in {compared_with(view)}" if before else "",
         *more,
-        f"{which} shown" if shown < found.n else "",
+        f"{len(found.rows):,}, spread over the range, shown" if len(found.rows) < found.n else "",
         urlstate.label(view.state, view.window),
         view.scope.tz,
     ]

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 MOST_OUTLIERS = 1000
 MOST_DOCUMENTS = 200
 _FIRST_DOCUMENTS = 300
-MOST_OTHERS = 8_000
+MOST_OTHERS = 5_000
 """Requests that the outliers are held against, of the same time; or all if there are fewer."""
 _LEAST_OTHERS = 50
 """Of each endpoint."""
-_FEW, _FEW_WINDOWS, _MANY_WINDOWS = 400, 48, 168
+_FEW, _FEW_WINDOWS, _MANY_WINDOWS = 400, 32, 168
 """Up to so many requests of an endpoint are read in fewer windows."""
 _MOST_KEYS = 20
 _MOST_TRACES = 2000

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 MOST = 120
 """Dots of a chart that can be told apart; the file has all."""
-_WINDOWS = 24
+_OF_A_WINDOW = 5
+_AT_ONCE = 7
+"""Endpoints whose outliers are sought in one window."""
 _MOST_OF = 4
 """A range is most of what is kept if it has one part in so many of it."""
 
@@ -83,14 +85,21 @@ class OutlierDetail:
     traced: bool
 
 
-def outliers(store: Store, scope: Scope, *, limit: int = MOST) -> Outliers:
-    """Return the outliers of a scope, newest first."""
+def outliers(store: Store, scope: Scope, *, limit: int = MOST, counted: bool = True) -> Outliers:
+    """Return the outliers of a scope, newest first.
+
+    Args:
+        store: Where they are.
+        scope: Of when, of which endpoints and versions.
+        limit: How many rows are wanted.
+        counted: Count those beyond them, which takes longer than to find the rows.
+    """
     with look(store, scope) as view:
         c = view.tables.outlier.c
         where = _where(view, scope)
         newest = select(*_columns(view)).where(*where).order_by(c.ts.desc(), c.span_id.desc()).limit(limit)
         found = view.conn.execute(newest).all()
-        n = len(found) if len(found) < limit else _count(view, scope)
+        n = _count(view, scope) if counted and len(found) == limit else len(found)
         rows = _named(view, found)
         last_us = None
         if not n:
@@ -98,10 +107,10 @@ def outliers(store: Store, scope: Scope, *, limit: int = MOST) -> Outliers:
     return Outliers(scope, rows, n, last_us)
 
 
-def outliers_over_time(store: Store, scope: Scope) -> Outliers:
+def outliers_over_time(store: Store, scope: Scope, *, most: int = MOST) -> Outliers:
     """Return the outliers of a scope, newest first; of more than can be drawn, some of each part of it."""
     with look(store, scope) as view:
-        rows, is_all = spread(view, scope, _columns(view), MOST)
+        rows, is_all = spread(view, scope, _columns(view), most)
         n = len(rows) if is_all else _count(view, scope)
         named = _named(view, rows)
         last_us = None
@@ -122,19 +131,23 @@ def spread(
     """
     ids = view.version_ids(scope)
     query = _within(view.tables.outlier, columns, of_versions=ids is not None)
-    values: dict[str, Any] = {"endpoints": view.endpoint_ids, "versions": ids or ()}
+    values: dict[str, Any] = {"versions": ids or ()}
 
-    def read(start_us: int, end_us: int, limit: int) -> list[Any]:
-        return [*view.conn.execute(query, values | {"start": start_us, "end": end_us, "most": limit})]
+    def read(endpoint_ids: Sequence[int], start_us: int, end_us: int, limit: int) -> list[Any]:
+        where = {"endpoints": endpoint_ids, "start": start_us, "end": end_us, "most": limit}
+        return [*view.conn.execute(query, values | where)]
 
-    newest = read(scope.start_us, scope.end_us, most)
+    newest = read(view.endpoint_ids, scope.start_us, scope.end_us, most)
     if len(newest) < most:
         return newest, True
     end_us = newest[0][1] + 1
     share = (end_us - newest[-1][1]) / (end_us - scope.start_us)
+    # Each window is read of some endpoints only, and is as much wider: it takes a look at the key for each.
+    parts = max(1, min(len(view.endpoint_ids) // _AT_ONCE, int(1 / share)))
     found: list[Any] = []
-    for window in evenly(scope.start_us, end_us, share, _WINDOWS):
-        found += read(*window, 3 * most // _WINDOWS)
+    windows = evenly(scope.start_us, end_us, share * parts, most // _OF_A_WINDOW)
+    for number, window in enumerate(windows):
+        found += read(view.endpoint_ids[number % parts :: parts], *window, 2 * _OF_A_WINDOW)
     return (sorted(found, key=lambda row: row[1], reverse=True) or newest), False
 
 
