@@ -79,7 +79,11 @@ class Place:
             if self.product == "SQLite":
                 query = text("SELECT pgsize FROM dbstat WHERE name = :name AND aggregate = 1")
             elif self.product == "PostgreSQL":
-                query = text("SELECT pg_total_relation_size(:name)")
+                query = text(  # and of its days, each a table of its own
+                    "SELECT pg_total_relation_size(:name) + coalesce((SELECT sum("
+                    "pg_total_relation_size(inhrelid)) FROM pg_inherits "
+                    "WHERE inhparent = CAST(:name AS regclass)), 0)"
+                )
             elif self.product == "ClickHouse":
                 query = text(
                     "SELECT sum(bytes_on_disk) FROM system.parts "
