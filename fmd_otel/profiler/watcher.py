@@ -92,21 +92,22 @@ class ProfileWatcher:
         """
         follower = self._follower or self._follow(state.monitor.app)
         if state.is_ordered:
-            self._begin(state, self._ordered(state, request))
+            begun_ns = perf_counter_ns()
+            self._begin(state, self._ordered(state, request), begun_ns)
         elif self._is_long(state) or current_greenlet() is not None:
             if not self._admission(state.endpoint or "").take():
                 return
             begun_ns = perf_counter_ns()
-            self._begin(state, self._sampled(state, place_here(BASES)))
-            state.profile.price_ns += perf_counter_ns() - begun_ns
+            self._begin(state, self._sampled(state, place_here(BASES)), begun_ns)
         else:
             state.origin = origin_here()
             state.profiler = self
         follower.begin(state)
 
-    def _begin(self, state: RequestState, profile: Profile) -> None:
+    def _begin(self, state: RequestState, profile: Profile, since_ns: int) -> None:
         state.profile = profile
         self.sampler.begin(profile)
+        profile.price_ns += perf_counter_ns() - since_ns
 
     def look_after(self, state: RequestState, now_ns: int, frames: Frames) -> int:  # noqa: ARG002 # the next look
         """Begin with a request that has grown older than a period."""
@@ -137,8 +138,9 @@ class ProfileWatcher:
         return state.profile
 
     def _begin_late(self, state: RequestState) -> None:
+        begun_ns = perf_counter_ns()
         profile = self._sampled(state, Place(BASES, origin=state.origin))
-        self._begin(state, profile)
+        self._begin(state, profile, begun_ns)
         # Only now: what its own thread does meanwhile, it does first for us and then by the profile.
         if state.is_sending:
             profile.main.is_sending = True

@@ -101,9 +101,7 @@ def outliers(store: Store, scope: Scope, *, limit: int = MOST, counted: bool = T
         found = view.conn.execute(newest).all()
         n = _count(view, scope) if counted and len(found) == limit else len(found)
         rows = _named(view, found)
-        last_us = None
-        if not n:
-            last_us = view.conn.scalar(select(func.max(c.ts)).where(c.endpoint_id.in_(view.endpoint_ids)))
+        last_us = None if n else _last_us(view)
     return Outliers(scope, rows, n, last_us)
 
 
@@ -113,9 +111,7 @@ def outliers_over_time(store: Store, scope: Scope, *, most: int = MOST) -> Outli
         rows, is_all = spread(view, scope, _columns(view), most)
         n = len(rows) if is_all else _count(view, scope)
         named = _named(view, rows)
-        last_us = None
-        if not n:
-            last_us = view.conn.scalar(select(func.max(view.tables.outlier.c.ts)).where(_of_these(view)))
+        last_us = None if n else _last_us(view)
     return Outliers(scope, named, n, last_us)
 
 
@@ -205,8 +201,10 @@ def outliers_by_day(store: Store, scope: Scope) -> dict[int, int]:
     return dict(sorted(days.items()))
 
 
-def _of_these(view: Look) -> ColumnElement[bool]:
-    return view.tables.outlier.c.endpoint_id.in_(view.endpoint_ids)
+def _last_us(view: Look) -> int | None:
+    c = view.tables.outlier.c
+    newest: int | None = view.conn.scalar(select(func.max(c.ts)).where(c.endpoint_id.in_(view.endpoint_ids)))
+    return newest
 
 
 def _where(view: Look, scope: Scope) -> list[ColumnElement[bool]]:
