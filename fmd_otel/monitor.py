@@ -111,15 +111,12 @@ class Monitor:
         endpoint = rule.endpoint
         state.level = self.pipeline.level_of(self.service, endpoint)
         state.is_ordered = is_ordered = self._take_profile(self.service, endpoint)
-        if (state.level >= WATCH_LEVEL or is_ordered) and not self._is_left_out(request, environ):
+        if (state.level >= WATCH_LEVEL or is_ordered) and not (
+            _stays_open(environ) or (self.excluded is not None and self.excluded.url_disabled(request.url))
+        ):
+            # Neither a URL that is not to be recorded nor a connection that is kept open.
             state.endpoint = endpoint
             self.watch.begin(state, request)
-
-    def _is_left_out(self, request: Any, environ: WSGIEnvironment) -> bool:
-        """Tell whether nobody wants to see a request: a URL not to be recorded, or a connection kept open."""
-        if environ.get("HTTP_UPGRADE", "").lower() == "websocket":
-            return True
-        return self.excluded is not None and self.excluded.url_disabled(request.url)
 
     def describe(self, state: RequestState, request: Any, environ: WSGIEnvironment) -> None:
         """Fill in the state of a request, and its span; the request context is the current one."""
@@ -142,7 +139,7 @@ class Monitor:
                 state.level = self.pipeline.level_of(self.service, endpoint)
             span_attributes = known.span_attributes
         state.method = environ.get("REQUEST_METHOD", state.method)
-        if environ.get("HTTP_UPGRADE", "").lower() == "websocket":
+        if _stays_open(environ):
             # It lasts as long as somebody keeps a page open: counted, but no latency.
             state.level = 0
         if state.level != 0:
@@ -152,7 +149,7 @@ class Monitor:
         span = environ.get(SPAN_KEY)
         if span is not None:
             _describe_span(span, state, span_attributes)
-        if state.watchers:
+        if state.watchers is not None and state.watchers.describing:
             self.watch.describe(state, request, span)
 
     def _describe_client(
@@ -214,15 +211,22 @@ class Monitor:
             return None
 
 
+def _stays_open(environ: WSGIEnvironment) -> bool:
+    """Tell whether a connection is kept as long as somebody looks at a page."""
+    upgrade = environ.get("HTTP_UPGRADE")
+    return upgrade is not None and upgrade.lower() == "websocket"
+
+
 def _nothing_is_ordered(_service: str, _endpoint: str) -> bool:
     """Answer for a sink that takes no orders for profiles."""
     return False
 
 
 def _describe_span(span: Any, state: RequestState, span_attributes: dict[str, Any]) -> None:
-    context = span.get_span_context()
-    state.span_id = context.span_id
-    state.trace_id = context.trace_id
+    if not state.span_id:
+        context = span.get_span_context()
+        state.span_id = context.span_id
+        state.trace_id = context.trace_id
     span.set_attributes(span_attributes)
 
 

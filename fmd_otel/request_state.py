@@ -50,6 +50,7 @@ class RequestState:
         "done",
         "due_ns",
         "endpoint",
+        "greenlet",
         "group_by",
         "headers_ns",
         "inner",
@@ -113,7 +114,9 @@ class RequestState:
         self.due_ns = 0
         """When it will have become old enough for somebody to look at it."""
         self.span: Any = None
-        """Its own one, if the steps below it are gathered."""
+        """Its own one, if that is recorded."""
+        self.greenlet: tuple[Any, int] | None = None
+        """The one it runs on, and the thread of that, where a thread runs several."""
         self.origin: Origin | None = None
         """Where its thread stood when it began."""
         self.is_sending = False

@@ -13,6 +13,8 @@ import random
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from fmd_otel.otel_internals import SPAN_KEY
+from fmd_otel.profiler.clocks import real_thread_id
+from fmd_otel.profiler.greenlets import current_greenlet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,11 +40,15 @@ class Watcher(Protocol):
     level: int
     """The lowest monitor level it is for."""
 
-    def begin(self, state: RequestState, request: Any) -> None:
-        """See a request before its view runs; on its own thread, in its context, its span started."""
-
     def end(self, state: RequestState, now_ns: int) -> None:
         """See the request's last byte gone; its context is gone as well. Once, maybe without ``describe``."""
+
+
+class Beginning(Watcher, Protocol):
+    """One that has something to do before anybody has waited for anything."""
+
+    def begin(self, state: RequestState, request: Any) -> None:
+        """See a request before its view runs; on its own thread, in its context, its span started."""
 
 
 class Describing(Watcher, Protocol):
@@ -69,6 +75,7 @@ class Party(NamedTuple):
     """The watchers of one request; sorted out once, as requests are many and parties few."""
 
     all: tuple[Watcher, ...]
+    beginning: tuple[Beginning, ...]
     describing: tuple[Describing, ...]
     patient: tuple[Patient, ...]
     sampler: Sampler | None
@@ -98,9 +105,14 @@ class Watch:
         state.request = request
         span = request.environ.get(SPAN_KEY)
         if span is not None:
-            context = span.get_span_context()
-            state.span_id, state.trace_id = context.span_id, context.trace_id
-        for watcher in party.all:
+            # A tuple, whose properties would take longer.
+            state.trace_id, state.span_id = span.get_span_context()[:2]
+            if span.is_recording():
+                state.span = span
+        greenlet = current_greenlet()
+        if greenlet is not None:
+            state.greenlet = greenlet, real_thread_id()
+        for watcher in party.beginning:
             try:
                 watcher.begin(state, request)
             except Exception as error:  # noqa: BLE001, PERF203 # nothing of ours may reach the request
@@ -117,9 +129,10 @@ class Watch:
             for each in self._watchers
             if each.level <= level or (is_ordered and getattr(each, "takes_orders", False))
         )
+        beginning: Any = tuple(each for each in found if hasattr(each, "begin"))
         describing: Any = tuple(each for each in found if hasattr(each, "describe"))
         patient: Any = tuple(each for each in found if hasattr(each, "look_after"))
-        return Party(found, describing, patient, patient[0].sampler if patient else None)
+        return Party(found, beginning, describing, patient, patient[0].sampler if patient else None)
 
     def look_after(self, state: RequestState, now_ns: int, frames: Frames) -> None:
         """Let those look at a request who have been waiting for it to grow older."""
@@ -132,7 +145,7 @@ class Watch:
         state.due_ns = due_ns
 
     def describe(self, state: RequestState, request: Any, span: Any) -> None:
-        """Tell those who saw it begin."""
+        """Tell those who have something to add."""
         for watcher in state.watchers.describing if state.watchers else ():
             try:
                 watcher.describe(state, request, span)
@@ -140,7 +153,7 @@ class Watch:
                 self._guard.failed(f"{watcher.name} (describe)", error)
 
     def end(self, state: RequestState, now_ns: int) -> None:
-        """Tell those who saw it begin; whatever they keep names the request as its record will."""
+        """Tell all of them; whatever they keep names the request as its record will."""
         if not state.span_id:
             state.span_id, state.trace_id = random.getrandbits(64), random.getrandbits(128)
         party = state.watchers
@@ -153,7 +166,7 @@ class Watch:
                 watcher.end(state, now_ns)
             except Exception as error:  # noqa: BLE001, PERF203 # the same
                 self._guard.failed(f"{watcher.name} (end)", error)
-        state.request = None
+        state.request = state.span = state.greenlet = None
 
     def flush(self) -> None:
         """Have everything handed over that watchers still hold, where they hold anything."""

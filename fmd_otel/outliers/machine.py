@@ -14,7 +14,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fmd_otel_exporter.documents import OutlierDocument
 
@@ -58,8 +58,21 @@ class Machine:
         self.requested_ns = 0
         """When the last request came that may become an outlier."""
         self.outliers_running = 0
-        self._pid = 0
+        self._pid = self._awake_in = 0
         self._process: Any = None
+
+    def keep_awake(self, requested_ns: int, wake: Callable[[], Any]) -> None:
+        """Have readings taken, as requests come that may become outliers.
+
+        Args:
+            requested_ns: When the last one came, by ``perf_counter_ns``.
+            wake: Begins to call ``tick``.
+        """
+        self.requested_ns = requested_ns
+        if self.is_asleep or self._awake_in != os.getpid():
+            self.is_asleep = False
+            self._awake_in = os.getpid()
+            wake()
 
     def tick(self) -> float | None:
         """Take a reading; tell in how many seconds the next one is due, if at all."""

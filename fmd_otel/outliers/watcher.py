@@ -10,9 +10,8 @@ from fmd_otel.backstage import backstage
 from fmd_otel.outliers.machine import shared_machine
 from fmd_otel.outliers.values import describe_values, take_values
 from fmd_otel.profiler.bases import BASES
-from fmd_otel.profiler.clocks import real_thread_id
 from fmd_otel.profiler.frames import frame_dicts
-from fmd_otel.profiler.greenlets import current_greenlet, frame_of
+from fmd_otel.profiler.greenlets import frame_of
 from fmd_otel.profiler.sampler import shared_sampler
 from fmd_otel.profiler.walker import walk
 from fmd_otel.watch import NEVER_NS
@@ -137,30 +136,25 @@ class OutlierWatcher:
         self._backstage = backstage()
         self._backstage.ticker = self._machine.tick
         self._allowance = Allowance(KEPT_AT_ONCE, KEPT_EVERY_S)
+        self.sampler.on_requests = self._requests_come
 
-    def begin(self, state: RequestState, request: Any) -> None:  # noqa: ARG002 # as all watchers
-        """Have the machine watched as long as requests come."""
-        machine = self._machine
-        machine.requested_ns = state.start_ns
-        if machine.is_asleep:
-            machine.is_asleep = False
-            self._backstage.wake()
-        greenlet = current_greenlet()
-        if greenlet is not None:  # which one it is can be told from here only
-            state.outlier = self._running(state, real_thread_id(), greenlet)
+    def _requests_come(self, last_ns: int) -> None:
+        """Have the machine watched as long as they do; on the sampler's thread."""
+        self._machine.keep_awake(last_ns, self._backstage.wake)
 
-    def _running(self, state: RequestState, thread_id: int, greenlet: Any = None) -> RunningRequest | None:
+    def _running(self, state: RequestState) -> RunningRequest | None:
         """Return how long a request should take, if that is known."""
         average = self._pipeline.average_of(state.monitor.service, state.endpoint or "")
         if average is None or average.n < self._rule.min_requests:
             return None
+        greenlet, thread_id = state.greenlet or (None, state.thread_id)
         return RunningRequest(average.us, self._rule.threshold_ns(average), thread_id, greenlet)
 
     def look_after(self, state: RequestState, now_ns: int, frames: Frames) -> int:
         """Take the stack of a request that takes too long, while it still does."""
         running: RunningRequest | None = state.outlier
         if running is None:
-            running = state.outlier = self._running(state, state.thread_id)
+            running = state.outlier = self._running(state)
         if running is None or state.done:
             return NEVER_NS
         threshold_ns = state.start_ns + running.threshold_ns
@@ -178,9 +172,9 @@ class OutlierWatcher:
         duration_ns = now_ns - state.start_ns
         if running is None:
             average = self._pipeline.average_of(state.monitor.service, state.endpoint or "")
-            if average is None or duration_ns <= self._rule.threshold_ns(average):
+            if average is None or duration_ns < average.us * 1000 * self._rule.constant:
                 return  # as most are, before anybody has looked at them
-            running = state.outlier = self._running(state, state.thread_id)
+            running = state.outlier = self._running(state)
             if running is None:
                 return
         running.greenlet = None

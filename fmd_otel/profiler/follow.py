@@ -11,8 +11,10 @@ import functools
 import inspect
 import sys
 import threading
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+import flask
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Coroutine, Mapping
     from types import CodeType, FrameType
 
-    from flask import Flask
     from opentelemetry.context import Context
 
     from fmd_otel.profiler.request_profile import RequestProfile
@@ -45,7 +46,7 @@ def place_here(bases: Container[int], *, prefix: Stack | None = None, outer: int
     return Place(bases, prefix=prefix, outer=outer)
 
 
-def follow_functions(app: Flask, follower: ContextFollower) -> Callable[[], None]:
+def follow_functions(app: flask.Flask, follower: ContextFollower) -> Callable[[], None]:
     """See which functions Flask calls for a request elsewhere than on its own thread.
 
     Args:
@@ -59,13 +60,17 @@ def follow_functions(app: Flask, follower: ContextFollower) -> Callable[[], None
     # Looked up now: where gevent is at work, this is the one that tells greenlets apart.
     get_ident = threading.get_ident
 
+    is_flasks_own = getattr(original, "__func__", None) is flask.Flask.ensure_sync
+
     def ensure_sync(function: Callable[..., Any]) -> Callable[..., Any]:
-        # As a rule this is a plain function, and a request calls it on its own thread.
-        if get_ident() in follower.homes and not _is_coroutine_function(function):
-            return original(function)
+        # As a rule this is a plain function, and a request calls it on its own thread. Flask gives it back as
+        # it is, too, but takes many times as long to find out, for every function of every request.
+        is_plain = is_flasks_own and _is_plain(function)
+        if get_ident() in follower.homes and (is_plain or not _is_coroutine_function(function)):
+            return function if is_plain else original(function)
         profile = _profile_of_request()
         if profile is None:
-            return original(function)
+            return function if is_plain else original(function)
         if _is_coroutine_function(function):
             caller = sys._getframe(1)  # noqa: SLF001 # documented, underscore and all
             prefix = walk(caller, BASES) if profile.main.is_here() else None
@@ -79,6 +84,15 @@ def follow_functions(app: Flask, follower: ContextFollower) -> Callable[[], None
             del app.__dict__["ensure_sync"]
 
     return undo
+
+
+def _is_plain(function: Callable[..., Any]) -> bool:
+    """Tell whether this is a function that nobody has marked as anything, and no coroutine function."""
+    return (
+        type(function) is FunctionType
+        and not function.__dict__
+        and not function.__code__.co_flags & inspect.CO_COROUTINE
+    )
 
 
 def _is_coroutine_function(function: Callable[..., Any]) -> bool:

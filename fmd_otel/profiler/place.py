@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeAlias
 
 from fmd_otel.profiler.bytecode import was_computing
 from fmd_otel.profiler.clocks import NO_CLOCK, cpu_ns, own_clock, own_cpu_ns, real_thread_id
@@ -27,19 +27,13 @@ _COMPUTES_SHARE = 4
 _GO_BETWEENS = ("fmd_otel.", "opentelemetry.", "contextlib")
 
 
-class Origin(NamedTuple):
-    """Where a thread stands; noted on the thread itself."""
-
-    thread_id: int
-    clock: int
-    """Its CPU clock,"""
-    cpu_ns: int
-    """and what that shows."""
+Origin: TypeAlias = "tuple[int, int, int]"
+"""Where a thread stands, noted on the thread itself: its identity, its CPU clock, and what that shows."""
 
 
 def origin_here() -> Origin:
     """Return where the calling thread stands."""
-    return Origin(real_thread_id(), own_clock(), own_cpu_ns())
+    return real_thread_id(), own_clock(), own_cpu_ns()
 
 
 class Place:

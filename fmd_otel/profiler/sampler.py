@@ -34,13 +34,15 @@ if TYPE_CHECKING:
     Deliver: TypeAlias = Callable[[Any], None]
 
 NOT_BEFORE_NS = 1_000_000
-"""A request is let alone for so long after its note was made: before, one would see but ourselves at work."""
+"""A request is let alone for so long after it came: before, one would see but ourselves at work."""
 LINGER_NS = 1_000_000_000
 """The thread stays awake so long after the last request began: waking it would cost each of them more."""
 MOST_LOOKS = 128
 """Requests that are looked at in one go; the others come next."""
 MOST_COMPLETE = 512
 """Ended requests that may wait to be put together; beyond it, the oldest are dropped and counted."""
+LATE_NS = 100_000_000
+"""A thread so late for its turn may not be there: servers written in C fork without Python's hooks."""
 WATCH_PERIODS = 2
 """So many periods between turns while there is no request that is looked at by now: most are over before they
 would be, and waking for them in vain costs more than all else that is done for them."""
@@ -77,6 +79,8 @@ class Sampler:
     def __init__(self) -> None:
         """Prepare; nothing is started before it is needed."""
         self.guard = Guard()
+        self.on_requests: Callable[[int], None] | None = None
+        """Told at most once a turn when the last request came (``perf_counter_ns``), as long as some come."""
         self._exit_registered = False
         self._reset()
 
@@ -95,7 +99,7 @@ class Sampler:
         self._parked = False
         self._period_ns = self._sampled_period_ns = _USUAL_PERIOD_NS
         self._wake_ns = 0
-        self._last_begin_ns = 0
+        self._last_begin_ns = self._told_ns = 0
         self._account_ns = SAVINGS_NS
         self._account_at_ns = perf_counter_ns()
         self._is_busy = False
@@ -143,14 +147,17 @@ class Sampler:
 
         It is looked at when it is due, or later by ``WATCH_PERIODS`` of the finest period there is.
         """
-        if self._pid != os.getpid():
-            self._reset()
-        now_ns = perf_counter_ns()
-        request.due_ns = now_ns + NOT_BEFORE_NS
+        start_ns = request.start_ns
+        request.due_ns = start_ns + NOT_BEFORE_NS
         self._notes[id(request)] = request
-        self._last_begin_ns = now_ns
+        self._last_begin_ns = start_ns
         # A turn that is due soon is early enough; waking the thread would cost more than it wins.
-        if self._parked or not self._running or self._wake_ns - now_ns > _LATEST * self._period_ns:
+        wait_ns = self._wake_ns - start_ns
+        if self._parked or not self._running or not -LATE_NS < wait_ns < _LATEST * self._period_ns:
+            if self._pid != os.getpid():  # not asked of every request: some systems take long to answer
+                self._reset()
+                self._notes[id(request)] = request
+                self._last_begin_ns = start_ns
             self._wake()
 
     def forget(self, request: Noted) -> None:
@@ -225,7 +232,17 @@ class Sampler:
         for profile in looked_at:
             profile.price_ns += looked_ns // len(looked_at)
         self._deliver()
+        self._tell()
         return self._next_turn_ns(perf_counter_ns(), looked_ns)
+
+    def _tell(self) -> None:
+        told, last_ns = self.on_requests, self._last_begin_ns
+        if told is not None and last_ns != self._told_ns:
+            self._told_ns = last_ns
+            try:
+                told(last_ns)
+            except Exception as error:  # noqa: BLE001 # whatever it is for, looking goes on
+                self.guard.failed("news of requests", error)
 
     def _next_turn_ns(self, now_ns: int, looked_ns: int) -> int:
         if self._complete:

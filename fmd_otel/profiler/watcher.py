@@ -11,7 +11,6 @@ from fmd_otel.profiler.bases import BASES
 from fmd_otel.profiler.bytecode import Loops
 from fmd_otel.profiler.exact import ExactProfile, event_profiler, say_once
 from fmd_otel.profiler.follow import follow_functions, place_here, profile_of, shared_follower
-from fmd_otel.profiler.greenlets import current_greenlet
 from fmd_otel.profiler.place import Place, origin_here
 from fmd_otel.profiler.record import Identity, profile_record
 from fmd_otel.profiler.request_profile import RequestProfile
@@ -94,7 +93,7 @@ class ProfileWatcher:
         if state.is_ordered:
             begun_ns = perf_counter_ns()
             self._begin(state, self._ordered(state, request), begun_ns)
-        elif self._is_long(state) or current_greenlet() is not None:
+        elif state.greenlet is not None or self._is_long(state):
             if not self._admission(state.endpoint or "").take():
                 return
             begun_ns = perf_counter_ns()

@@ -38,12 +38,8 @@ class InFlight:
     def __init__(self) -> None:
         """Begin with none."""
         self.roots: set[int] = set()
-        """The requests' own spans. Most of them have no steps, and get nothing to gather them in."""
+        """The requests' own spans, added by these. Most have no steps, and get nothing to gather them in."""
         self.by_span: dict[int, Steps] = {}
-
-    def open(self, root_id: int) -> None:
-        """Gather the steps of a request."""
-        self.roots.add(root_id)
 
     def close(self, root_id: int) -> Steps | None:
         """Gather no more, and return what there is; spans that are still running are forgotten."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from fmd_otel.allowance import Allowance
 from fmd_otel.backstage import backstage
-from fmd_otel.otel_internals import SPAN_KEY
 from fmd_otel.provider import see_steps
 from fmd_otel.traces.document import shape, trace_document
 from fmd_otel.traces.entry import entry_attributes
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 
 TRACE_LEVEL = 2
 PROFILE_LEVEL = 3
-ORDINARY_AT_ONCE = 1
-ORDINARY_EVERY_S = 360.0
+ORDINARY_EVERY_NS = 360_000_000_000
 """Of each endpoint and process, one ordinary request so often: ten an hour, spread over it."""
 SPECIAL_AT_ONCE = 60
 SPECIAL_EVERY_S = 2.0
@@ -40,30 +38,34 @@ class TraceWatcher:
         self._monitor = monitor
         self._unseen: Any = provider
         self._flying = in_flight()
-        self._ordinary = Allowance(ORDINARY_AT_ONCE, ORDINARY_EVERY_S)
+        # As many as there are endpoints.
+        self._ordinary_ns: dict[str, int] = {}
         self._special = Allowance(SPECIAL_AT_ONCE, SPECIAL_EVERY_S)
 
-    def begin(self, state: RequestState, request: Any) -> None:
+    def begin(self, state: RequestState, request: Any) -> None:  # noqa: ARG002 # as all watchers
         """Gather from now on."""
         if self._unseen is not None:
             # Not before: each processor costs every span of the process a little.
             see_steps(self._unseen)
             self._unseen = None
-        span = request.environ.get(SPAN_KEY)
-        if span is not None and span.is_recording():
-            state.span = span
-            self._flying.open(state.span_id)
+        if state.span is not None:
+            self._flying.roots.add(state.span_id)
 
-    def end(self, state: RequestState, now_ns: int) -> None:  # noqa: ARG002 # as all watchers
+    def end(self, state: RequestState, now_ns: int) -> None:
         """Keep the steps, or let them go."""
         span = state.span
         if span is None:
             return
-        state.span = None
         steps = self._flying.close(state.span_id)
         spans = () if steps is None else steps.ended
-        is_sample, is_trouble = self._is_sample(state), _is_outlier(state) or _has_failed(state)
-        if not is_sample and not self._is_special(state, is_trouble=is_trouble, has_steps=bool(spans)):
+        outlier = state.outlier
+        is_outlier = outlier is not None and bool(outlier.is_outlier)
+        is_trouble = is_outlier or state.sightings is not None or not 0 < state.status < _SERVER_ERROR
+        # Outliers are held against ordinary requests, whatever became of those.
+        is_sample = not is_outlier and now_ns >= self._ordinary_ns.get(state.endpoint or "", 0)
+        if is_sample:
+            self._ordinary_ns[state.endpoint or ""] = now_ns + ORDINARY_EVERY_NS
+        elif not (is_trouble or spans) or not self._is_special(state, is_trouble=is_trouble):
             return
         monitor, start_ns = self._monitor, state.ts_ns
         left_out = 0 if steps is None else steps.left_out
@@ -99,20 +101,7 @@ class TraceWatcher:
         if not backstage().submit(finish):
             monitor.guard.count("traces that were too many at once")
 
-    def _is_sample(self, state: RequestState) -> bool:
-        """Tell whether outliers are held against this one: taken whatever became of it."""
-        return not _is_outlier(state) and self._ordinary.take(state.endpoint or "")
-
-    def _is_special(self, state: RequestState, *, is_trouble: bool, has_steps: bool) -> bool:
-        """Tell whether it is kept for its own sake: outliers and failures also without steps."""
-        is_profiled = state.level >= PROFILE_LEVEL or state.profile is not None
-        wanted = is_trouble or (is_profiled and has_steps)
+    def _is_special(self, state: RequestState, *, is_trouble: bool) -> bool:
+        """Tell whether it is kept for its own sake: outliers and failures, and profiled ones with steps."""
+        wanted = is_trouble or state.level >= PROFILE_LEVEL or state.profile is not None
         return wanted and self._special.take(state.endpoint or "")
-
-
-def _is_outlier(state: RequestState) -> bool:
-    return state.outlier is not None and bool(state.outlier.is_outlier)
-
-
-def _has_failed(state: RequestState) -> bool:
-    return bool(state.sightings) or state.status >= _SERVER_ERROR or not state.status

@@ -15,7 +15,7 @@ from fmd_otel.backstage import backstage
 from fmd_otel.composition import load_settings
 from fmd_otel.outliers import machine as machine_module
 from fmd_otel.outliers import watcher as watcher_module
-from fmd_otel.outliers.machine import Machine, Reading
+from fmd_otel.outliers.machine import Machine, Reading, shared_machine
 from fmd_otel.outliers.watcher import OutlierRule, OutlierWatcher
 from fmd_otel.profiler.lines import LineResolver
 from fmd_otel.request_state import STATE_KEY
@@ -210,7 +210,7 @@ def test_the_stack_of_a_greenlet_that_waits_is_its_own(view, outliers, serve, gr
     watched = outliers(view(waits))
     other = in_greenlet(lambda: serve(watched.app, "/x"))
     deadline = time.monotonic() + WAIT_S
-    while states[0].outlier.stack is None and time.monotonic() < deadline:
+    while getattr(states[0].outlier, "stack", None) is None and time.monotonic() < deadline:
         time.sleep(0.001)
     other.switch()
     _, document = only(watched)
@@ -470,6 +470,28 @@ def test_memory_samples_of_a_long_request_are_thinned():
     document = {}
     machine.describe(document, 0, 1_000_000_000, 10**15)
     assert 0 < len(document["memory_samples"]) <= machine_module.MOST_SAMPLES
+
+
+def test_requests_keep_the_machine_looked_at(view, outliers, serve):
+    """Long before one of them takes too long: what processors did is the difference of two readings."""
+    watched = outliers(view(lambda: "x"), NEVER)
+    readings = shared_machine().readings
+    readings.clear()
+    deadline = time.monotonic() + WAIT_S
+    while len(readings) < 2 and time.monotonic() < deadline:
+        serve(watched.app, "/x")
+        time.sleep(0.01)
+    assert len(readings) >= 2
+
+
+def test_a_forked_worker_has_its_machine_looked_at_too():
+    machine, woken = Machine(), []
+    machine.keep_awake(1, lambda: woken.append(1))
+    machine.keep_awake(2, lambda: woken.append(2))
+    machine._awake_in -= 1  # as in a child, which has none of its parent's threads
+    machine.keep_awake(3, lambda: woken.append(3))
+    assert woken == [1, 3]
+    assert machine.requested_ns == 3
 
 
 def test_the_machine_is_looked_at_only_while_requests_are_watched(monkeypatch):

@@ -158,7 +158,7 @@ def test_an_incident_is_kept_in_part(traced, serve, monkeypatch):
     watched = traced(answering_500)
     for _ in range(10):
         serve(watched.app, "/x")
-    assert len(kept(watched)) == 3 + watcher_module.ORDINARY_AT_ONCE
+    assert len(kept(watched)) == 3 + 1
 
 
 def test_an_ordinary_request_leaves_of_what_sort_it_was_without_any_value(traced):

@@ -406,6 +406,45 @@ def test_uninstrumenting_gives_the_application_back(app, profile, serve):
     assert len(profiled.records) <= 1
 
 
+def test_functions_are_called_as_flask_would(app, profile, serve):
+    """Plain ones as they are; whatever else, as the application itself says."""
+    app.add_url_rule("/slow", "slow", rest)
+    before = app.ensure_sync
+
+    def plain():
+        return "plain"
+
+    async def coroutine():
+        return "awaited"
+
+    @functools.wraps(coroutine)
+    def decorated():
+        return "decorated"
+
+    profile(app)
+    serve(app, "/slow")
+    assert app.ensure_sync is not before
+    assert app.ensure_sync(plain) is plain
+    assert app.ensure_sync(decorated) is decorated
+    assert app.ensure_sync(app.test_client) == app.test_client
+    assert app.ensure_sync(coroutine)() == "awaited"
+
+
+def test_an_application_that_calls_functions_in_a_way_of_its_own_is_asked_how(app, profile, serve):
+    asked = []
+
+    class Own(type(app)):
+        def ensure_sync(self, function):
+            asked.append(function)
+            return super().ensure_sync(function)
+
+    own = Own("own")
+    own.add_url_rule("/slow", "slow", rest)
+    profile(own)
+    assert serve(own, "/slow").body == b"rested"
+    assert rest in asked
+
+
 def test_a_websocket_is_not_profiled(app, profile, serve):
     app.add_url_rule("/slow", "slow", rest)
     profiled = profile(app)

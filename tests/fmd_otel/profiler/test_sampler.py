@@ -255,6 +255,57 @@ def test_a_request_that_is_over_before_it_is_due_is_not_looked_at(sampler, monke
     assert list(sampler._notes.values()) == [early]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("is_fresh", [True, False])
+def test_requests_of_a_forked_worker_are_looked_after_although_its_thread_is_gone(sampler, is_fresh):
+    """Whether it is asked at once, or when the turn that its parent was to take is long overdue."""
+    sampler.note(Noted())
+    wait_until(lambda: sampler._running)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover # another process
+        try:
+            if not is_fresh:
+                time.sleep(2 * sampler_module.LATE_NS / 1e9)
+            deadline, looked_after = time.monotonic() + DEADLINE_S, 0
+            while not looked_after and time.monotonic() < deadline:
+                noted = Noted()
+                sampler.note(noted)
+                time.sleep(0.05)
+                sampler.forget(noted)
+                looked_after = len(noted.looks)
+            os.write(writer, f"{looked_after} {sampler.in_flight}".encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reader, 100) == b"1 0"
+
+
+def test_it_tells_that_requests_come_as_long_as_they_do(sampler):
+    told = []
+    sampler.on_requests = told.append
+    first, second = Noted(), Noted()
+    for noted in (first, second):
+        sampler.note(noted)
+        wait_until(lambda noted=noted: noted.start_ns in told)
+        sampler.forget(noted)
+    time.sleep(0.1)
+    assert told == [first.start_ns, second.start_ns]
+
+
+def test_whoever_fails_to_be_told_does_not_stop_the_looks(sampler):
+    def explode(_last_ns):
+        raise RuntimeError("ours")
+
+    sampler.on_requests = explode
+    for _ in range(2):
+        noted = Noted()
+        sampler.note(noted)
+        wait_until(lambda noted=noted: noted.looks)
+        sampler.forget(noted)
+    wait_until(lambda: sampler.guard.counts["news of requests"] == 2)
+
+
 def test_the_garbage_collector_is_kept_out_where_it_could_lock_up_the_interpreter():
     assert gc.isenabled()
     assert threading.get_ident() in walker._current_frames_without_collection()
