@@ -248,25 +248,24 @@ class Sampler:
         if self._complete:
             return now_ns
         profiles, notes = list(self._profiles.values()), list(self._notes.values())
-        due_ns = [each.due_ns for each in (*profiles, *notes)]
         # Those that tell by themselves need no looks.
         periods_ns = [each.period_ns for each in profiles if each.due_ns < NEVER_NS]
         self._period_ns = min(periods_ns, default=self._sampled_period_ns)
         # Never in step with what the application does in periods of its own.
         wait_ns = int(self._period_ns * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 # no secret
-        if not any(each.samples for each in profiles):
-            soon_ns = now_ns + self._period_ns // 2
-            old_ns = now_ns - self._period_ns // 2
-            if not any(each.due_ns <= soon_ns for each in profiles) and not any(
-                each.due_ns <= soon_ns and each.start_ns <= old_ns and each.profiler is not None
-                for each in notes
-            ):
-                wait_ns *= WATCH_PERIODS
-        if due_ns:
-            wait_ns = max(wait_ns, min(due_ns) - now_ns)
+        if not self._will_find_one(profiles, notes, now_ns):
+            wait_ns *= WATCH_PERIODS
+        first_due_ns = min((each.due_ns for each in (*profiles, *notes)), default=now_ns)
         duty = max((each.duty for each in profiles), default=0.0) or DUTY
-        wait_ns = max(wait_ns, self._spend(now_ns, looked_ns, duty))
+        wait_ns = max(wait_ns, first_due_ns - now_ns, self._spend(now_ns, looked_ns, duty))
         return now_ns + min(wait_ns, _LONGEST_SLEEP_NS)
+
+    def _will_find_one(self, profiles: Sequence[Profile], notes: Sequence[Noted], now_ns: int) -> bool:
+        """Tell whether there is one to look at in a period's time that is not over by then, as most are."""
+        soon_ns, old_ns = now_ns + self._period_ns // 2, now_ns - self._period_ns // 2
+        return any(each.samples or each.due_ns <= soon_ns for each in profiles) or any(
+            each.due_ns <= soon_ns and each.start_ns <= old_ns and each.profiler is not None for each in notes
+        )
 
     def _spend(self, now_ns: int, looked_ns: int, duty: float) -> int:
         """Keep account of what looking costs.
