@@ -50,13 +50,3 @@ def downloads(links: Iterable[tuple[str, str, str, str]]) -> Any:
 def duration_bar(share: float, cpu_share: float) -> dict[str, float]:
     """Return what the grid's bar cell needs: how long against the longest, and how much of it on the CPU."""
     return {"share": round(share, 4), "cpu": round(cpu_share, 4)}
-
-
-def send_button(text: str, store: str, data: str, **kwargs: Any) -> Any:
-    """Return a button that writes JSON into a store, whose callback does the rest."""
-    return html.Button(
-        text,
-        type="button",
-        className="fmd-button",
-        **(attributes(data_send=data, data_store=store) | kwargs),
-    )

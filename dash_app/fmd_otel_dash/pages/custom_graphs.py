@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from dash import Input, Output, html
 
 from fmd_otel_dash import formatting, ids, urlstate
 from fmd_otel_dash.components import card, empty, foreign, graph, icon, page, with_deploys
-from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.components.forms import send_button
 from fmd_otel_dash.components.state import nothing_in_range, snippet
 from fmd_otel_dash.figures.custom import values
 from fmd_otel_dash.pages.common import deploys, export
@@ -169,15 +168,11 @@ def _head(each: CustomGraph) -> Any:
         [
             html.H2(foreign(each.title)),
             html.Div(
-                html.Button(
+                send_button(
                     [icon("trash", size=14), "Delete"],
-                    className="fmd-button",
-                    type="button",
-                    **attributes(
-                        data_store=WANTED,
-                        data_send=json.dumps({"id": each.id}),
-                        data_confirm=f"Delete {each.title} and all its values?",
-                    ),
+                    WANTED,
+                    {"id": each.id},
+                    confirm=f"Delete {each.title} and all its values?",
                 ),
                 className="fmd-card-actions",
             ),

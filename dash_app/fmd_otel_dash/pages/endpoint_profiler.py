@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from dash import Input, Output, html, set_props
@@ -11,7 +10,7 @@ from dash.exceptions import PreventUpdate
 from fmd_otel_dash import formatting, ids, urlstate
 from fmd_otel_dash.components import card, column, data_grid, link, number
 from fmd_otel_dash.components.attributes import attributes
-from fmd_otel_dash.components.profile import send_button
+from fmd_otel_dash.components.forms import send_button
 from fmd_otel_dash.pages import profile_price
 from fmd_otel_dash.pages.endpoint_head import HEAD, endpoint_page, read
 from fmd_otel_dash.pages.profile_parts import kept, no_profiles
@@ -210,7 +209,7 @@ def _send(view: View, text: str, requests: int) -> Any:
     """Return a button for who may press it."""
     if not view.user.may(ADMIN):
         return None
-    return send_button(text, ORDER, json.dumps({"endpoint": view.endpoint_id, "requests": requests}))
+    return send_button(text, ORDER, {"endpoint": view.endpoint_id, "requests": requests})
 
 
 def _ordered(view: View, wanted: dict[str, Any]) -> tuple[Any, Any]:

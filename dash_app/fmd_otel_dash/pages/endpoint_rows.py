@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from dash import html
 
 from fmd_otel_dash import formatting
 from fmd_otel_dash.colors import endpoint_color
-from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.components.forms import send_button
 from fmd_otel_dash.figures.boxes import change_text
 from fmd_otel_dash.pages.drill import row_hrefs
 from fmd_otel_dash.queries.overview import overview_of
@@ -96,12 +95,7 @@ def level_notice(name: str, endpoint_id: int, level: int, before: Any) -> Any:
     if before == level or before not in LEVELS:
         return text
     back = {"id": endpoint_id, "level": before, "before": level, "name": name}
-    undo = html.Button(
-        "Undo",
-        className="fmd-link-button",
-        **attributes(data_store="level-wanted", data_send=json.dumps(back)),
-    )
-    return [html.Span(text), undo]
+    return [html.Span(text), send_button("Undo", "level-wanted", back, look="fmd-link-button")]
 
 
 def _rounded(us: float | None) -> int | None:

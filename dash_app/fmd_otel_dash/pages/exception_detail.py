@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from dash import Input, Output, html
 from fmd_otel_dash import formatting, ids
 from fmd_otel_dash.components import card, empty, foreign, graph, icon, nothing_in_range, page, plain_table
 from fmd_otel_dash.components.attributes import attributes
+from fmd_otel_dash.components.forms import send_button
 from fmd_otel_dash.components.frames import frames
 from fmd_otel_dash.figures.exceptions import over_time
 from fmd_otel_dash.pages.common import on_click
@@ -186,14 +186,8 @@ def _head(view: View, found: GroupDetail) -> Any:
 
 def _button(group: ExceptionGroup) -> Any:
     resolved = group.state == RESOLVED
-    return html.Button(
-        [icon("refresh" if resolved else "status", size=14), "Open again" if resolved else "Resolve"],
-        className="fmd-button",
-        type="button",
-        **attributes(
-            data_store=WANTED, data_send=json.dumps({"id": str(group.id), "resolved": not resolved})
-        ),
-    )
+    face = [icon("refresh" if resolved else "status", size=14), "Open again" if resolved else "Resolve"]
+    return send_button(face, WANTED, {"id": str(group.id), "resolved": not resolved})
 
 
 def _stack(view: View, found: GroupDetail) -> Any:

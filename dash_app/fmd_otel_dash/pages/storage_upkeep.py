@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from dash import Input, Output, State, dcc, html, no_update
@@ -10,7 +9,7 @@ from dash import Input, Output, State, dcc, html, no_update
 from fmd_otel_dash import formatting, ids, upkeep
 from fmd_otel_dash.components import icon, plain_table
 from fmd_otel_dash.components.attributes import attributes
-from fmd_otel_dash.components.forms import number_field
+from fmd_otel_dash.components.forms import number_field, send_button
 from fmd_otel_dash.components.storage import progress
 from fmd_otel_dash.queries.storage import table_label
 from fmd_otel_dash.roles import ADMIN
@@ -218,8 +217,6 @@ def _job(job: Job, now_us: int) -> Any:
 
 
 def _button(text: str, wanted: dict[str, Any], *, confirm: str, danger: bool = False) -> Any:
-    return html.Button(
-        [icon("trash", size=14) if danger else None, text],
-        className="fmd-button" + (" fmd-danger" if danger else ""),
-        **attributes(data_store=WANTED, data_send=json.dumps(wanted), data_confirm=confirm),
-    )
+    face = [icon("trash", size=14) if danger else None, text]
+    look = "fmd-button fmd-danger" if danger else "fmd-button"
+    return send_button(face, WANTED, wanted, confirm=confirm, look=look)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from dash import Input, Output, State, html, no_update
@@ -11,7 +10,7 @@ from fmd_otel_dash import ids
 from fmd_otel_dash.auth import users
 from fmd_otel_dash.components import card, foreign, page, plain_table
 from fmd_otel_dash.components.attributes import attributes
-from fmd_otel_dash.components.forms import password_field, segments, text_field
+from fmd_otel_dash.components.forms import password_field, segments, send_button, text_field
 from fmd_otel_dash.components.icons import icon
 from fmd_otel_dash.roles import ADMIN, GUEST
 from fmd_otel_dash.router import Page
@@ -157,11 +156,7 @@ def _row(view: View, user: User) -> tuple[Any, ...]:
 
 
 def _button(symbol: str, text: str, wanted: dict[str, Any], *, confirm: str = "") -> Any:
-    return html.Button(
-        [icon(symbol, size=14), text],
-        className="fmd-button",
-        **attributes(data_store=WANTED, data_send=json.dumps(wanted), data_confirm=confirm or None),
-    )
+    return send_button([icon(symbol, size=14), text], WANTED, wanted, confirm=confirm)
 
 
 def _form() -> Any:
