@@ -75,7 +75,7 @@ def _sections(options: argparse.Namespace, places: list[Place], folder: Path) ->
     yield report.writing(costs, race, options.writer_rows)
     if not options.without_fmd and FMD_PYTHON.exists():
         ours = sum(sizes["SQLite"].values()) / max(options.sizes)
-        without_users = ours - sizes["SQLite"]["subject_day"] / max(options.sizes)
+        without_users = ours - sizes["SQLite"]["subject_pack"] / max(options.sizes)
         yield _beside_fmd(options, folder, costs["SQLite"], (ours, without_users))
 
 

@@ -148,4 +148,4 @@ def load() -> str:
 
 def _tables(store: Store) -> list[Table]:
     t = store.tables
-    return [t.request, t.hits, t.lat_hist, t.hits_day, t.lat_hist_day, t.subject_day, t.subject, t.batch]
+    return [t.request, t.hits, t.lat_hist, t.hits_day, t.lat_hist_day, t.subject_pack, t.subject, t.batch]

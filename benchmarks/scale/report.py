@@ -118,7 +118,7 @@ def sizes(found: Mapping[str, Mapping[str, int]], rows: int) -> str:
     for product, by_table in found.items():
         cells = [f"{by_table[table] / rows:.1f}" for table in tables]
         together = sum(by_table.values()) / rows
-        verdict = targets.of_size(product, together, by_table["subject_day"] / rows)
+        verdict = targets.of_size(product, together, by_table["subject_pack"] / rows)
         lines.append(_row([product, *cells, f"{together:.1f}", verdict]))
     return "\n".join(lines)
 

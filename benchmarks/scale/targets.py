@@ -66,7 +66,7 @@ def of_size(product: str, bytes_a_request: float, of_subjects: float) -> str:
     met = bytes_a_request <= limit
     text = _verdict(f"≤ {limit:g}", met=met)
     rest = bytes_a_request - of_subjects
-    return text if met else f"{text}; {rest:.1f} without `subject_day`"
+    return text if met else f"{text}; {rest:.1f} without `subject_pack`"
 
 
 def of_writing(product: str, cost: Cost) -> str:

@@ -67,7 +67,7 @@ def _fixed(length: int) -> Any:
     return LargeBinary(length).with_variant(BINARY(length), "mysql", "mariadb")
 
 
-def _blob() -> Any:
+def blob() -> Any:
     """Bytes of any length; MySQL's own BLOB ends at 64 kB."""
     return LargeBinary().with_variant(MEDIUMBLOB(), "mysql", "mariadb")
 
@@ -121,7 +121,7 @@ def build_detail_tables(table: Callable[..., Table]) -> DetailTables:
             _column("exact", SmallInteger),
             _column("truncated", SmallInteger),
             _column("trace_id", _fixed(16)),
-            _column("data", _blob()),
+            _column("data", blob()),
             clustered=True,
             info={"kind": "raw"},
         ),
@@ -163,7 +163,7 @@ def build_detail_tables(table: Callable[..., Table]) -> DetailTables:
             Column("cpu_percent", Double),
             Column("rss_bytes", BigInteger),
             _column("trace_id", _fixed(16)),
-            _column("data", _blob()),
+            _column("data", blob()),
             clustered=True,
             info={"kind": "raw"},
         ),
@@ -214,7 +214,7 @@ def build_detail_tables(table: Callable[..., Table]) -> DetailTables:
             Column("user_id", Integer),
             _column("trace_id", _fixed(16)),
             _column("kind", SmallInteger),
-            _column("data", _blob()),
+            _column("data", blob()),
             clustered=True,
             info={"kind": "raw"},
         ),
@@ -222,7 +222,7 @@ def build_detail_tables(table: Callable[..., Table]) -> DetailTables:
             "request_trace",
             *_request_key(),
             _column("trace_id", _fixed(16)),
-            _column("data", _blob()),
+            _column("data", blob()),
             clustered=True,
             info={"kind": "raw"},
         ),

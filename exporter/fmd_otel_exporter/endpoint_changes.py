@@ -202,8 +202,8 @@ def _by_endpoint(tables: Tables) -> list[Table]:
     """Return the tables whose key begins with the endpoint; what is made from others comes after these."""
     return [
         tables.request, tables.hits, tables.lat_hist, tables.hits_day, tables.lat_hist_day,
-        tables.subject_day, tables.outlier, tables.request_trace, tables.profile, tables.profile_day,
-        tables.profile_day_n,
+        tables.subject_pack, tables.subject_day, tables.outlier, tables.request_trace, tables.profile,
+        tables.profile_day, tables.profile_day_n,
     ]  # fmt: skip
 
 

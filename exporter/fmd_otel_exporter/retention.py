@@ -30,7 +30,14 @@ from fmd_otel_exporter.endpoint_changes import delete_rest, forget_removed
 from fmd_otel_exporter.graphs import forget_values, forgettable
 from fmd_otel_exporter.rollups import first_open_day
 from fmd_otel_exporter.schema import DAY_S
-from fmd_otel_exporter.subject_sums import GONE, SEALED, forget_subjects, seal_subjects, sum_up_subjects
+from fmd_otel_exporter.subject_sums import (
+    GONE,
+    SEALED,
+    forget_subjects,
+    seal_subjects,
+    subject_tables,
+    sum_up_subjects,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -136,13 +143,13 @@ def prune(store: Store, cutoffs: Cutoffs) -> Iterator[Deleted]:
         for table in (tables.hits, tables.lat_hist):
             yield from _told(store, table, delete_times(store, table, ranges))
     yield from _told(store, tables.custom_graph_value, forget_values(store, cutoffs.hourly_us))
-    yield from _told(store, tables.subject_day, (0 for _ in sum_up_subjects(store)))
+    yield from _told(store, tables.subject_pack, (0 for _ in sum_up_subjects(store)))
     if cutoffs.raw_us is not None:
         yield from _prune_raw(store, cutoffs.raw_us, cutoffs.now_us)
     for table, steps in prune_details(store, cutoffs):
         yield from _told(store, table, steps)
     if cutoffs.subjects_s is not None:
-        yield from _told(store, tables.subject_day, forget_subjects(store, cutoffs.subjects_s))
+        yield from _prune_subject_sums(store, cutoffs.subjects_s)
     if cutoffs.daily_s is not None:
         yield from _prune_days(store, cutoffs.daily_s)
     if cutoffs.seen_day is not None:
@@ -160,7 +167,7 @@ def count_old(store: Store, cutoffs: Cutoffs) -> dict[str, int]:
     for cutoff, by_time in (
         (cutoffs.raw_us, (tables.request,)),
         (cutoffs.hourly_s, (tables.hits, tables.lat_hist)),
-        (cutoffs.subjects_s, (tables.subject_day,)),
+        (cutoffs.subjects_s, subject_tables(tables)),
         (cutoffs.daily_s, (tables.hits_day, tables.lat_hist_day)),
         *detail_ages(tables, cutoffs),
     ):
@@ -225,6 +232,12 @@ def _prune_raw(store: Store, end_us: int, now_us: int) -> Iterator[Deleted]:
     request = store.tables.request
     yield from _told(store, request, drop_parts(store, request, ranges, end_us))
     yield from _told(store, request, delete_times(store, request, ranges))
+
+
+def _prune_subject_sums(store: Store, end: int) -> Iterator[Deleted]:
+    forget_subjects(store, end)
+    for table in subject_tables(store.tables):
+        yield from _told(store, table, delete_times(store, table, [(0, end)]))
 
 
 def _prune_days(store: Store, end: int) -> Iterator[Deleted]:

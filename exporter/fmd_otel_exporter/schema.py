@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import BINARY
 
-from fmd_otel_exporter.detail_tables import DetailTables, build_detail_tables
+from fmd_otel_exporter.detail_tables import DetailTables, blob, build_detail_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +61,7 @@ class Tables(DetailTables):
     lat_hist_day: Table
     rollup_day: Table
     subject_day: Table
+    subject_pack: Table
     subject_rollup: Table
     batch: Table
     lease: Table
@@ -243,7 +244,21 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
             Column("sealed", SmallInteger, nullable=False, server_default="0"),
             clustered=True,
         ),
-        # What each user and address did on a day, see subject_sums.py. The parts of a key are added up.
+        # What users and addresses did on a day, many of them in a row; see subject_sums.py.
+        subject_pack=table(
+            "subject_pack",
+            _key("endpoint_id"),
+            _key("day", BigInteger),
+            _key("kind", SmallInteger),
+            _key("version_id"),
+            _key("part", Integer),  # where there are too many for one row
+            Column("counts", blob(), nullable=False),
+            Column("latencies", blob(), nullable=False),
+            clustered=True,
+            info={"kind": "raw"},
+        ),
+        # What is to be added to that, a row for each: of requests that came when the raw rows had gone, and
+        # of days added up by releases that knew no packs. The parts of a key are added up.
         subject_day=table(
             "subject_day",
             _key("endpoint_id"),
@@ -251,7 +266,7 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
             _key("kind", SmallInteger),
             _key("subject_id"),
             _key("version_id"),
-            _key("part", BigInteger),  # 0, or a number of the batch that came when the raw rows had gone
+            _key("part", BigInteger),  # a number of the batch; 0 of those releases
             _count("n"),
             _count("errors"),
             _count("sum_us"),

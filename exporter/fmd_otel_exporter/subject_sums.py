@@ -1,9 +1,10 @@
 """What each user and each address did on a day, added up from raw rows once the day is over.
 
-A row says how many requests a subject sent to an endpoint, how long they took together and which latency
-buckets they fell into, in a few characters: that is a tenth of a row for each bucket, and as exact. Who wants
-to know adds up rows, never looks for the only one: requests that come for a day whose raw rows are gone get a
-row of their own beside it.
+It is known how many requests a subject sent to an endpoint, how long they took together and which latency
+buckets they fell into. Those of a day are packed into few rows (:mod:`.subject_packs`), in a fifth of the
+room that a row for each would take. Requests that come for a day whose raw rows are gone get rows of their
+own, in another table, and so have the days of databases made before there were packs: who wants to know adds
+up both.
 
 Raw rows are read without holding up anybody, a share of the subjects at a time. Nothing keeps a late request
 from arriving meanwhile. So a day is marked before its rows are read, and is complete only if the mark is
@@ -16,20 +17,22 @@ from __future__ import annotations
 import os
 from collections import Counter
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import String, and_, bindparam, case, cast, delete, func, insert, literal, select, update
+from sqlalchemy import BigInteger, and_, bindparam, case, cast, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from fmd_otel_exporter.buckets import bucket_of
 from fmd_otel_exporter.deleting import delete_times
-from fmd_otel_exporter.dialects.base import ONCE
 from fmd_otel_exporter.schema import DAY_S, SUBJECT_IP, SUBJECT_USER
+from fmd_otel_exporter.subject_packs import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection, Insert, Select
+    from sqlalchemy import Connection, Select, Table
 
     from fmd_otel_exporter.batch import Row
     from fmd_otel_exporter.schema import Tables
@@ -44,8 +47,8 @@ SEALED = 2
 GONE = 3
 """Its sums are deleted, too."""
 FIRST_ERROR = 500
-SLICE = 4000
-"""Raw rows whose sums are worked out in one transaction, roughly."""
+SLICE = 40_000
+"""Raw rows whose sums are worked out at a time, roughly."""
 _US = 1_000_000
 
 Buckets = dict[int, int]
@@ -64,10 +67,10 @@ def sum_up_subjects(store: Store) -> Iterator[int]:
         StorageError: The database cannot be used now.
     """
     days = days_to_sum_up(store)
-    statements = [_sums_of(store.tables, kind) for kind in (SUBJECT_USER, SUBJECT_IP)]
+    queries = {kind: _requests_of(store.tables, kind) for kind in (SUBJECT_USER, SUBJECT_IP)}
     for day in days:
         try:
-            yield from _sum_up(store, statements, day)
+            yield from _sum_up(store, queries, day)
         except (IntegrityError, _GivenUpError):  # noqa: PERF203 # there are few days
             continue  # somebody else adds up this day, or a request has come for it: the next run does it
 
@@ -94,20 +97,22 @@ def seal_subjects(store: Store, end_s: int) -> None:
     store.run(work)
 
 
-def forget_subjects(store: Store, end_s: int) -> Iterator[int]:
-    """Delete the sums of days before this one, whose raw rows are gone; the days stay known as deleted.
+def subject_tables(tables: Tables) -> tuple[Table, Table]:
+    """Return where the sums of a day are; both begin with the endpoint and the day."""
+    return tables.subject_pack, tables.subject_day
 
-    Yields:
-        How many rows each chunk had.
+
+def forget_subjects(store: Store, end_s: int) -> None:
+    """Note that the sums of days before this one, whose raw rows are gone, are about to be deleted.
+
+    First of all, so that nobody takes what is left of a day for the whole of it.
     """
     done = store.tables.subject_rollup
     ripe = (done.c.day < end_s, done.c.state == SEALED)
     with store.read() as connection:
         sealed = connection.scalar(select(func.count()).where(*ripe))
     if sealed:
-        # First of all, so that nobody takes what is left of a day for the whole of it.
         store.run(lambda connection: connection.execute(update(done).where(*ripe).values(state=GONE)))
-    yield from delete_times(store, store.tables.subject_day, [(0, end_s)])
 
 
 def late_sums(rows: Iterable[Row], states: dict[int, int], batch_id: bytes) -> list[tuple[Any, ...]]:
@@ -166,16 +171,20 @@ def _not_added_up(tables: Tables) -> Select[int]:
     return select(over).where(tables.rollup_day.c.sealed >= 0, ~added_up).order_by(over)
 
 
-def _sum_up(store: Store, statements: Sequence[Insert], day: int) -> Iterator[int]:
+def _sum_up(store: Store, queries: Mapping[int, Select[Any]], day: int) -> Iterator[int]:
     mark = int.from_bytes(os.urandom(7), "big") | 1
     store.run(lambda connection: _mark(connection, store, day, mark))
-    for _ in delete_times(store, store.tables.subject_day, [(day, day + DAY_S)]):
-        yield 0
-    for number, share in enumerate(_shares(store, day)):
-        values = {**share._asdict(), "of_day": day, "start_us": day * _US, "end_us": (day + DAY_S) * _US}
-        for kind, statement in enumerate(statements):
-            once = statement.execution_options(**{ONCE: f"{mark}:{number}:{kind}"})
-            store.run(partial(_run, store.tables, mark, once, values))
+    for table in subject_tables(store.tables):
+        for _ in delete_times(store, table, [(day, day + DAY_S)]):
+            yield 0
+    for share in _shares(store, day):
+        values = {**share._asdict(), "start_us": day * _US, "end_us": (day + DAY_S) * _US}
+        for kind, query in queries.items():
+            with store.read() as connection:
+                rows = connection.execute(query, values).all()
+            packs = [{"day": day, "kind": kind, "part": share.part, **each} for each in _packs(rows)]
+            if packs:
+                store.run(partial(_add, store.tables, mark, packs))
             yield 0
     store.run(lambda connection: _complete(connection, store.tables, day, mark))
     yield 1
@@ -185,13 +194,12 @@ class _GivenUpError(Exception):
     """Our mark is no longer there."""
 
 
-def _run(
-    tables: Tables, mark: int, statement: Insert, values: dict[str, Any], connection: Connection
-) -> None:
+def _add(tables: Tables, mark: int, packs: Sequence[dict[str, Any]], connection: Connection) -> None:
     done = tables.subject_rollup.c
-    if connection.scalar(select(done.mark).where(done.day == values["of_day"], done.state == OPEN)) != mark:
+    mine = (done.day == packs[0]["day"], done.state == OPEN)
+    if connection.scalar(select(done.mark).where(*mine)) != mark:
         raise _GivenUpError
-    connection.execute(statement, values)
+    connection.execute(insert(tables.subject_pack), packs)
 
 
 def _mark(connection: Connection, store: Store, day: int, mark: int) -> None:
@@ -209,7 +217,7 @@ def _complete(connection: Connection, tables: Tables, day: int, mark: int) -> No
 
 
 class _Share(NamedTuple):
-    """A part of a day's requests, few enough to be added up in one transaction."""
+    """A part of a day's requests, few enough to be added up at a time."""
 
     endpoints: list[int]
     part: int
@@ -240,19 +248,18 @@ def _shares(store: Store, day: int) -> list[_Share]:
     return [*shares, _Share(few, 0, 1)] if few else shares
 
 
-def _sums_of(tables: Tables, kind: int) -> Insert:
-    """Return what adds up a share; built once, for that takes as long as running it."""
+def _requests_of(tables: Tables, kind: int) -> Select[Any]:
+    """Return what counts a share by latency bucket; built once, for that takes as long as running it."""
     raw = tables.request.c
     subject = raw.group_id if kind == SUBJECT_USER else raw.ip_id
-    by_bucket = (
+    keys = raw.endpoint_id, raw.version_id, subject, raw.bkt
+    failed = case((raw.status >= FIRST_ERROR, 1), else_=0)
+    return (
         select(
-            raw.endpoint_id,
-            subject.label("subject_id"),
-            raw.version_id,
-            raw.bkt,
-            func.count().label("n"),
-            func.sum(case((raw.status >= FIRST_ERROR, 1), else_=0)).label("errors"),
-            func.sum(raw.duration).label("sum_us"),
+            *keys,
+            func.count(),
+            cast(func.sum(failed), BigInteger),  # not every database adds up whole numbers to one
+            cast(func.sum(raw.duration), BigInteger),
         )
         .where(
             raw.endpoint_id.in_(bindparam("endpoints", expanding=True)),
@@ -261,26 +268,15 @@ def _sums_of(tables: Tables, kind: int) -> Insert:
             subject.is_not(None),
             subject % bindparam("parts") == bindparam("part"),
         )
-        .group_by(raw.endpoint_id, subject, raw.version_id, raw.bkt)
-        .subquery("by_bucket")
+        .group_by(*keys)
+        .order_by(*keys)
     )
-    c = by_bucket.c
-    bucket, count = cast(c.bkt, String(8)), cast(c.n, String(20))
-    text = case((c.n == 1, bucket), else_=bucket + literal("x", String(1)) + count)
-    n = func.sum(c.n)
-    target = tables.subject_day
-    return insert(target).from_select(
-        [column.name for column in target.columns],
-        select(
-            c.endpoint_id,
-            bindparam("of_day", type_=target.c.day.type),
-            literal(kind, target.c.kind.type),
-            c.subject_id,
-            c.version_id,
-            literal(0, target.c.part.type),
-            n,
-            func.sum(c.errors),
-            func.sum(c.sum_us),
-            case((n > 1, func.aggregate_strings(text, " "))),
-        ).group_by(c.endpoint_id, c.subject_id, c.version_id),
-    )
+
+
+def _packs(rows: Iterable[Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    """Yield what the table says of the users, or addresses, of each endpoint and version."""
+    for (endpoint, version), some in groupby(rows, itemgetter(0, 1)):
+        counts, latencies = pack(some)
+        yield {
+            "endpoint_id": endpoint, "version_id": version, "counts": counts, "latencies": latencies,
+        }  # fmt: skip

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from fmd_otel.cli import main
 from fmd_otel_exporter.store import open_store
+from fmd_otel_exporter.subject_packs import read_counts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,10 +38,12 @@ def totals(store: Store) -> dict[str, tuple[int, int]]:
             (t.lat_hist, t.lat_hist.c.n),
             (t.hits_day, t.hits_day.c.sum_us),
             (t.lat_hist_day, t.lat_hist_day.c.n),
-            (t.subject_day, t.subject_day.c.sum_us),
         ):
             row = connection.execute(select(func.count(), func.sum(what)).select_from(table)).one()
             found[table.name] = row[0], int(row[1])
+        packs = list(connection.scalars(select(t.subject_pack.c.counts)))
+        of_subjects = sum(sum_us for counts in packs for *_, sum_us in read_counts(counts))
+        found[t.subject_pack.name] = len(packs), of_subjects
     return found
 
 

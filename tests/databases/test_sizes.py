@@ -71,6 +71,23 @@ def test_rows_of_long_texts_weigh_what_they_hold(store, large):
     assert 100_000 <= size < 120_000
 
 
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_of_rows_with_bytes_more_are_looked_at_than_those_of_the_first_endpoint(store, large):
+    with store.write() as connection:
+        pack = store.tables.subject_pack
+        values = {"kind": 1, "version_id": 1, "part": 0, "latencies": b""}
+        rows = [
+            {"endpoint_id": endpoint, "day": day, "counts": bytes(10_000 // endpoint), **values}
+            for endpoint in (1, 10)
+            for day in range(150)
+        ]
+        connection.execute(insert(pack), rows)
+    large()
+    with store.read() as connection:
+        size = store.dialect.sizes(connection, store.prefix).tables["subject_pack"].size_bytes
+    assert 150 * 11_000 <= size < 150 * 11_000 * 1.2
+
+
 def test_of_each_day_the_last_size_is_kept(store, rows):
     noon_us = 1_800_000_000_000_000 // 86_400_000_000 * 86_400_000_000 + 43_200_000_000
     for now_us in (noon_us, noon_us + 1, noon_us + 86_400_000_000):

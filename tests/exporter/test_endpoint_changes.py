@@ -178,7 +178,7 @@ def test_a_deleted_endpoint_leaves_no_row_and_others_lose_none(store: Store, rec
         "lat_hist",
         "hits_day",
         "lat_hist_day",
-        "subject_day",
+        "subject_pack",
         "profile",
         "profile_day",
     )

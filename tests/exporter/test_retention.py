@@ -239,7 +239,7 @@ def test_requests_that_the_ledger_has_forgotten_count_once_for_as_long_as_their_
     ]
     writer.write(batch)
     keep(retention)
-    sums = ("hits", "lat_hist", "hits_day", "lat_hist_day", "subject_day")
+    sums = ("hits", "lat_hist", "hits_day", "lat_hist_day", "subject_pack", "subject_day")
     before = {table: see.rows(table) for table in sums}
     with store.write() as connection:
         connection.execute(delete(store.tables.batch))
@@ -368,7 +368,7 @@ def test_what_would_be_deleted_is_counted_without_deleting(
         "request": 6,
         "hits": 4,
         "lat_hist": 4,
-        "subject_day": 4,
+        "subject_pack": 4,
         "hits_day": 2,
         "lat_hist_day": 2,
         "subject": 1,

@@ -6,12 +6,13 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert
 
 from fmd_otel_exporter.buckets import bucket_of
 from fmd_otel_exporter.retention import Retention, prune
 from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.schema import SUBJECT_IP, SUBJECT_USER
+from fmd_otel_exporter.subject_packs import read_counts, read_latencies
 from fmd_otel_exporter.subject_sums import (
     GONE,
     SEALED,
@@ -56,24 +57,34 @@ def day_of(ts_us: int) -> int:
 
 
 def stored(see: Any) -> dict[tuple[Any, ...], tuple[int, int, int, dict[int, int]]]:
-    """Return the table, its parts added up, with names instead of numbers."""
+    """Return both tables, added up, with names instead of numbers."""
     names = {row["id"]: row["value"] for row in see.rows("subject")}
     endpoints = {row["id"]: row["name"] for row in see.rows("endpoint")}
     versions = {row["id"]: row["name"] for row in see.rows("version")}
     sums: dict[tuple[Any, ...], Any] = defaultdict(lambda: (0, 0, 0, {}))
-    for row in see.rows("subject_day"):
+
+    def add(row: dict[str, Any], subject: int, more: tuple[int, int, int], found: dict[int, int]) -> None:
         key = (
             endpoints[row["endpoint_id"]],
             row["day"],
             row["kind"],
-            names[row["subject_id"]],
+            names[subject],
             versions[row["version_id"]],
         )
         n, errors, us, buckets = sums[key]
         buckets = dict(buckets)
-        for bkt, more in buckets_of(row["n"], row["sum_us"], row["buckets"]).items():
-            buckets[bkt] = buckets.get(bkt, 0) + more
-        sums[key] = (n + row["n"], errors + row["errors"], us + row["sum_us"], buckets)
+        for bkt, times in found.items():
+            buckets[bkt] = buckets.get(bkt, 0) + times
+        sums[key] = (n + more[0], errors + more[1], us + more[2], buckets)
+
+    for row in see.rows("subject_pack"):
+        counts = list(read_counts(row["counts"]))
+        buckets = dict(read_latencies(row["counts"], row["latencies"], [each[0] for each in counts]))
+        for subject, *numbers in counts:
+            add(row, subject, tuple(numbers), buckets[subject])
+    for row in see.rows("subject_day"):
+        buckets = buckets_of(row["n"], row["sum_us"], row["buckets"])
+        add(row, row["subject_id"], (row["n"], row["errors"], row["sum_us"]), buckets)
     return dict(sums)
 
 
@@ -120,7 +131,8 @@ def test_days_that_are_over_are_added_up(writer: Writer, traffic, record, today_
     add_up()
     assert stored(see) == expected(traffic)
     assert set(states(see).values()) == {SUMMED}
-    assert all(row["part"] == 0 for row in see.rows("subject_day"))
+    assert see.rows("subject_day") == []
+    assert len(see.rows("subject_pack")) < len(stored(see)) / 2
 
 
 def test_a_busy_endpoint_is_added_up_in_shares(writer: Writer, traffic, add_up, see, monkeypatch, store):
@@ -221,7 +233,7 @@ def test_raw_rows_stay_until_their_users_are_added_up(
     assert len(see.rows("request")) == 1
     keep(POLICY)
     assert see.rows("request") == []
-    assert len(see.rows("subject_day")) == 1
+    assert len(see.rows("subject_pack")) == 1
 
 
 def test_a_request_that_comes_after_its_days_raw_rows_have_gone_is_added_beside_the_sums(
@@ -246,21 +258,22 @@ def test_the_sums_of_users_go_with_the_finer_sums_and_are_not_made_again(
     writer: Writer, record, today_us: int, keep, see
 ):
     writer.write([record(ts_us=today_us - age * DAY_US, group_by="ann") for age in (20, 1)])
-    assert keep(POLICY)["subject_day"] == 1
+    assert keep(POLICY)["subject_pack"] == 1
     assert sorted(states(see).values()) == [SUMMED, GONE]
     assert keep(POLICY) == {}
     writer.write([record(ts_us=today_us - 20 * DAY_US, group_by="eve")])
-    assert len(see.rows("subject_day")) == 1
+    assert len(see.rows("subject_pack")) == 1
+    assert see.rows("subject_day") == []
 
 
 def test_where_raw_rows_stay_for_ever_so_do_these(writer: Writer, record, today_us: int, keep, see):
     writer.write([record(ts_us=today_us - 99 * DAY_US, group_by="ann")])
     keep(Retention(raw_days=0, hourly_days=14))
-    assert len(see.rows("subject_day")) == 1
+    assert len(see.rows("subject_pack")) == 1
     late = record(ts_us=today_us - 99 * DAY_US + 1, group_by="ann")
     writer.write([late])
     keep(Retention(raw_days=0, hourly_days=14))
-    assert sum(row["n"] for row in see.rows("subject_day")) == 2
+    assert [n for n, *_ in stored(see).values()] == [2]
 
 
 def test_what_became_of_a_day_is_forgotten_with_its_sums(writer: Writer, record, today_us: int, keep, see):
@@ -279,19 +292,36 @@ def test_a_database_of_before_is_added_up_before_its_raw_rows_go(
         connection.execute(delete(store.tables.subject_rollup))
     keep(POLICY)
     assert see.rows("request") == []
-    assert [row["n"] for row in see.rows("subject_day")] == [1]
+    assert [n for n, *_ in stored(see).values()] == [1]
+
+
+def test_days_added_up_by_earlier_releases_are_replaced_when_a_request_comes_late(
+    writer: Writer, traffic, record, today_us: int, store: Store, add_up, see
+):
+    writer.write(traffic)
+    add_up()
+    day = day_of(traffic[0].ts_us)
+    key = {"endpoint_id": 1, "day": day, "kind": SUBJECT_USER, "subject_id": 1, "version_id": 1, "part": 0}
+    with store.write() as connection:
+        connection.execute(delete(store.tables.subject_pack).where(store.tables.subject_pack.c.day == day))
+        connection.execute(insert(store.tables.subject_day).values(**key, n=3, errors=0, sum_us=9))
+    late = record(ts_us=traffic[0].ts_us, group_by="new")
+    writer.write([late])
+    add_up()
+    assert stored(see) == expected([*traffic, late])
+    assert see.rows("subject_day") == []
 
 
 # How buckets are written
 
 
-def test_a_single_request_needs_no_buckets(writer: Writer, record, today_us: int, add_up, store: Store):
-    writer.write([record(ts_us=today_us - DAY_US, group_by="ann", duration_us=1234)])
-    add_up()
-    with store.read() as connection:
-        (row,) = connection.execute(select(store.tables.subject_day)).all()
-    assert row.buckets is None
-    assert buckets_of(row.n, row.sum_us, row.buckets) == {bucket_of(1234): 1}
+def test_a_single_request_needs_no_buckets(writer: Writer, record, today_us: int, keep, see):
+    writer.write([record(ts_us=today_us - 10 * DAY_US, group_by="ann")])
+    keep(POLICY)
+    writer.write([record(ts_us=today_us - 10 * DAY_US, group_by="ann", ip=None, duration_us=1234)])
+    (row,) = see.rows("subject_day")
+    assert row["buckets"] is None
+    assert buckets_of(row["n"], row["sum_us"], row["buckets"]) == {bucket_of(1234): 1}
 
 
 def test_buckets_are_read_as_they_are_written():

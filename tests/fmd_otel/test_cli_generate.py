@@ -20,6 +20,7 @@ from fmd_otel.cli import main
 from fmd_otel.cli.options import Count
 from fmd_otel.synthetic import zipf_workload
 from fmd_otel_exporter.store import open_store
+from fmd_otel_exporter.subject_packs import read_counts
 from fmd_otel_exporter.writer import Writer
 
 DAY_US = 86_400_000_000
@@ -270,7 +271,7 @@ def test_a_helper_that_dies_is_told(long_one):
 def _all_rows(rows):
     return [
         sorted(tuple(row.values()) for row in rows(table))
-        for table in ("request", "hits", "lat_hist", "hits_day", "lat_hist_day", "subject_day")
+        for table in ("request", "hits", "lat_hist", "hits_day", "lat_hist_day", "subject_pack")
     ]
 
 
@@ -316,7 +317,8 @@ def test_what_began_otherwise_is_not_gone_on_with(run, rows):
 def test_users_and_addresses_are_added_up_too(run, rows):
     run("--requests", "2k", "--days", "2", "--until", UNTIL, "--users", "40")
     for kind in (1, 2):
-        assert sum(row["n"] for row in rows("subject_day") if row["kind"] == kind) == 2_000
+        packs = [row["counts"] for row in rows("subject_pack") if row["kind"] == kind]
+        assert sum(n for counts in packs for _, n, *_ in read_counts(counts)) == 2_000
     assert {row["state"] for row in rows("subject_rollup")} == {1}
 
 

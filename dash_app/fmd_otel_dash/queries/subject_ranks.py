@@ -16,6 +16,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, TypeVar, cast
 from weakref import WeakKeyDictionary
 
+from fmd_otel_exporter.subject_packs import read_counts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence, Sized
 
@@ -186,4 +188,11 @@ def _of_raw(where: SubjectPlan, segment: Segment) -> Ranks:
 def _of_days(store: Store, where: SubjectPlan) -> Ranks:
     if not where.days:
         return Ranks()
-    return remembered(store, where.over, lambda: Ranks().add(where.view.conn.execute(where.counts_of_days())))
+    return remembered(store, where.over, partial(_of_days_anew, where))
+
+
+def _of_days_anew(where: SubjectPlan) -> Ranks:
+    found = Ranks().add(where.view.conn.execute(where.counts_of_days()))
+    for counts in where.view.conn.scalars(where.packed_counts()):
+        found.add(read_counts(counts))
+    return found

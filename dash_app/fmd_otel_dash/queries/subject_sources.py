@@ -22,7 +22,8 @@ from fmd_otel_exporter.subject_sums import FIRST_ERROR, SEALED, SUMMED
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import Column, ColumnElement, Select
+    from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
     from fmd_otel_dash.queries.look import Look
     from fmd_otel_dash.queries.scope import Scope
@@ -67,13 +68,26 @@ class SubjectPlan:
         return asked, n, self.view.raw_from_us
 
     def counts_of_days(self) -> Select[Any]:
-        """Return a query for ``subject_id`` and the sums of requests, errors and microseconds."""
+        """Return a query for ``subject_id`` and the sums of requests, errors and microseconds.
+
+        What is packed comes beside it.
+        """
         c = self.view.tables.subject_day.c
         return (
             select(c.subject_id, total(c.n), total(c.errors), total(c.sum_us))
-            .where(*self._of_days())
+            .where(*self._of_days(c))
             .group_by(c.subject_id)
         )
+
+    def packed_counts(self) -> Select[Any]:
+        """Return a query for what :func:`read_counts` reads."""
+        c = self.view.tables.subject_pack.c
+        return select(c.counts).where(*self._of_days(c))
+
+    def packed_latencies(self) -> Select[Any]:
+        """Return a query for ``version_id`` and what :func:`read_latencies` reads."""
+        c = self.view.tables.subject_pack.c
+        return select(c.version_id, c.counts, c.latencies).where(*self._of_days(c))
 
     def counts_of_raw(self, segment: Segment) -> Select[Any]:
         """Return the same query for some raw rows."""
@@ -87,10 +101,13 @@ class SubjectPlan:
         )
 
     def latencies_of_days(self, subject_ids: Collection[int]) -> Select[Any]:
-        """Return a query for ``subject_id, version_id, n, sum_us, buckets``, of some subjects."""
+        """Return a query for ``subject_id, version_id, n, sum_us, buckets``, of some subjects.
+
+        What is packed comes beside it.
+        """
         c = self.view.tables.subject_day.c
         return select(c.subject_id, c.version_id, c.n, c.sum_us, c.buckets).where(
-            *self._of_days(), c.subject_id.in_(subject_ids)
+            *self._of_days(c), c.subject_id.in_(subject_ids)
         )
 
     def latencies_of_raw(self, segment: Segment, subject_ids: Collection[int]) -> Select[Any]:
@@ -107,8 +124,7 @@ class SubjectPlan:
         c = self.view.tables.request.c
         return c.group_id if self.kind == SUBJECT_USER else c.ip_id
 
-    def _of_days(self) -> list[ColumnElement[bool]]:
-        c = self.view.tables.subject_day.c
+    def _of_days(self, c: ReadOnlyColumnCollection[str, Column[Any]]) -> list[ColumnElement[bool]]:
         found = [
             c.endpoint_id.in_(self.view.endpoint_ids),
             # Each day by name, not as a range: only so the rest of the key is of use.

@@ -18,6 +18,7 @@ from fmd_otel_dash.queries.subject_ranks import ranks, remembered
 from fmd_otel_dash.queries.subject_sources import SubjectPlan, plan
 from fmd_otel_dash.stats.percentiles import BoxStats, box, merge
 from fmd_otel_exporter.buckets import bucket_of
+from fmd_otel_exporter.subject_packs import read_latencies
 from fmd_otel_exporter.subject_sums import read_buckets
 
 if TYPE_CHECKING:
@@ -265,7 +266,13 @@ def _of_days(where: SubjectPlan, ids: tuple[int, ...]) -> _OfDays:
     for subject, version, n, sum_us, text in where.view.conn.execute(where.latencies_of_days(ids)):
         written = text or f"{bucket_of(sum_us)}x{n}"
         texts.setdefault((subject, version), []).append(written)
-    return _OfDays({both: read_buckets(" ".join(some), known) for both, some in texts.items()})
+    samples = {both: read_buckets(" ".join(some), known) for both, some in texts.items()}
+    for version, counts, latencies in where.view.conn.execute(where.packed_latencies()):
+        for subject, buckets in read_latencies(counts, latencies, ids):
+            mine = samples.setdefault((subject, version), {})
+            for bkt, n in buckets.items():
+                mine[bkt] = mine.get(bkt, 0) + n
+    return _OfDays(samples)
 
 
 def _of_raw(where: SubjectPlan, segment: Segment, ids: tuple[int, ...]) -> Sequence[Any]:

@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.schema import Tables
     from fmd_otel_exporter.sizes import Sizes
 
-ONCE = "fmd_otel_once"
-"""Execution option of an ``INSERT .. SELECT``: a name for what it does, which is to be done once. A database
-whose transactions leave nothing when they end early needs none."""
-
 
 class RowStatement(Protocol):
     """A statement for many rows; each is a tuple of all columns of a table, if not said otherwise."""

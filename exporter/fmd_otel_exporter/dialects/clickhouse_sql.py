@@ -10,7 +10,6 @@ from clickhouse_connect.cc_sqlalchemy.sql.compiler import ChStatementCompiler
 from sqlalchemy import BindParameter, LargeBinary, types
 from sqlalchemy.sql.compiler import DDLCompiler, GenericTypeCompiler
 
-from fmd_otel_exporter.dialects.base import ONCE
 from fmd_otel_exporter.dialects.clickhouse_quiet import keep_quiet
 from fmd_otel_exporter.dialects.clickhouse_tables import (
     GONE,
@@ -314,9 +313,8 @@ class FmdClickhouseDialect(ClickHouseDialect):
             )
             return True
         if context.isinsert:
-            once = context.execution_options.get(ONCE)
             table = compiled.statement.table
-            cursor._rowcount = transaction.insert_from(table, statement, parameters[0], once)  # noqa: SLF001
+            cursor._rowcount = transaction.insert_from(table, statement, parameters[0])  # noqa: SLF001
             return True
         columns = getattr(compiled, "_result_columns", None)
         if columns and not context.is_text:

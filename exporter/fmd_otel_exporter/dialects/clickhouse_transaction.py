@@ -170,22 +170,16 @@ class Transaction:
             self.send(table, Block(list(table.columns)).write(rows), table.columns.keys())
         return last or None
 
-    def insert_from(self, table: Table, statement: str, parameters: Any, once: str | None = None) -> int:
+    def insert_from(self, table: Table, statement: str, parameters: Any) -> int:
         """Insert what a query finds; return how many rows that are, as far as the server says.
 
         Args:
             table: Where to.
             statement: An insert of what a query finds.
             parameters: Its values.
-            once: What makes the statement do nothing when it comes again, since nobody can tell whether a
-                statement whose answer was lost has been run.
         """
         self.batch.prove()
         settings = self.batch.token_settings(table.name)
-        if once is not None:
-            # One thread, so that the same rows come in the same blocks.
-            token = {"insert_deduplicate": 1, "insert_deduplication_token": f"{table.name}:{once}"}
-            settings = {**token, "max_threads": 1}
         done = self.client.command(statement, parameters or None, settings=settings)
         return int(getattr(done, "written_rows", 0))
 

@@ -7,7 +7,7 @@ import sqlite3
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Table, func, select, text
+from sqlalchemy import LargeBinary, Table, func, select, text
 from sqlalchemy.exc import OperationalError
 
 from fmd_otel_exporter.schema import build_tables
@@ -24,6 +24,7 @@ _UNCOUNTED = ("request", "subject_day")
 """Tables with so many rows that counting them takes long. Others know how many requests there are; what is
 left of the file is the other one's."""
 _SAMPLE = 100
+_SAMPLE_OF_LENGTHS = 10_000
 _FILLED = 1.1
 """Pages are not quite full."""
 
@@ -97,12 +98,19 @@ def _count(connection: Connection, table: Table) -> int:
 
 def _row_bytes(connection: Connection, table: Table) -> int:
     """Return about how many bytes a row takes, by what the first ones hold."""
-    rows = connection.execute(select(table).limit(_SAMPLE)).all()
+    blobs = [column for column in table.columns if isinstance(column.type, LargeBinary)]
+    others = [column for column in table.columns if column not in blobs]
+    rows = connection.execute(select(*others).limit(_SAMPLE)).all()
     if not rows:
         return 0
     # Length of the record, its place in the page, the length of its header, and a byte for each column.
     around = 4 + 1 + len(table.columns)
-    return round(_FILLED * sum(around + sum(map(_value_bytes, row)) for row in rows) / len(rows))
+    mean = sum(around + sum(map(_value_bytes, row)) for row in rows) / len(rows)
+    if blobs:
+        # Their length is known without reading them, and the first ones are all of one owner.
+        lengths = connection.execute(select(*map(func.length, blobs)).limit(_SAMPLE_OF_LENGTHS)).all()
+        mean += sum(length or 0 for row in lengths for length in row) / len(lengths)
+    return round(_FILLED * mean)
 
 
 def _value_bytes(value: object) -> int:
@@ -111,4 +119,4 @@ def _value_bytes(value: object) -> int:
         return 0
     if isinstance(value, int):
         return next((size for size in (1, 2, 3, 4, 6) if abs(value) < 1 << (8 * size - 1)), 8)
-    return len(value) if isinstance(value, bytes | str) else 8
+    return len(value) if isinstance(value, str) else 8

@@ -25,7 +25,7 @@ from fmd_otel_exporter.subject_sums import sum_up_subjects
 
 HOUR = 3600 * 1_000_000
 DAY = 24 * HOUR
-BIG = ("request", "hits", "lat_hist", "hits_day", "lat_hist_day", "subject_day")
+BIG = ("request", "hits", "lat_hist", "hits_day", "lat_hist_day", "subject_pack", "subject_day")
 
 QUERIES = {
     "overview": lambda store, scope: overview(store, scope, scope.previous(), scope.end_us),
