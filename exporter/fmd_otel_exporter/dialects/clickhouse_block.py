@@ -6,7 +6,7 @@ written, which takes a third of the CPU.
 
 from __future__ import annotations
 
-from array import array
+import struct
 from typing import TYPE_CHECKING, Any
 
 from clickhouse_connect.dbapi import DataError
@@ -38,7 +38,7 @@ class Block:
         try:
             for (head, writer), values in zip(self._writers, zip(*rows, strict=True), strict=True):
                 parts += (head, writer(values))
-        except (OverflowError, TypeError, ValueError, AttributeError) as exc:
+        except (struct.error, OverflowError, TypeError, ValueError, AttributeError) as exc:
             raise DataError(f"a value does not fit its column ({type(exc).__name__}: {exc})") from exc
         return b"".join(parts)
 
@@ -85,7 +85,7 @@ def _writer(column: Column[Any]) -> Callable[[Sequence[Any]], bytes]:
 
 
 def _numbers(code: str) -> Callable[[Sequence[Any]], bytes]:
-    return lambda values: array(code, values).tobytes()
+    return lambda values: struct.pack(f"<{len(values)}{code}", *values)
 
 
 def _fixed(length: int) -> Callable[[Sequence[Any]], bytes]:

@@ -30,10 +30,10 @@ def queries_for(table: Table, rows: Sequence[tuple[Any, ...]]) -> Iterator[str]:
     columns = ", ".join([f"`{column.name}`" for column in table.primary_key])
     by = ", ".join([f"`{column.name}`" for column in _numbers(table)])
     width = len(_numbers(table))
-    pattern = f"({', '.join(['%d'] * width)})"
-    wanted = sorted({row[:width] for row in rows})
+    wanted = list(dict.fromkeys([row[:width] for row in rows]))
     for start in range(0, len(wanted), _CHUNK):
-        chosen = ", ".join([pattern % each for each in wanted[start : start + _CHUNK]])
+        # Tuples of several numbers look in Python as they do in SQL.
+        chosen = str(wanted[start : start + _CHUNK])[1:-1]
         yield f"SELECT {columns} FROM `{table.name}` WHERE ({by}) IN ({chosen})"  # noqa: S608 # names of the schema, and numbers
 
 

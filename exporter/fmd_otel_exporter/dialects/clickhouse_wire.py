@@ -14,6 +14,8 @@ from clickhouse_connect import dbapi
 from clickhouse_connect.driver.binding import format_str
 from urllib3.exceptions import HTTPError
 
+from fmd_otel_exporter.dialects.clickhouse_line import Line
+
 _OF_READING = {
     "final",
     "do_not_merge_across_partitions_select_final",
@@ -34,7 +36,7 @@ class Wire:
     def __init__(self, client: Any) -> None:
         """Use a client's connections."""
         self._client = client
-        self._address: tuple[Any, str] | None = None
+        self._line: tuple[Line, str] | None = None
 
     def post(self, body: bytes) -> bytes:
         """Send a request, and return the answer.
@@ -42,23 +44,20 @@ class Wire:
         Raises:
             dbapi.Error: As the driver's own.
         """
-        client = self._client
-        if self._address is None:
-            place = urlsplit(client.url)
+        if self._line is None:
+            client = self._client
             kept = {name: value for name, value in client.params.items() if name not in _OF_READING}
             query = urlencode({**kept, "database": client.database})
-            self._address = client.http.connection_from_url(client.url), f"{place.path}/?{query}"
-        pool, target = self._address
+            self._line = Line(client), f"{urlsplit(client.url).path}/?{query}"
+        line, target = self._line
         try:
-            answer = pool.urlopen(
-                "POST", target, body=body, headers=client.headers, timeout=client.timeout, retries=False
-            )
-        except HTTPError as exc:
+            answer = line.post(target, body)
+        except (HTTPError, OSError) as exc:
             raise dbapi.OperationalError(f"{type(exc).__name__}: {exc}") from exc
         if answer.status == HTTPStatus.OK:
-            return bytes(answer.data)
-        code = answer.headers.get("X-ClickHouse-Exception-Code", "")
-        text = answer.data.decode(errors="replace")
+            return answer.body
+        code = answer.headers.get(b"x-clickhouse-exception-code", b"")
+        text = answer.body.decode(errors="replace")
         raise dbapi.DatabaseError(text, code=int(code) if code.isdigit() else None)
 
     def finds(self, query: str) -> bool:
