@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -71,7 +72,9 @@ def latency_by(view: Look, scope: Scope, by: Group, *, days: bool = True, **valu
 
     raw = [segment for segment in segments if segment.source == "raw"]
     found = counted(raw) if raw else {}
-    summed = [segment for segment in segments if segment.source != "raw"]
+    summed = [
+        part for segment in segments if segment.source != "raw" for part in _open_apart(segment, scope.end_us)
+    ]
     remembered = _REMEMBERED.setdefault(view.conn.engine, Remembered())
     whose = view.endpoint_ids, versions, *view.home.items()
     for segment, n in zip(summed, _counts(view, summed, versions), strict=True):
@@ -132,6 +135,14 @@ class Remembered:
 
 
 _REMEMBERED: WeakKeyDictionary[Engine, Remembered] = WeakKeyDictionary()
+
+
+def _open_apart(segment: Segment, end_us: int) -> Sequence[Segment]:
+    """Return a segment in two parts if it goes beyond a range: its last hour is not over."""
+    last_s = segment.end - LATENCY_BUCKET_S
+    if segment.end_us <= end_us or last_s <= segment.start:
+        return (segment,)
+    return replace(segment, end=last_s), replace(segment, start=last_s, bucket_s=last_s)
 
 
 def _counts(view: Look, segments: Sequence[Segment], versions: tuple[int, ...] | None) -> list[int]:

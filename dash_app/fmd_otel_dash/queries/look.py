@@ -178,9 +178,26 @@ class Look:
         return frozenset(day for day, sealed in self._days(scope) if sealed)
 
     def segments(self, scope: Scope, width_s: int, *, days: bool) -> tuple[Segment, ...]:
-        """Return where to count the scope's requests: days, buckets of a width, and raw rows at the ends."""
+        """Return where to count the scope's requests: days, buckets of a width, and raw rows at the ends.
+
+        Where there is nothing beyond an end of the range, the whole bucket that it lies in says the same as
+        its raw rows: so it is at the end of a range that goes up to now.
+        """
         rolled = [day for day, _ in self._days(scope)] if days else ()
-        return split(scope.start_us, scope.end_us, width_s=width_s, days=rolled, kept=self._kept(scope))
+        start_us, end_us, width_us = scope.start_us, scope.end_us, width_s * US_PER_S
+        first_us, last_us = self._ends_us
+        if start_us <= first_us:
+            start_us = start_us // width_us * width_us
+        if last_us < end_us:
+            end_us = -(-end_us // width_us) * width_us
+        return split(start_us, end_us, width_s=width_s, days=rolled, kept=self._kept(scope))
+
+    @cached_property
+    def _ends_us(self) -> tuple[int, int]:
+        """When the endpoints were first and last requested; a first time after the last, if never."""
+        firsts = (endpoint.first_us for endpoint in self.endpoints if endpoint.first_us is not None)
+        lasts = (endpoint.last_us for endpoint in self.endpoints if endpoint.last_us is not None)
+        return min(firsts, default=_NO_RAW_US), max(lasts, default=-1)
 
     def _kept(self, scope: Scope) -> Kept:
         return Kept(self.sealed_days(scope), self.raw_from_us)

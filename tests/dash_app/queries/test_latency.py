@@ -9,7 +9,8 @@ from fmd_otel_dash.queries.performance import performance
 from fmd_otel_dash.queries.scope import Scope
 from fmd_otel_exporter.rollups import compact_days
 
-HOUR = 3600 * 1_000_000
+MINUTE = 60 * 1_000_000
+HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 
@@ -33,6 +34,28 @@ def test_buckets_of_hours_and_days_that_are_over_are_read_once(store, at, reques
         assert first.endpoints[0].box.n == first.n
     assert first.n == 73
     assert first.endpoints[0].box.p99_us > 8_000_000
+
+
+def test_raw_rows_are_read_only_where_requests_lie_beyond_the_range(store, at, request_at, write):
+    first, last = at(2026, 11, 22, 9) + 20 * MINUTE, at(2026, 11, 22, 12) + 10 * MINUTE
+    write(*(request_at(ts, duration_us=1000) for ts in range(first, last + 1, 10 * MINUTE)))
+    asked = []
+    with store.read() as connection:
+        event.listen(connection.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+
+    def n_and_raw(start_us: int, end_us: int) -> tuple[int, bool]:
+        asked.clear()
+        (found,) = performance(store, Scope(start_us, end_us), None).endpoints
+        assert found.box.n == found.n
+        return found.n, any("fmd_request.bkt" in statement for statement in asked)
+
+    assert n_and_raw(first, last + MINUTE) == (18, False)
+    assert n_and_raw(first - 3 * MINUTE, last + 1) == (18, False)
+    assert n_and_raw(first, last) == (17, True)
+    assert n_and_raw(first + 1, last + MINUTE) == (17, True)
+    write(request_at(last + 5 * MINUTE, duration_us=1000))
+    assert n_and_raw(first, last + MINUTE) == (18, True)
+    assert n_and_raw(first, last + 6 * MINUTE) == (19, False)
 
 
 def test_what_is_remembered_holds_for_as_many_requests_as_it_was_of():
