@@ -2,17 +2,17 @@
 
 To it and to the standard library an answer is like a mail: headers are taken apart, looked through and put
 together several times, and that takes most of the CPU of a request that brings next to nothing. Here a
-request is one piece of bytes, and of an answer only that is read which tells whether it went well and where
-it ends. Connections are made, kept and closed as the driver wants them, TLS and all.
+request is one piece of bytes, and answers are read by the parser that fast servers use. Connections are made,
+kept and closed as the driver wants them, TLS and all.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from httptools import HttpParserError, HttpResponseParser
 from urllib3.exceptions import ProtocolError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PIECE = 1 << 16
-_END_OF_HEAD = b"\r\n\r\n"
+_OF_A_LENGTH = {b"content-length", b"transfer-encoding"}
 
 
 class Answer(NamedTuple):
@@ -84,77 +84,44 @@ class Line:
         return Answer(got.status, headers, bytes(got.data))
 
 
+class _Reader:
+    """Notes what the parser finds in an answer."""
+
+    def __init__(self) -> None:
+        self.headers: dict[bytes, bytes] = {}
+        self.has_headers = self.is_over = False
+        self.pieces: list[bytes] = []
+        self.on_body = self.pieces.append
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        self.has_headers = True
+
+    def on_message_complete(self) -> None:
+        self.is_over = True
+
+
 def read_answer(line: socket.socket) -> tuple[Answer, bool]:
     """Return what a server says, and whether the connection can be used again.
 
     Raises:
         ProtocolError: It is no answer of HTTP, or not the whole of one.
     """
-    head, rest = _until(line, b"", _END_OF_HEAD)
-    first, *lines = head.split(b"\r\n")
-    pairs = [each.partition(b":") for each in lines]
-    headers = {name.lower(): value.strip() for name, _, value in pairs}
-    protocol, _, says = first.partition(b" ")
-    status = _number(says.partition(b" ")[0])
-    keep = protocol == b"HTTP/1.1" and headers.get(b"connection", b"").lower() != b"close"
-    if headers.get(b"transfer-encoding", b"").lower() == b"chunked":
-        body = _chunks(line, rest)
-    elif (length := headers.get(b"content-length")) is not None:
-        body, _ = _exactly(line, rest, _number(length))
-    elif status == HTTPStatus.NO_CONTENT:
-        body = b""
-    else:
-        body, keep = _to_the_end(line, rest), False
-    return Answer(status, headers, body), keep
-
-
-def _until(line: socket.socket, had: bytes, end: bytes) -> tuple[bytes, bytes]:
-    """Return what comes before a mark, and what has come after it."""
-    while (place := had.find(end)) < 0:
-        had += _piece(line)
-    return had[:place], had[place + len(end) :]
-
-
-def _exactly(line: socket.socket, had: bytes, length: int) -> tuple[bytes, bytes]:
-    """Return so many bytes, and what has come after them."""
-    pieces, there = [had], len(had)
-    while there < length:
-        pieces.append(_piece(line))
-        there += len(pieces[-1])
-    had = b"".join(pieces)
-    return had[:length], had[length:]
-
-
-def _chunks(line: socket.socket, had: bytes) -> bytes:
-    chunks = []
-    while True:
-        size, had = _until(line, had, b"\r\n")
-        length = _number(size.partition(b";")[0], 16)
-        if not length:
-            break
-        chunk, had = _exactly(line, had, length + 2)
-        chunks.append(chunk[:-2])
-    while (trailer := _until(line, had, b"\r\n"))[0]:
-        had = trailer[1]
-    return b"".join(chunks)
-
-
-def _to_the_end(line: socket.socket, had: bytes) -> bytes:
-    pieces = [had]
-    while pieces[-1] or len(pieces) == 1:
-        pieces.append(line.recv(_PIECE))
-    return b"".join(pieces)
-
-
-def _number(text: bytes, base: int = 10) -> int:
-    try:
-        return int(text, base)
-    except ValueError as exc:
-        raise ProtocolError(f"no answer of HTTP: {text[:80]!r}") from exc
-
-
-def _piece(line: socket.socket) -> bytes:
-    piece = line.recv(_PIECE)
-    if not piece:
-        raise ProtocolError("the connection ended within an answer")
-    return piece
+    reader = _Reader()
+    parser = HttpResponseParser(reader)
+    while not reader.is_over:
+        piece = line.recv(_PIECE)
+        if not piece:
+            if reader.has_headers and not _OF_A_LENGTH & reader.headers.keys():
+                break  # it goes on to the end of the connection
+            raise ProtocolError("the connection ended within an answer")
+        try:
+            parser.feed_data(piece)
+        except HttpParserError as exc:
+            raise ProtocolError(f"no answer of HTTP: {piece[:80]!r}") from exc
+    # Asked now, the parser itself would speak of the next answer.
+    is_last = parser.get_http_version() != "1.1" or reader.headers.get(b"connection", b"").lower() == b"close"
+    answer = Answer(parser.get_status_code(), reader.headers, b"".join(reader.pieces))
+    return answer, reader.is_over and not is_last
