@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
+
+from benchmarks.cpu.variants import instrument_as_it_comes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -14,6 +17,10 @@ if TYPE_CHECKING:
 DATABASE = "OUTAGE_DATABASE"
 """Variable that names the database; without it the application is not monitored."""
 SPOOL = "OUTAGE_SPOOL"
+PLAIN = "OUTAGE_PLAIN"
+"""Variable that asks for OpenTelemetry as it comes, a batch processor whose spans are discarded."""
+WORK_MS = "OUTAGE_WORK_MS"
+"""Variable with how many milliseconds a request computes."""
 DRAIN_PATH = "/-/drain"
 
 
@@ -21,10 +28,18 @@ def application() -> Callable[..., Iterable[bytes]]:
     """Return the application, and beside it a path that answers once all requests are in the database."""
     app = Flask("bench")
 
+    work_s = float(os.environ.get(WORK_MS, "0")) / 1000
+
     @app.get("/hello/<int:number>")
     def hello(number: int) -> str:
+        until = time.thread_time() + work_s
+        while time.thread_time() < until:
+            pass
         return f"Hello {number}\n"
 
+    if PLAIN in os.environ:
+        instrument_as_it_comes(app)
+        return app
     database = os.environ.get(DATABASE)
     if database is None:
         return app

@@ -9,14 +9,15 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from benchmarks.cpu.subjects import ROOT
-from benchmarks.outage.app import DATABASE, DRAIN_PATH, SPOOL
+from benchmarks.outage.app import DATABASE, DRAIN_PATH, PLAIN, SPOOL
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tests.databases.servers import OwnServer
@@ -39,6 +40,8 @@ class Subject:
 
     trouble = "–"
     """What befalls its database while it is measured."""
+    variables: Mapping[str, str] = MappingProxyType({})
+    """What its environment has besides."""
 
     def __init__(self, name: str, folder: Path, *, monitored: bool = True) -> None:
         """Prepare; nothing is started."""
@@ -59,6 +62,7 @@ class Subject:
         }
         if self.monitored:
             environ |= {DATABASE: self.url(), SPOOL: str(folder / "spool")}
+        environ |= self.variables
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self._address = listener.getsockname()
             self._process = subprocess.Popen(
@@ -81,14 +85,11 @@ class Subject:
         """Return where its requests are written."""
         return f"sqlite:///{self.database}"
 
-    def ask(self, number: int) -> float:
-        """Send a request; return how many seconds the answer took."""
-        began = time.perf_counter()
+    def ask(self, number: int) -> None:
+        """Send a request, and wait for the answer."""
         answer = self._get(f"/hello/{number}")
-        took = time.perf_counter() - began
         self.sent += 1
         self.failed += answer != f"Hello {number}\n".encode()
-        return took
 
     def drain(self) -> bool:
         """Wait until all requests are in the database; tell whether they are.
@@ -130,6 +131,16 @@ class Subject:
             with connection.makefile("rb") as reader:
                 head, _, body = reader.read().partition(b"\r\n\r\n")
         return body if head.startswith(b"HTTP/1.1 200") else head
+
+
+class Plain(Subject):
+    """OpenTelemetry as it comes, whose spans are discarded."""
+
+    variables: Mapping[str, str] = MappingProxyType({PLAIN: "1"})
+
+    def __init__(self, name: str, folder: Path) -> None:
+        """Prepare; there is no database."""
+        super().__init__(name, folder, monitored=False)
 
 
 class Locked(Subject):
