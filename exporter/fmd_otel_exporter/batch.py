@@ -6,6 +6,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from fmd_otel_exporter.buckets import bucket_of
+from fmd_otel_exporter.native import give_way
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S, LATENCY_BUCKET_S
 
 if TYPE_CHECKING:
@@ -102,9 +103,14 @@ def prepare(records: Sequence[RequestRecord], ids: Ids, *, summed: bool = True) 
         KeyError: A name has no number yet.
     """
     rows = rows_of(records, ids)
+    give_way()
     touches, earlier = touches_of(records, ids)
-    sums = (hits_of(rows), latencies_of(rows)) if summed else ([], [])
-    return Batch(batch_id(records), rows, *sums, touches, earlier)
+    give_way()
+    hits = hits_of(rows) if summed else []
+    give_way()
+    latencies = latencies_of(rows) if summed else []
+    give_way()
+    return Batch(batch_id(records), rows, hits, latencies, touches, earlier)
 
 
 def batch_id(records: Sequence[RequestRecord]) -> bytes:

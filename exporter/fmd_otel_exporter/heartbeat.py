@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import insert, select, update
 
+from fmd_otel_exporter.native import give_way
 from fmd_otel_exporter.schema import NAME_LENGTH
 
 if TYPE_CHECKING:
@@ -122,7 +123,9 @@ class Heartbeat:
         with store.read() as connection:
             # Of the database where it has a clock of its own: those who read this have yet another one.
             ahead_us = now_us - store.dialect.now_us(connection)
+            give_way()
             dead = _dead(connection, store, now_us) if state == AT_WORK else []
+        give_way()
         values = self._values(counters, now_us) | {"state": state, "clock_us": ahead_us}
         process = store.tables.process
 

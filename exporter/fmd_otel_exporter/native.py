@@ -49,6 +49,19 @@ class Signal:
         self._lock.acquire(timeout=max(timeout_s, 0.0))
 
 
+_NEVER_SET = Signal()
+_GIVE_WAY_S = 0.00002
+
+
+def give_way() -> None:
+    """Let other threads run for a moment: a request that takes a millisecond shall not wait for several.
+
+    Whoever wants to run Python code while another thread does waits for up to 5 ms, unless that one pauses
+    (``sys.getswitchinterval``). Long enough for the one who waits to wake, which takes some microseconds.
+    """
+    _NEVER_SET.wait(_GIVE_WAY_S)
+
+
 def start_thread(target: Callable[[], None], name: str) -> None:
     """Run a function on a thread of its own that keeps no interpreter from exiting."""
     monkey = sys.modules.get("gevent.monkey")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fmd_otel_exporter.counters import BatchTimes
 from fmd_otel_exporter.detail_worker import DetailWorker
 from fmd_otel_exporter.errors import StorageError, safe_url
-from fmd_otel_exporter.native import Signal, allocate_lock
+from fmd_otel_exporter.native import Signal, allocate_lock, give_way
 from fmd_otel_exporter.salvage import write_parts
 
 if TYPE_CHECKING:
@@ -156,6 +156,7 @@ class Worker:
             self._open()
         self._announce()
         more = self._write_next() or self._write_details()
+        give_way()
         if now >= self._next_levels:
             self._read_levels()
             self._next_levels = now + LEVELS_EVERY_S
@@ -168,6 +169,7 @@ class Worker:
                 self._next_compaction = now  # there may be another one, but requests come first
         if not (more or self.stop or self.close_store):
             self._maintain()
+        give_way()
         self._speak()
         if not more and self.close_store and self._store is not None:
             self._say_goodbye()
@@ -242,6 +244,7 @@ class Worker:
 
         if self._store is not None:
             self.details.read_orders(self._store)
+            give_way()
             levels = load_levels(self._store)
             self._levels.update(levels)
             for gone in self._levels.keys() - levels.keys():

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 
-from fmd_otel_exporter.native import Signal, start_thread
+from fmd_otel_exporter.native import Signal, give_way, start_thread
 
 
 def test_a_signal_set_before_spares_the_wait():
@@ -27,6 +28,25 @@ def test_a_signal_wakes_the_waiter():
     start_thread(wait, "waiter")
     signal.set()
     assert woken.wait(20)
+
+
+def test_who_gives_way_is_soon_back_and_others_have_run():
+    turns: list[str] = []
+    ready = threading.Event()
+
+    def other() -> None:
+        ready.set()
+        for _ in range(100):
+            turns.append("other")
+            give_way()
+
+    start_thread(other, "other")
+    assert ready.wait(20)
+    for _ in range(100):
+        turns.append("mine")
+        give_way()
+    # Without it, each would have had all its turns at once: a hundred take less than a switch interval.
+    assert sum(one != next_one for one, next_one in itertools.pairwise(turns)) > 20
 
 
 def test_threads_keep_no_interpreter_from_exiting(run):
