@@ -56,6 +56,29 @@ def pipeline(store: Store) -> Iterator[Pipeline]:
     pipeline.shutdown(1000)
 
 
+@BOTH
+def test_a_connection_that_breaks_right_after_a_commit_is_no_news(store: Store, caplog, monkeypatch):
+    store.dispose()
+    endpoint = store.tables.endpoint
+
+    def break_afterwards(connection: Connection) -> None:
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        commit, close = driver.commit, getattr(driver, "_force_close", driver.close)
+
+        def commit_and_break() -> None:
+            commit()
+            close()
+
+        monkeypatch.setattr(driver, "commit", commit_and_break)
+        connection.execute(update(endpoint).values(level0_n=0))
+
+    store.run(break_afterwards)
+    with store.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(endpoint)) == 0
+    assert not caplog.records
+
+
 @ALL
 def test_connections_killed_while_idle_are_replaced_without_a_word(
     store: Store, server: Server, record, kind: str

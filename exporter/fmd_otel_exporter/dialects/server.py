@@ -28,6 +28,9 @@ POOL_OPTIONS: dict[str, Any] = {
     # Firewalls and proxies drop idle connections without a word, and servers end them at night.
     "pool_pre_ping": True,
     "pool_recycle": 1800,
+    # Each transaction has ended by then. To roll back once more takes MariaDB another answer, and where it
+    # went away in between, SQLAlchemy tells the app's log with a traceback.
+    "pool_reset_on_return": None,
 }
 _LONGEST_TEXT = 300
 
