@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from fmd_otel.named import Named
 from fmd_otel_exporter.level_rule import parse_rules
+from fmd_otel_exporter.settings import NO_SQLITE_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -131,6 +132,10 @@ def database(value: Any) -> str:
     url = unquote(value)
     if not _DATABASE.fullmatch(url):
         raise ValueError("expected a database URL such as sqlite:////var/lib/shop/fmd_otel.db")
+    if NO_SQLITE_FILE.fullmatch(url):
+        raise ValueError(
+            "expected three slashes before a file's name, such as sqlite:///fmd_otel.db, or four"
+        )
     return url
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 DEFAULT_DATABASE = "sqlite:///fmd_otel.db"
+NO_SQLITE_FILE = re.compile(r"sqlite(\+\w+)?://[^/?].*", re.DOTALL)
+"""Two slashes and a name: SQLAlchemy would take the name for a host, and the database for one in memory."""
 _PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,30}")
 _SQLITE_FILE = re.compile(r"(?P<scheme>sqlite(?:\+\w+)?:///)(?P<path>[^?]*)(?P<query>\?.*)?", re.DOTALL)
 
@@ -80,6 +82,11 @@ class ExporterSettings:
             raise SettingsError(
                 f"database {safe_url(self.database)!r} is no database URL; write it like "
                 f"{DEFAULT_DATABASE!r} or 'postgresql://user:password@host/name'"
+            )
+        if NO_SQLITE_FILE.fullmatch(self.database):
+            raise SettingsError(
+                f"database {safe_url(self.database)!r} names no file; write it like {DEFAULT_DATABASE!r}, "
+                "with three slashes, or four before an absolute path"
             )
         if not _PREFIX.fullmatch(self.table_prefix):
             raise SettingsError(

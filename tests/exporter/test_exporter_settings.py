@@ -106,6 +106,19 @@ def test_a_database_without_a_scheme_is_refused_with_an_example():
 
 
 @pytest.mark.parametrize(
+    "url", ["sqlite://fmd.db", "sqlite+pysqlite://data/fmd.db", "sqlite://./fmd.db?mode=ro"]
+)
+def test_a_file_behind_two_slashes_is_refused_and_not_kept_in_memory(url: str):
+    with pytest.raises(SettingsError, match=r"names no file; write it like 'sqlite:///"):
+        ExporterSettings(database=url)
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite://?mode=memory"])
+def test_a_database_in_memory_may_be_asked_for(url: str):
+    assert ExporterSettings(database=url).database == url
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "postgresql://me:s3cret@host/db",

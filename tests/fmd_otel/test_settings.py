@@ -251,6 +251,7 @@ def test_none_means_not_given():
         ({"app_version": object}, "expected a string"),
         ({"git": 3}, "expected a path"),
         ({"database": 3}, "expected a database URL"),
+        ({"database": "sqlite://fmd.db"}, "expected three slashes before a file's name"),
         ({"colors": [1]}, "expected a dictionary"),
         ({"get_ip": 3}, "keyword get_ip=3: expected a function"),
         ({"get_ip": "nonsense"}, "expected module:function"),
