@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import BigInteger, ColumnElement, literal, select
 
+from fmd_otel_dash.queries.plan import Segment
 from fmd_otel_dash.queries.sources import Columns, latency_source, n_of_each, total
 from fmd_otel_dash.queries.statements import Statement, built_once
 from fmd_otel_exporter.schema import LATENCY_BUCKET_S
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine, Subquery
 
     from fmd_otel_dash.queries.look import Look
-    from fmd_otel_dash.queries.plan import Segment
     from fmd_otel_dash.queries.scope import Scope
     from fmd_otel_dash.queries.sources import Source
 
@@ -70,11 +70,19 @@ def latency_by(view: Look, scope: Scope, by: Group, *, days: bool = True, **valu
         source = latency_source(view.tables, some, view.endpoint_ids, versions, view.home)
         return grouped(view, source, by, **values)
 
-    raw = [segment for segment in segments if segment.source == "raw"]
+    raw: list[Segment] = []
+    outside: list[Segment] = []
+    summed: list[Segment] = []
+    for segment in segments:
+        if segment.source != "raw":
+            summed += _open_apart(segment, scope.end_us)
+        elif before := view.outside(segment, LATENCY_BUCKET_S):
+            # Of the hour in which the range begins less is read if that is taken from the whole of it.
+            outside.append(before)
+            summed.append(_hour(segment.bucket_s))
+        else:
+            raw.append(segment)
     found = counted(raw) if raw else {}
-    summed = [
-        part for segment in segments if segment.source != "raw" for part in _open_apart(segment, scope.end_us)
-    ]
     remembered = _REMEMBERED.setdefault(view.conn.engine, Remembered())
     whose = view.endpoint_ids, versions, *view.home.items()
     for segment, n in zip(summed, _counts(view, summed, versions), strict=True):
@@ -86,7 +94,7 @@ def latency_by(view: Look, scope: Scope, by: Group, *, days: bool = True, **valu
             sample = counted([segment])
             remembered.put(key, n, sample)
         _add(found, sample)
-    return found
+    return _without(found, counted(outside)) if outside else found
 
 
 def grouped(view: Look, source: Source, by: Group, **values: int) -> Grouped:
@@ -142,7 +150,11 @@ def _open_apart(segment: Segment, end_us: int) -> Sequence[Segment]:
     last_s = segment.end - LATENCY_BUCKET_S
     if segment.end_us <= end_us or last_s <= segment.start:
         return (segment,)
-    return replace(segment, end=last_s), replace(segment, start=last_s, bucket_s=last_s)
+    return replace(segment, end=last_s), _hour(last_s)
+
+
+def _hour(start_s: int) -> Segment:
+    return Segment("bucket", start_s, start_s + LATENCY_BUCKET_S, start_s)
 
 
 def _counts(view: Look, segments: Sequence[Segment], versions: tuple[int, ...] | None) -> list[int]:
@@ -153,6 +165,15 @@ def _counts(view: Look, segments: Sequence[Segment], versions: tuple[int, ...] |
     rows: Sequence[Any] = view.conn.execute(statement, values).all()
     counts: dict[int, int | None] = dict(tuple(row) for row in rows)
     return [counts[place] or 0 for place in range(len(segments))]
+
+
+def _without(found: Grouped, less: Grouped) -> Grouped:
+    for number, sample in less.items():
+        mine = found.get(number, {})
+        for bkt, n in sample.items():
+            mine[bkt] = mine.get(bkt, 0) - n
+    left = {number: {bkt: n for bkt, n in mine.items() if n > 0} for number, mine in found.items()}
+    return {number: mine for number, mine in left.items() if mine}
 
 
 def _add(found: Grouped, more: Grouped) -> None:

@@ -192,6 +192,20 @@ class Look:
             end_us = -(-end_us // width_us) * width_us
         return split(start_us, end_us, width_s=width_s, days=rolled, kept=self._kept(scope))
 
+    def outside(self, segment: Segment, width_s: int) -> Segment | None:
+        """Return what of its bucket lies before a segment of raw rows that go up to the bucket's end.
+
+        None where there is more of it than of the segment, or where retention may have taken some of it.
+        """
+        bucket_us, end_us = segment.bucket_s * US_PER_S, (segment.bucket_s + width_s) * US_PER_S
+        before_us = segment.start_us - max(bucket_us, self._ends_us[0])
+        if segment.end_us != end_us or before_us >= end_us - segment.start_us:
+            return None
+        day = {"day": segment.bucket_s // DAY_S * DAY_S}
+        if self.conn.execute(lookups.pruned_day(self.tables.subject_rollup), day).first() is not None:
+            return None
+        return replace(segment, start=bucket_us, end=segment.start)
+
     @cached_property
     def _ends_us(self) -> tuple[int, int]:
         """When the endpoints were first and last requested; a first time after the last, if never."""

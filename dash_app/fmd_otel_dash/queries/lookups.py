@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, func, literal, or_, select
 
 from fmd_otel_dash.queries.sources import counted
 from fmd_otel_dash.queries.statements import Statement, any_of, built_once, integer
+from fmd_otel_exporter.subject_sums import SEALED
 
 if TYPE_CHECKING:
     from sqlalchemy import Column, Subquery, Table
@@ -69,6 +70,13 @@ def days_after(rollup_day: Table) -> Statement:
     c = rollup_day.c
     # Below 0 a day is just being summed up.
     return select(c.day, c.sealed).where(c.day > integer("after"), c.sealed >= 0).order_by(c.day)
+
+
+@built_once
+def pruned_day(subject_rollup: Table) -> Statement:
+    """Return a query for a ``day`` if retention has begun to take its raw rows."""
+    c = subject_rollup.c
+    return select(c.day).where(c.day == integer("day"), c.state >= literal(SEALED, c.state.type))
 
 
 @built_once

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import pytest
 from sqlalchemy import event
 
 from fmd_otel_dash.queries.latency import Remembered
 from fmd_otel_dash.queries.performance import performance
 from fmd_otel_dash.queries.scope import Scope
+from fmd_otel_exporter.buckets import bucket_of
+from fmd_otel_exporter.retention import Retention, prune
 from fmd_otel_exporter.rollups import compact_days
 
 MINUTE = 60 * 1_000_000
@@ -56,6 +61,44 @@ def test_raw_rows_are_read_only_where_requests_lie_beyond_the_range(store, at, r
     write(request_at(last + 5 * MINUTE, duration_us=1000))
     assert n_and_raw(first, last + MINUTE) == (18, True)
     assert n_and_raw(first, last + 6 * MINUTE) == (19, False)
+
+
+@pytest.mark.parametrize("begins", [20, 50])
+def test_of_the_hour_in_which_a_range_begins_the_smaller_part_is_read(
+    store, at, request_at, write, begins: int
+):
+    hour = at(2026, 11, 22, 9)
+    minutes = range(hour - 2 * HOUR, hour + 3 * HOUR, MINUTE)
+    write(*(request_at(ts, duration_us=(ts - hour) // MINUTE % 7 * 1000 + 1000) for ts in minutes))
+    start_us = hour + begins * MINUTE
+    read = []
+    with store.read() as connection:
+        event.listen(connection.engine, "before_cursor_execute", lambda *given: read.append(given[2:4]))
+
+    (found,) = performance(store, Scope(start_us, hour + 3 * HOUR), None).endpoints
+
+    expected = Counter(bucket_of((ts - hour) // MINUTE % 7 * 1000 + 1000) for ts in minutes if ts >= start_us)
+    assert found.latency == expected
+    assert found.n == expected.total()
+    ranges = [values for statement, values in read if "fmd_request.bkt" in statement]
+    assert [hour in values for values in ranges] == [begins < 30]
+    assert all(start_us in values for values in ranges)
+
+
+def test_an_hour_whose_raw_rows_retention_takes_is_not_counted_by_what_is_left_of_it(
+    store, at, request_at, write
+):
+    now = at(2026, 11, 22, 12, 30)
+    minutes = range(now - 6 * DAY, now, 5 * MINUTE)
+    write(*(request_at(ts) for ts in minutes))
+    compact_days(store, now_ts_us=now)
+    for _ in prune(store, Retention(raw_days=5, hourly_days=10).cutoffs(now - 15 * MINUTE)):
+        pass
+    start_us = now - 5 * DAY - 10 * MINUTE
+
+    (found,) = performance(store, Scope(start_us, now), None).endpoints
+
+    assert found.n == found.box.n == sum(ts >= start_us for ts in minutes)
 
 
 def test_what_is_remembered_holds_for_as_many_requests_as_it_was_of():
