@@ -59,9 +59,11 @@ def daily(store: Store, scope: Scope) -> Daily:
     """Count the scope's requests per day of its zone and endpoint."""
     with look(store, scope) as view:
         counted: dict[int, dict[int, tuple[int, int]]] = {}
-        rows = view.ask(view.local_hits(scope, days=True), _by_endpoint_and_day)
-        for endpoint_id, local_s, n, errors in rows:
-            counted.setdefault(endpoint_id, {})[int(local_s) // DAY_S] = (n, errors)
+        for source in view.local_hits_apart(scope, days=True):
+            for endpoint_id, local_s, n, errors in view.ask(source, _by_endpoint_and_day):
+                mine, day = counted.setdefault(endpoint_id, {}), int(local_s) // DAY_S
+                known = mine.get(day, (0, 0))
+                mine[day] = known[0] + n, known[1] + errors
         last_us = None if counted else view.last_recorded_us()
         endpoints = view.endpoints
     covered = scope.local_parts_us(DAY_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -50,9 +51,11 @@ class Hourly:
 def hourly(store: Store, scope: Scope) -> Hourly:
     """Count the scope's requests per hour of its zone's clock."""
     with look(store, scope) as view:
-        rows = view.ask(view.local_hits(scope, days=False), _n_by_hour)
-        counted = {int(local_s) // HOUR_S: n for local_s, n in rows}
-        total_n = sum(counted.values())
+        counted: Counter[int] = Counter()
+        for source in view.local_hits_apart(scope, days=False):
+            for local_s, hour_n in view.ask(source, _n_by_hour):
+                counted[int(local_s) // HOUR_S] += hour_n
+        total_n = counted.total()
         last_us = None if total_n else view.last_recorded_us()
         gone = view.sealed_days(scope)
     touched = scope.local_parts_us(HOUR_S)
@@ -62,7 +65,7 @@ def hourly(store: Store, scope: Scope) -> Hourly:
     there_us: dict[tuple[int, date], int] = {}
     for number, covered_us in covered.items():
         cell = number % HOURS, _column(number, by_week=by_week)
-        n[cell] = n.get(cell, 0) + counted.get(number, 0)
+        n[cell] = n.get(cell, 0) + counted[number]
         there_us[cell] = there_us.get(cell, 0) + covered_us
     columns = _all_columns({_column(number, by_week=by_week) for number in touched}, by_week=by_week)
     return Hourly(

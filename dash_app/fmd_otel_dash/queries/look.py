@@ -146,7 +146,26 @@ class Look:
                 in any other zone they are not, and quarters of an hour are read wherever they are kept.
                 Without this, a day of which they are not kept is left out.
         """
-        segments = [
+        segments = self._local_segments(scope, days=days)
+        return hits_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope), self.home)
+
+    def local_hits_apart(self, scope: Scope, *, days: bool) -> tuple[Source, ...]:
+        """Return the same as several sources, whose sums are to be added up.
+
+        SQLite goes through a month of sums a fifth faster if it does not have to pass on raw rows as well.
+        """
+        segments, versions = self._local_segments(scope, days=days), self.version_ids(scope)
+        return tuple(
+            hits_source(self.tables, some, self.endpoint_ids, versions, self.home)
+            for some in (
+                [segment for segment in segments if segment.source != "raw"],
+                [segment for segment in segments if segment.source == "raw"],
+            )
+            if some
+        )
+
+    def _local_segments(self, scope: Scope, *, days: bool) -> list[Segment]:
+        return [
             replace(segment, offset_s=stretch.offset_s)
             for stretch in scope.stretches()
             for segment in self.segments(
@@ -156,7 +175,6 @@ class Look:
             )
             if days or segment.source != "day"
         ]
-        return hits_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope), self.home)
 
     def latency(self, scope: Scope, *, days: bool = True) -> Source:
         """Return the scope's requests as latency bucket rows; ``days=False`` keeps to hours."""
