@@ -28,8 +28,9 @@ FOOT = """
   5,000 users and 20,000 addresses; "Endpoint" is the busiest one. Ranges are the last 30 days, which is
   everything.
 - Charts are answered from sums by the quarter of an hour, hour and day, whose number does not grow with the
-  requests. What does grow is what is read one by one: the hours at either end of a range that no sum covers,
-  for users and addresses up to a day at either end, and lists of requests.
+  requests. What does grow is what is read one by one: of the hour in which a range begins the smaller part,
+  of that in which it ends its requests if there are later ones, for users and addresses up to a day at either
+  end, and lists of requests.
 - What hours and days that are over come to is remembered by the process that was asked (latency buckets, and
   requests of users and addresses), in bounded memory, for as long as nothing is added to them. "First look"
   is without that: what it takes when a dashboard has just started, or a day has ended.
