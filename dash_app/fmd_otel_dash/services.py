@@ -53,16 +53,17 @@ class Services:
 
     @property
     def store(self) -> Store:
-        """The database.
+        """The database; opened anew when somebody has put another one in its place.
 
         Raises:
             StorageError: it cannot be used; asked again at most every few seconds.
         """
-        if self._ready and self._store is not None:
+        if self._ready and self._store is not None and not self._store.replaced():
             return self._store
         with self._lock:
             if self._failed is not None and time.monotonic() < self._retry_at:
                 raise self._failed
+            self._leave_what_is_gone()
             try:
                 store = self._store = self._store or open_store(
                     self.settings.database, self.settings.table_prefix
@@ -76,6 +77,12 @@ class Services:
             if path and self._announce:
                 self._announce(path)
             return store
+
+    def _leave_what_is_gone(self) -> None:
+        """Close a file that was removed: whoever has it open would see it, as it was, for ever."""
+        if self._store is not None and self._store.replaced():
+            self._store.dispose()
+            self._store, self._ready, self.cache = None, False, TtlCache()
 
     def dispose(self) -> None:
         """Close the database."""
