@@ -62,7 +62,8 @@ def status(settings: Settings, *, spool_dir: str | None, json_wanted: bool) -> N
             click.echo(f"Spool:    {place}")
             if not settings.spool_mb:
                 click.echo("SPOOL_MB=0: requests wait in memory; below is what was left from before.")
-            click.echo(as_table(found))
+            if found.owners or found.error is None:  # of what cannot be read, nothing can be said
+                click.echo(as_table(found))
     if found.error is not None:
         raise FmdOtelError(f"{place} cannot be read ({found.error}); {_AS_WHO}")
 

@@ -303,6 +303,7 @@ def test_a_directory_that_cannot_be_read_exits_with_1(run, path: Path):
         done = run(command)
         assert done.exit_code == 1
         assert f"{place} cannot be read (Not a directory)" in done.stderr
+        assert "Nothing waits" not in done.output
 
 
 def test_a_damaged_segment_is_told_and_the_rest_written(run, serve, path: Path):
