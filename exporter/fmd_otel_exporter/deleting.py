@@ -52,6 +52,13 @@ class Pace:
             self.rows = min(self.rows * 3 // 2 + 1, CHUNK)
 
 
+def of_finished(connection: Connection, store: Store, day: Column[int]) -> Sequence[ColumnElement[bool]]:
+    """Return what leaves out days that must not be sealed yet, since a batch for them may be half there."""
+    guard = store.dialect.batch_guard(store.tables)
+    unfinished = () if guard is None else sorted(guard.unfinished(connection))
+    return [day.not_in(unfinished)] if unfinished else ()
+
+
 def delete_times(store: Store, table: Table, ranges: Sequence[Range]) -> Iterator[int]:
     """Delete all rows of some ranges of time, of a table whose key is an owner, time, and what follows.
 

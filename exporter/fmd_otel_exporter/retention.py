@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import delete, func, select, update
 
-from fmd_otel_exporter.deleting import count_times, delete_times, drop_parts, sweep
+from fmd_otel_exporter.deleting import count_times, delete_times, drop_parts, of_finished, sweep
 from fmd_otel_exporter.detail_retention import detail_ages, orphans, prune_details
 from fmd_otel_exporter.endpoint_changes import delete_rest, forget_removed
 from fmd_otel_exporter.graphs import forget_values, forgettable
@@ -199,7 +199,8 @@ def _seal(store: Store, end: int) -> None:
     def work(connection: Connection) -> None:
         # A batch under way may have found a day open, and is about to take it out of the register.
         store.dialect.hold_batches(connection, store.prefix)
-        connection.execute(update(store.tables.rollup_day).where(*ripe).values(sealed=1))
+        finished = of_finished(connection, store, day.day)
+        connection.execute(update(store.tables.rollup_day).where(*ripe, *finished).values(sealed=1))
 
     store.run(work)
 

@@ -25,7 +25,7 @@ from sqlalchemy import BigInteger, and_, bindparam, case, cast, delete, func, in
 from sqlalchemy.exc import IntegrityError
 
 from fmd_otel_exporter.buckets import bucket_of
-from fmd_otel_exporter.deleting import delete_times
+from fmd_otel_exporter.deleting import delete_times, of_finished
 from fmd_otel_exporter.schema import DAY_S, SUBJECT_IP, SUBJECT_USER
 from fmd_otel_exporter.subject_packs import pack
 
@@ -92,7 +92,8 @@ def seal_subjects(store: Store, end_s: int) -> None:
     def work(connection: Connection) -> None:
         # A batch under way may have found a day open to it, and is about to take its mark away.
         store.dialect.hold_batches(connection, store.prefix)
-        connection.execute(update(done).where(*ripe).values(state=SEALED))
+        finished = of_finished(connection, store, done.c.day)
+        connection.execute(update(done).where(*ripe, *finished).values(state=SEALED))
 
     store.run(work)
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -36,13 +36,15 @@ from fmd_otel_exporter.subject_sums import sum_up_subjects
 from fmd_otel_exporter.writer import Writer, WriteResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Table
 
     from tests.databases.servers import Server
 
 pytestmark = pytest.mark.parametrize("kind", ["clickhouse"], indirect=True)
+
+DAY_US = 86_400_000_000
 
 
 def test_each_table_is_kept_as_its_kind_wants_it(store: Store):
@@ -120,16 +122,9 @@ def test_a_batch_cut_short_after_any_step_counts_once_when_it_is_sent_again(
     assert Writer(store).write(batch) == WriteResult(0, 3)
 
 
-@pytest.mark.parametrize("retention", [Retention(8, 30, 0), Retention(30, 8, 0)])
-@pytest.mark.parametrize("step", range(1, 9))
-def test_a_batch_for_a_sealed_day_cut_short_after_any_step_counts_once_however_often_it_comes(
-    store: Store, record, today_us: int, see, keep, monkeypatch, step: int, retention: Retention
-):
-    """Also when the ledger has forgotten it; of a day whose raw rows, or finer sums, go."""
-    old_us = today_us - 10 * 86_400_000_000
-    Writer(store).write([record(ts_us=old_us + n, group_by="ada", ip="::1") for n in range(2)])
-    keep(retention)
-    batch = [record(ts_us=old_us + 9 + n, group_by="ada", ip="::1") for n in range(3)]
+@contextmanager
+def cut_short(monkeypatch, step: int) -> Iterator[None]:
+    """Have a batch's writer killed after so many of its changes."""
     done = 0
 
     def then_die(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -142,15 +137,28 @@ def test_a_batch_for_a_sealed_day_cut_short_after_any_step_counts_once_however_o
 
     with monkeypatch.context() as patch:
         patch.setattr(clickhouse_mutex, "LASTS_S", 3)
-        patch.setattr(clickhouse_late, "note", partial(then_die, clickhouse_late.note))
+        for name in ("note", "begin"):
+            patch.setattr(clickhouse_late, name, partial(then_die, getattr(clickhouse_late, name)))
         send, change = Transaction.send, Transaction.change
         patch.setattr(Transaction, "send", lambda *args, **options: then_die(send, *args, **options))
         patch.setattr(Transaction, "change", lambda *args, **options: then_die(change, *args, **options))
         patch.setattr(Transaction, "rollback", Transaction._forget)
-        try:
-            Writer(store).write(batch)
-        except SystemExit:
-            store.dispose()
+        yield
+
+
+@pytest.mark.parametrize("retention", [Retention(8, 30, 0), Retention(30, 8, 0)])
+@pytest.mark.parametrize("step", range(1, 9))
+def test_a_batch_for_a_sealed_day_cut_short_after_any_step_counts_once_however_often_it_comes(
+    store: Store, record, today_us: int, see, keep, monkeypatch, step: int, retention: Retention
+):
+    """Also when the ledger has forgotten it; of a day whose raw rows, or finer sums, go."""
+    old_us = today_us - 10 * 86_400_000_000
+    Writer(store).write([record(ts_us=old_us + n, group_by="ada", ip="::1") for n in range(2)])
+    keep(retention)
+    batch = [record(ts_us=old_us + 9 + n, group_by="ada", ip="::1") for n in range(3)]
+    with cut_short(monkeypatch, step), suppress(SystemExit):
+        Writer(store).write(batch)
+    store.dispose()
     for _ in range(2):
         Writer(store).write(batch)
         with store.write() as connection:
@@ -159,6 +167,73 @@ def test_a_batch_for_a_sealed_day_cut_short_after_any_step_counts_once_however_o
     days = {table: sum(row["n"] for row in see.rows(table)) for table in ("hits_day", "lat_hist_day")}
     assert days == {"hits_day": 5, "lat_hist_day": 5}
     assert sum(n for _, n in of_subjects(see)) == 2 * 5
+
+
+@pytest.mark.parametrize("goes", ["raw rows", "finer sums"])
+@pytest.mark.parametrize("step", range(1, 12))
+def test_a_late_batch_cut_short_counts_once_though_its_second_day_would_be_sealed_meanwhile(
+    store: Store, record, today_us: int, see, keep, monkeypatch, step: int, goes: str
+):
+    """Of its days one is sealed when it comes, one is summed up, and of the third there was nothing yet."""
+
+    def retention(days: int) -> Retention:
+        return Retention(days, 80, 0) if goes == "raw rows" else Retention(80, days, 0)
+
+    sealed_us, summed_us, new_us = (today_us - days * DAY_US for days in (60, 10, 9))
+    for day_us in (sealed_us, summed_us):
+        Writer(store).write([record(ts_us=day_us + n, group_by="ada", ip="::1") for n in range(2)])
+    keep(retention(10))
+    batch = [
+        record(ts_us=day_us + 9 + n, group_by="ada", ip="::1")
+        for day_us, count in ((sealed_us, 3), (summed_us, 4), (new_us, 5))
+        for n in range(count)
+    ]
+    with cut_short(monkeypatch, step), suppress(SystemExit):
+        Writer(store).write(batch)
+    store.dispose()
+    for _ in range(2):
+        keep(retention(8))
+    for _ in range(2):
+        Writer(store).write(batch)
+    keep(retention(8))
+    days = {table: sum(row["n"] for row in see.rows(table)) for table in ("hits_day", "lat_hist_day")}
+    assert days == {"hits_day": 16, "lat_hist_day": 16}
+    assert sum(n for _, n in of_subjects(see)) == 2 * 16
+    # Once the batch is there, its days are sealed as others are.
+    assert see.rows("request" if goes == "raw rows" else "hits") == []
+
+
+@pytest.mark.parametrize("step", range(1, 5))
+def test_a_batch_for_a_day_without_any_cut_short_counts_once_though_the_day_would_be_sealed_meanwhile(
+    store: Store, record, today_us: int, see, keep, monkeypatch, step: int
+):
+    Writer(store).write([record(ts_us=today_us, group_by="ada", ip="::1")])
+    batch = [record(ts_us=today_us - 40 * DAY_US + n, group_by="ada", ip="::1") for n in range(3)]
+    with cut_short(monkeypatch, step), suppress(SystemExit):
+        Writer(store).write(batch)
+    store.dispose()
+    for _ in range(2):
+        keep(Retention(8, 8, 0))
+    Writer(store).write(batch)
+    keep(Retention(8, 8, 0))
+    old = [row["n"] for row in see.rows("hits_day") if row["bucket"] < (today_us - 30 * DAY_US) / 1e6]
+    assert sum(old) == 3
+    assert all(row["ts"] > today_us - 8 * DAY_US for row in see.rows("request"))
+
+
+def test_a_batch_that_never_comes_again_holds_its_days_up_for_a_week(
+    store: Store, record, today_us: int, see, keep, monkeypatch
+):
+    Writer(store).write([record(ts_us=today_us)])
+    batch = [record(ts_us=today_us - 40 * DAY_US)]
+    with cut_short(monkeypatch, 2), suppress(SystemExit):
+        Writer(store).write(batch)
+    store.dispose()
+    keep(Retention(8, 8, 0))
+    assert len(see.rows("request")) == 2
+    monkeypatch.setattr(clickhouse_late, "COMES_AGAIN_DAYS", 0)
+    keep(Retention(8, 8, 0))
+    assert len(see.rows("request")) == 1
 
 
 def test_a_batch_sent_by_several_at_the_same_moment_counts_once(store: Store, record, see):

@@ -42,6 +42,12 @@ class BatchGuard(Protocol):
     def owed(self, connection: Connection, batch: bytes) -> set[tuple[int, bytes]]:
         """Return the rows for which something is owed, since whoever wrote them was cut short."""
 
+    def unfinished(self, connection: Connection) -> Collection[int]:
+        """Return the days of batches that were cut short and may come again, which must not be sealed.
+
+        The caller keeps batches waiting.
+        """
+
 
 class Dialect(Protocol):
     """One database, as the store and the writer see it.

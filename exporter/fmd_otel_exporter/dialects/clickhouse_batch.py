@@ -7,11 +7,13 @@ Every insert carries the batch's id as its token: sent again, it does nothing bu
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from clickhouse_connect import dbapi
 
 from fmd_otel_exporter.dialects import clickhouse_cut as cut
+from fmd_otel_exporter.dialects import clickhouse_late as late
 from fmd_otel_exporter.dialects.clickhouse_block import Block
 from fmd_otel_exporter.dialects.clickhouse_guard import REFUSED, Obstacles
 from fmd_otel_exporter.dialects.clickhouse_keys import (
@@ -45,6 +47,8 @@ class BatchOfTransaction:
         """Makes tokens."""
         self.obstacles: Obstacles | None = None
         """What lets it be refused, see :mod:`.clickhouse_guard`."""
+        self.begun: str | None = None
+        """By which name its days may have been noted, see :mod:`.clickhouse_late`."""
         self._ledger: tuple[Table, dict[str, Any]] | None = None
         self._unproved = False
         self._numbers: dict[str, int] = {}
@@ -56,7 +60,7 @@ class BatchOfTransaction:
 
     def forget(self) -> None:
         """End it, however it went."""
-        self.id = self.obstacles = self._ledger = None
+        self.id = self.obstacles = self.begun = self._ledger = None
         self._unproved = False
         self._numbers.clear()
 
@@ -80,9 +84,21 @@ class BatchOfTransaction:
         return {"insert_deduplicate": 1, "insert_deduplication_token": f"{self.id}:{table}:{number}{of}"}
 
     def send_raw(
-        self, table: Table, block: Block, rows: Sequence[tuple[Any, ...]], send: Callable[..., None]
+        self,
+        table: Table,
+        block: Block,
+        rows: Sequence[tuple[Any, ...]],
+        send: Callable[..., None],
+        late_days: Sequence[int] = (),
     ) -> None:
         """Insert rows of a ``raw`` table, none of which is there yet, or all by this insert cut short.
+
+        Args:
+            table: Where.
+            block: Writes them.
+            rows: The rows.
+            send: Sends them.
+            late_days: The days they are of, if any is not today.
 
         Raises:
             IntegrityError: One is, its batch is in the ledger, or something else is in its way.
@@ -100,6 +116,9 @@ class BatchOfTransaction:
                     raise dbapi.IntegrityError("a row of that key is there already, or its day is closed")
                 break
         self._unproved = False
+        if late_days and self.id is not None:
+            late.begin(self._client, name, late_days)
+            self.begun = name
         # An endpoint that was deleted meanwhile may have got another number.
         of = f":{zlib.crc32(repr(sorted({row[0] for row in rows})).encode())}"
         try:
@@ -138,7 +157,12 @@ class BatchOfTransaction:
         self.prove()
         if self._ledger is None:
             return
-        table, row = self._ledger
+        self._send_ledger(send, *self._ledger)
+        if self.begun is not None:
+            with suppress(dbapi.Error):  # it is in; its days are held up for a while, and that is all
+                late.end(self._client, self.begun)
+
+    def _send_ledger(self, send: Callable[..., None], table: Table, row: dict[str, Any]) -> None:
         names = table.columns.keys()
         if self.obstacles is None:
             send(table, Block(list(table.columns)).write([[row[name] for name in names]]), names)

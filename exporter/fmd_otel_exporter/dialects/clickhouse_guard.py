@@ -68,8 +68,15 @@ class Guard:
 
     def owed(self, connection: Connection, batch: bytes) -> set[late.Key]:
         """Return the rows for which something is owed."""
+        transaction = _transaction(connection)
+        transaction.batch.begun = self._name(batch)
         with as_of_sqlalchemy(connection, "late"):
-            return late.noted(_transaction(connection).client, self._name(batch))
+            return late.noted(transaction.client, self._name(batch))
+
+    def unfinished(self, connection: Connection) -> Collection[int]:
+        """Return the days that somebody may be in the middle of, or was."""
+        with as_of_sqlalchemy(connection, "late"):
+            return late.unfinished(_transaction(connection).client, f"{self._tables.request.name} ")
 
     def _name(self, batch: bytes) -> str:
         return f"{self._tables.request.name} {batch.hex()}"

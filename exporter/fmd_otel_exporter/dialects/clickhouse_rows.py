@@ -46,19 +46,23 @@ class NewRows(Rows):
     def send(self, transaction: Transaction, rows: Sequence[tuple[Any, ...]]) -> None:
         """Look for their keys, and send them."""
         if kind_of(self._table) == "raw":
-            if views_of(self._table) and self._have_another_day(rows, int(time.time()) // _DAY_S):
+            late_days = self._late_days(rows, int(time.time()) // _DAY_S) if views_of(self._table) else ()
+            if late_days:
                 # Sums of other days may be under way, and nobody could tell afterwards whether with these
                 # rows or without them.
                 transaction.take_turn()
-            transaction.send_raw(self._table, self._block, rows)
+            transaction.send_raw(self._table, self._block, rows, late_days)
         else:
             values = [dict(zip(self._block.names, row, strict=True)) for row in rows]
             transaction.insert(self._table, values, new_only=False)
 
-    def _have_another_day(self, rows: Sequence[tuple[Any, ...]], today: int) -> bool:
+    def _late_days(self, rows: Sequence[tuple[Any, ...]], today: int) -> Sequence[int]:
+        """Return the starts of the days of these rows; none if all are of today."""
         ts = self._block.names.index("ts")
         times = [row[ts] for row in rows]
-        return not min(times) // _DAY_US == max(times) // _DAY_US == today
+        if min(times) // _DAY_US == max(times) // _DAY_US == today:
+            return ()
+        return sorted({each // _DAY_US * _DAY_S for each in times})
 
 
 class NoRows:

@@ -43,8 +43,8 @@ class Transaction:
     def __init__(self, connection: Any) -> None:
         """Begin the first."""
         self.client = connection.client
-        self._wire = Wire(self.client)
-        self.batch = BatchOfTransaction(self.client, self._wire)
+        self.wire = Wire(self.client)
+        self.batch = BatchOfTransaction(self.client, self.wire)
         self._mutex = Mutex(self.client, "meta")
         self._deleted_from: dict[str, Table] = {}
         self._undo = Undo()
@@ -100,9 +100,11 @@ class Transaction:
 
     # Inserts
 
-    def send_raw(self, table: Table, block: Block, rows: Sequence[tuple[Any, ...]]) -> None:
+    def send_raw(
+        self, table: Table, block: Block, rows: Sequence[tuple[Any, ...]], late_days: Sequence[int] = ()
+    ) -> None:
         """Insert rows of a ``raw`` table, see :meth:`.BatchOfTransaction.send_raw`."""
-        self.batch.send_raw(table, block, rows, self._send_in_turn)
+        self.batch.send_raw(table, block, rows, self._send_in_turn, late_days)
 
     def _send_in_turn(self, *arguments: Any, **options: Any) -> None:
         self.keep_turn()
@@ -124,7 +126,7 @@ class Transaction:
         settings = settings_clause(self.batch.token_settings(table.name, of))
         columns = ", ".join([f"`{name}`" for name in names])
         query = f"INSERT INTO `{table.name}` ({columns}) {settings} "  # names of the schema
-        self._wire.post(query.encode() + source + data)
+        self.wire.post(query.encode() + source + data)
 
     def insert(self, table: Table, values: Sequence[dict[str, Any]], *, new_only: bool) -> int | None:
         """Insert rows; return the id of the last one where the database gives it.
