@@ -1,4 +1,4 @@
-"""The short way over urllib3's connections, with servers and proxies that answer as they like."""
+"""The short way to ClickHouse over connections of urllib3, whose servers and proxies answer as they like."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from clickhouse_connect import dbapi
 from urllib3 import PoolManager, ProxyManager, Timeout
 from urllib3.exceptions import HTTPError, ProtocolError
 
 from fmd_otel_exporter.dialects.clickhouse_line import Line, read_answer
+from fmd_otel_exporter.dialects.clickhouse_wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,6 +139,8 @@ def client_of(url: str, manager: PoolManager | None = None, read_s: float = 10) 
         http=manager or PoolManager(),
         headers={"User-Agent": "us", "Authorization": "Basic x"},
         timeout=Timeout(connect=10, read=read_s),
+        params={"final": 1, "max_execution_time": 30},
+        database="ours",
     )
 
 
@@ -205,3 +209,44 @@ def test_a_proxy_is_asked_as_proxies_are():
         answer = line.post("/?a=b", b"1")
     assert (answer.status, answer.body, answer.headers[b"content-length"]) == (200, b"hello", b"5")
     assert proxy.asked[0].startswith(b"POST http://clickhouse.example.com:8123/?a=b HTTP/1.1\r\n")
+
+
+ROWS = b"\x01\x02\x01n\x05UInt8\x07\x08"
+"""Two rows of a column ``n``, as ClickHouse writes them."""
+
+
+def of_body(body: bytes, head: bytes = OK) -> bytes:
+    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def test_a_query_is_asked_again_where_its_connection_ended():
+    answer = of_body(ROWS)
+    with closing(Scripted((answer[:-1],), (answer,))) as server:
+        found = Wire(client_of(server.url)).query("SELECT %(n)s AS n", {"n": 7})
+    assert (found.column_names, [*found.result_set]) == (("n",), [(7,), (8,)])
+    assert server.connections == 2
+    head, _, body = server.asked[1].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /?final=1&max_execution_time=30&database=ours HTTP/1.1\r\n")
+    assert body == b"SELECT 7 AS n\n FORMAT Native"
+
+
+def test_a_query_whose_connections_all_end_is_given_up():
+    with closing(Scripted(*[(b"",)] * 3)) as server, pytest.raises(dbapi.OperationalError, match="ended"):
+        Wire(client_of(server.url)).query("SELECT 1", None)
+    assert server.connections == 3
+
+
+def test_what_writes_is_never_sent_again_by_itself():
+    with closing(Scripted((b"",), (HELLO,))) as server, pytest.raises(dbapi.OperationalError, match="ended"):
+        Wire(client_of(server.url)).post(b"INSERT")
+    assert [each.splitlines()[0] for each in server.asked] == [
+        b"POST /?max_execution_time=30&database=ours HTTP/1.1"
+    ]
+
+
+@pytest.mark.parametrize("head", [OK, b"HTTP/1.1 404 Not Found\r\n"])
+def test_what_the_server_says_of_a_query_is_told_with_its_number(head: bytes):
+    said = of_body(b"Code: 60. no such table", head + b"X-ClickHouse-Exception-Code: 60\r\n")
+    with closing(Scripted((said,))) as server, pytest.raises(dbapi.DatabaseError, match="no such") as told:
+        Wire(client_of(server.url)).query("SELECT 1 FROM nothing", None)
+    assert told.value.code == 60

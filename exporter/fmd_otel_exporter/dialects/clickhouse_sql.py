@@ -318,7 +318,7 @@ class FmdClickhouseDialect(ClickHouseDialect):
             return True
         columns = getattr(compiled, "_result_columns", None)
         if columns and not context.is_text:
-            self._read(cursor, statement, parameters[0], columns)
+            self._read(transaction, cursor, statement, parameters[0], columns)
             return True
         return False
 
@@ -332,12 +332,10 @@ class FmdClickhouseDialect(ClickHouseDialect):
         return found
 
     @staticmethod
-    def _read(cursor: Any, statement: str, parameters: Any, columns: Any) -> None:
+    def _read(transaction: Transaction, cursor: Any, statement: str, parameters: Any, columns: Any) -> None:
         """Read rows; that there are none is no reason to ask what columns they would have."""
         blobs = [each[0] for each in columns if isinstance(each[3], LargeBinary) and not each[3].length]
-        found = cursor.client.query(
-            statement, parameters or None, column_formats=dict.fromkeys(blobs, "bytes") or None
-        )
+        found = transaction.wire.query(statement, parameters or None, blobs)
         cursor.data = found.result_set
         cursor.names = found.column_names or [each[0] for each in columns]
         cursor.types = [None] * len(cursor.names)
