@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import BigInteger, ColumnElement, literal, select
 
 from fmd_otel_dash.queries.plan import Segment
-from fmd_otel_dash.queries.sources import Columns, latency_source, n_of_each, total
+from fmd_otel_dash.queries.sources import Columns, n_of_each, total
 from fmd_otel_dash.queries.statements import Statement, built_once
 from fmd_otel_exporter.schema import LATENCY_BUCKET_S
 
@@ -67,8 +67,7 @@ def latency_by(view: Look, scope: Scope, by: Group, *, days: bool = True, **valu
     versions = view.version_ids(scope)
 
     def counted(some: Sequence[Segment]) -> Grouped:
-        source = latency_source(view.tables, some, view.endpoint_ids, versions, view.home)
-        return grouped(view, source, by, **values)
+        return grouped(view, view.latency_of(some, versions), by, **values)
 
     raw: list[Segment] = []
     outside: list[Segment] = []

@@ -134,8 +134,7 @@ class Look:
 
     def hits(self, scope: Scope, *, days: bool = True) -> Source:
         """Return the scope's requests as hits rows; ``days=False`` keeps to quarters of an hour."""
-        segments = self.segments(scope, HITS_BUCKET_S, days=days)
-        return hits_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope), self.home)
+        return self.hits_of(self.segments(scope, HITS_BUCKET_S, days=days), scope)
 
     def local_hits(self, scope: Scope, *, days: bool) -> Source:
         """Return the scope's requests as hits rows whose ``local_s`` is what the zone's clock showed.
@@ -146,14 +145,16 @@ class Look:
                 in any other zone they are not, and quarters of an hour are read wherever they are kept.
                 Without this, a day of which they are not kept is left out.
         """
-        segments = self._local_segments(scope, days=days)
-        return hits_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope), self.home)
+        return self.hits_of(self._local_segments(scope, days=days), scope)
 
     def local_hits_apart(self, scope: Scope, *, days: bool) -> tuple[Source, ...]:
         """Return the same as several sources, whose sums are to be added up.
 
         SQLite goes through a month of sums a fifth faster if it does not have to pass on raw rows as well.
+        There is one where another question takes longer than that.
         """
+        if self.dialect.plans_long:
+            return (self.local_hits(scope, days=days),)
         segments, versions = self._local_segments(scope, days=days), self.version_ids(scope)
         return tuple(
             hits_source(self.tables, some, self.endpoint_ids, versions, self.home)
@@ -176,10 +177,32 @@ class Look:
             if days or segment.source != "day"
         ]
 
+    def hits_of(self, segments: Sequence[Segment], scope: Scope) -> Source:
+        """Return the requests of some segments, of the versions that a scope names, as hits rows."""
+        return hits_source(
+            self.tables,
+            segments,
+            self.endpoint_ids,
+            self.version_ids(scope),
+            self.home,
+            once=self.dialect.plans_long,
+        )
+
     def latency(self, scope: Scope, *, days: bool = True) -> Source:
         """Return the scope's requests as latency bucket rows; ``days=False`` keeps to hours."""
         segments = self.segments(scope, LATENCY_BUCKET_S, days=days)
-        return latency_source(self.tables, segments, self.endpoint_ids, self.version_ids(scope), self.home)
+        return self.latency_of(segments, self.version_ids(scope))
+
+    def latency_of(self, segments: Sequence[Segment], version_ids: tuple[int, ...] | None) -> Source:
+        """Return the requests of some segments as latency bucket rows."""
+        return latency_source(
+            self.tables,
+            segments,
+            self.endpoint_ids,
+            version_ids,
+            self.home,
+            once=self.dialect.plans_long,
+        )
 
     def steps(self, scope: Scope, max_points: int, width_s: int) -> Slots:
         """Return the steps of a chart: whole days, and from midnight on, where only sums of days are kept."""
@@ -213,8 +236,11 @@ class Look:
     def outside(self, segment: Segment, width_s: int) -> Segment | None:
         """Return what of its bucket lies before a segment of raw rows that go up to the bucket's end.
 
-        None where there is more of it than of the segment, or where retention may have taken some of it.
+        None where there is more of it than of the segment, where retention may have taken some of it, or
+        where one more question takes longer than to read it.
         """
+        if self.dialect.plans_long:
+            return None
         bucket_us, end_us = segment.bucket_s * US_PER_S, (segment.bucket_s + width_s) * US_PER_S
         before_us = segment.start_us - max(bucket_us, self._ends_us[0])
         if segment.end_us != end_us or before_us >= end_us - segment.start_us:

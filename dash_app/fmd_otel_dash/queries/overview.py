@@ -12,7 +12,7 @@ from fmd_otel_dash.queries.kpis import KpiChanges, Kpis, kpi_changes, kpis_of
 from fmd_otel_dash.queries.latency import by_endpoint, latency_by
 from fmd_otel_dash.queries.look import Endpoint, Look, look, total_where
 from fmd_otel_dash.queries.scope import US_PER_S, Pair, Scope, midnight_us
-from fmd_otel_dash.queries.sources import Columns, hits_source, total
+from fmd_otel_dash.queries.sources import Columns, total
 from fmd_otel_dash.queries.statements import Statement, integer
 from fmd_otel_dash.queries.timeline import summed_by_endpoint_and_step
 from fmd_otel_dash.stats.percentiles import Change, change, merge, percentiles
@@ -182,8 +182,7 @@ def _recent_hits(view: Look, scope: Scope, now_us: int) -> dict[int, tuple[int, 
         for part in (replace(week, end_us=today_us), replace(week, start_us=today_us))
         for segment in view.segments(part, HITS_BUCKET_S, days=True)
     ]
-    source = hits_source(view.tables, segments, view.endpoint_ids, view.version_ids(scope), view.home)
-    rows = view.ask(source, _today_and_all, today=today_us // US_PER_S)
+    rows = view.ask(view.hits_of(segments, scope), _today_and_all, today=today_us // US_PER_S)
     return {row[0]: (row[1], row[2]) for row in rows}
 
 

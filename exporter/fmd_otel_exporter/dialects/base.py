@@ -68,6 +68,8 @@ class Dialect(Protocol):
 
     has_clock: bool
     """It tells the time by itself, the same for all who use it."""
+    plans_long: bool
+    """To plan a part of a query takes longer than to read it, so there should be few parts."""
     raw_by_day: bool
     """Days of raw rows go as a whole, at next to no cost; it is worth waiting until one is old to its end."""
 

@@ -111,6 +111,7 @@ class ClickhouseDialect:
     has_clock = True
     sums_itself = True
     in_one_go = True
+    plans_long = True
     raw_by_day = False
 
     def __init__(self, url: URL) -> None:

@@ -21,6 +21,7 @@ class Transactional:
     has_clock = True
     sums_itself = False
     in_one_go = False
+    plans_long = False
     raw_by_day = False
 
     def batch_guard(self, tables: Tables) -> None:

@@ -30,6 +30,13 @@ def nearest_rank(values, q):
     return sorted(values)[max(1, ceil(q * len(values) - 1e-9)) - 1]
 
 
+@pytest.fixture(params=[False, True], ids=["a leg for each part", "a leg for each table"])
+def store(store, request, monkeypatch):
+    """A database of either kind: for one a part is quick to plan, for the other to read."""
+    monkeypatch.setattr(store.dialect, "plans_long", request.param, raising=True)
+    return store
+
+
 @pytest.fixture
 def traffic(store, at, request_at, write):
     """Return four days of requests that are in the store, the first three of them rolled up."""
