@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -242,12 +243,12 @@ def _traffic(view: Look, before: Scope, after: Scope) -> dict[int, tuple[list[in
 
 def _slots(view: Look, scope: Scope, width_s: int, n: int) -> dict[int, list[int]]:
     source = view.hits(scope, days=width_s == DAY_S)
-    found: dict[int, list[int]] = {}
+    found: defaultdict[int, list[int]] = defaultdict(lambda: [0] * n)
     rows = view.ask(source, _n_by_endpoint_and_step, base=scope.start_us // US_PER_S, width=width_s)
     for endpoint_id, offset_s, count in rows:
         number = max(0, int(offset_s) // width_s)
         if number < n:
-            found.setdefault(endpoint_id, [0] * n)[number] += count
+            found[endpoint_id][number] += count
     return found
 
 

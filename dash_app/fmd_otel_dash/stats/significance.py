@@ -6,6 +6,7 @@ anything is significant, so only the size says whether it matters. All tests are
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from math import exp, inf, log, sqrt
@@ -214,8 +215,15 @@ def _differences(before: Buckets, after: Buckets) -> list[tuple[int, int]]:
     pairs = count(before) * count(after)
     if not pairs:
         return []
-    width = -(-pairs.bit_length() // 8)  # bytes: no digit can be larger than all pairs
     highest, lowest = max(before), min(after)
+    if pairs < 1 << 64:
+        # Digits of eight bytes each, which are put together and taken apart without a loop.
+        size = highest - min(before) + max(after) - lowest + 1
+        product = _of_words({highest - bkt: n for bkt, n in before.items()})
+        product *= _of_words({bkt - lowest: n for bkt, n in after.items()})
+        words = struct.unpack(f"<{size}Q", product.to_bytes(8 * size, "little"))
+        return [(place, n) for place, n in enumerate(words, lowest - highest) if n]
+    width = -(-pairs.bit_length() // 8)  # bytes: no digit can be larger than all pairs
     product = _number({highest - bkt: n for bkt, n in before.items()}, width)
     product *= _number({bkt - lowest: n for bkt, n in after.items()}, width)
     digits = product.to_bytes(-(-product.bit_length() // 8) + width, "little")
@@ -224,6 +232,14 @@ def _differences(before: Buckets, after: Buckets) -> list[tuple[int, int]]:
         for place in range(len(digits) // width)
     )
     return [pair for pair in found if pair[1]]
+
+
+def _of_words(digits: Buckets) -> int:
+    """Return the same of eight bytes each."""
+    words = [0] * (max(digits) + 1)
+    for place, digit in digits.items():
+        words[place] = digit
+    return int.from_bytes(struct.pack(f"<{len(words)}Q", *words), "little")
 
 
 def _number(digits: Buckets, width: int) -> int:
