@@ -52,10 +52,10 @@ class Place:
             )
         if not there:
             fill_store(store, rows, details=True)
-            self._analyse(store)
+            self.settle(store)
         return store
 
-    def _analyse(self, store: Store) -> None:
+    def settle(self, store: Store) -> None:
         """Let the server know its tables, as it does by itself within a few minutes."""
         if self.product == "PostgreSQL":
             self.empty_transaction(store, ["VACUUM ANALYZE"])
