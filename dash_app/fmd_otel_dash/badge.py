@@ -12,6 +12,7 @@ from fmd_otel_dash.health import Health, judge, unusable
 from fmd_otel_dash.queries.processes import facts
 from fmd_otel_dash.roles import ADMIN, GUEST
 from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.pipeline import trouble_here
 
 if TYPE_CHECKING:
     from fmd_otel_dash.registry import Registry
@@ -38,7 +39,8 @@ def health_of(view: View) -> Health:
     """Judge, and tell this person no more than is theirs to know."""
     services = view.services
     try:
-        found = services.cache.get("health", lambda: judge(facts(services.store)))
+        trouble = trouble_here(services.settings.database, services.settings.table_prefix)
+        found = services.cache.get("health", lambda: judge(facts(services.store), trouble))
     except StorageError as error:
         found = unusable(str(error))
     if view.user.may(ADMIN):

@@ -56,10 +56,15 @@ class Health:
     """One line for everybody."""
 
 
-def judge(facts: Facts) -> Health:
-    """Weigh what is known."""
+def judge(facts: Facts, trouble_here: str | None = None) -> Health:
+    """Weigh what is known.
+
+    Args:
+        facts: What processes have written of themselves.
+        trouble_here: What keeps this very process from writing, of which nobody can read before it is over.
+    """
     order = ("bad", "warn")
-    reasons = tuple(sorted(_reasons(facts), key=lambda reason: order.index(reason.level)))
+    reasons = tuple(sorted(_reasons(facts, trouble_here), key=lambda reason: order.index(reason.level)))
     if not reasons:
         return Health("good", (), _all_well(facts))
     more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
@@ -77,8 +82,14 @@ def why_dropped(reason: str) -> str:
     return _REASONS.get(reason, reason)
 
 
-def _reasons(facts: Facts) -> Iterator[Reason]:
+def _reasons(facts: Facts, trouble_here: str | None) -> Iterator[Reason]:
     yield from _schema(facts)
+    if trouble_here is not None:
+        yield Reason(
+            "warn",
+            "Requests wait to be written",
+            f"In the application that shows this: {trouble_here}. They are written as soon as that is over.",
+        )
     yield from _losses(facts)
     yield from _absent(facts)
     yield from _troubled(facts)

@@ -185,6 +185,11 @@ class Pipeline:
             self._after_fork()
         return counters_of(self._worker, self._spool, self._details, self.failures.read())
 
+    @property
+    def trouble(self) -> str | None:
+        """What keeps requests from being written just now; ``None`` if nothing does."""
+        return None if self._closed or self._pid != os.getpid() else self._worker.incident
+
     # From whoever ends the app
 
     def force_flush(self, timeout_ms: int = 5000) -> bool:
@@ -333,6 +338,12 @@ def shared_pipeline(settings: ExporterSettings, *, role: str = "worker") -> Pipe
     if role == OTLP:  # also where the process is a monitored application besides
         pipeline.expect_repeats()
     return pipeline
+
+
+def trouble_here(database: str, table_prefix: str) -> str | None:
+    """Return what keeps this process from writing to a database; ``None`` if nothing does."""
+    pipeline = _shared.get((absolute_url(database), table_prefix))
+    return None if pipeline is None else pipeline.trouble
 
 
 def _watch_forks(pipeline: Pipeline) -> None:

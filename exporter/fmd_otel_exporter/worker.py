@@ -103,7 +103,8 @@ class Worker:
         self._next_averages = 0.0
         self._next_levels = self._next_schema = self._next_compaction = self._next_try = 0.0
         self._retry_s = FIRST_RETRY_S
-        self._incident: str | None = None
+        self.incident: str | None = None
+        """What keeps it from writing just now, if anything does."""
         self._newer_told: str | None = None
         self._dropped_told = 0
         self._resting = False
@@ -369,8 +370,8 @@ class Worker:
                 self._close()
             except Exception:  # noqa: BLE001 # it could not be used, so it may not close either
                 self._store = self._writer = None
-        if text != self._incident:
-            self._incident = text
+        if text != self.incident:
+            self.incident = text
             _log.warning(
                 "fmd-otel cannot write to %s: %s. The app is not affected; requests wait in %s while "
                 "fmd-otel keeps trying.",
@@ -385,8 +386,8 @@ class Worker:
         self._retry_s = FIRST_RETRY_S
         self._next_try = 0.0
         dropped = self._spool.dropped - self._dropped_told
-        if self._incident is not None:
-            self._incident = None
+        if self.incident is not None:
+            self.incident = None
             _log.warning(
                 "fmd-otel writes to %s again; %d requests were lost meanwhile",
                 safe_url(self._settings.database),

@@ -12,7 +12,7 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from sqlalchemy import func, select, text
 
 from fmd_otel_exporter.catalog import set_level
-from fmd_otel_exporter.pipeline import Pipeline, shared_pipeline
+from fmd_otel_exporter.pipeline import Pipeline, shared_pipeline, trouble_here
 from fmd_otel_exporter.records import EndpointInfo
 from fmd_otel_exporter.settings import ExporterSettings
 from fmd_otel_exporter.store import Store, open_store
@@ -156,6 +156,21 @@ def test_a_locked_database_holds_up_nobody_and_loses_nothing(
     assert slowest < A_MOMENT_S
     assert _count(url) == 1_500
     assert pipeline.counters().dropped_queue_full == 0
+    pipeline.shutdown()
+
+
+def test_trouble_can_be_asked_for_while_it_lasts(
+    lock: sqlite3.Connection, record, url: str, monkeypatch, eventually
+):
+    monkeypatch.setattr("fmd_otel_exporter.dialects.sqlite.BUSY_TIMEOUT_S", 0.05)
+    assert trouble_here(url, "fmd") is None
+    pipeline = shared_pipeline(ExporterSettings(database=url, delay_ms=20))
+    pipeline.offer(record())
+    eventually(lambda: "holds the SQLite database" in (trouble_here(url, "fmd") or ""))
+    assert trouble_here(url, "other") is None
+    lock.execute("COMMIT")
+    assert pipeline.force_flush(20_000)
+    eventually(lambda: trouble_here(url, "fmd") is None)
     pipeline.shutdown()
 
 

@@ -38,6 +38,12 @@ WELL = Facts(
 )
 
 
+def test_trouble_of_the_process_that_shows_it_is_told_while_it_lasts():
+    health = judge(WELL, "another process holds the database")
+    assert (health.level, health.summary) == ("warn", "Requests wait to be written")
+    assert "another process holds the database. They are written as soon as" in health.reasons[0].detail
+
+
 def with_one(**changed) -> Facts:
     return replace(WELL, processes=(process(pid=1), process(pid=7, **changed)))
 
