@@ -7,7 +7,6 @@ Every insert carries the batch's id as its token: sent again, it does nothing bu
 from __future__ import annotations
 
 import zlib
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from clickhouse_connect import dbapi
@@ -158,9 +157,6 @@ class BatchOfTransaction:
         if self._ledger is None:
             return
         self._send_ledger(send, *self._ledger)
-        if self.begun is not None:
-            with suppress(dbapi.Error):  # it is in; its days are held up for a while, and that is all
-                late.end(self._client, self.begun)
 
     def _send_ledger(self, send: Callable[..., None], table: Table, row: dict[str, Any]) -> None:
         names = table.columns.keys()

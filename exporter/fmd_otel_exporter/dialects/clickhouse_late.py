@@ -50,17 +50,12 @@ def noted(client: Any, batch: str) -> set[Key]:
 
 def begin(client: Any, batch: str, days: Sequence[int]) -> None:
     """Note the days of a batch that is about to be written."""
-    _write(client, f"begun: {batch}", " ".join(map(str, days)))
+    _write(client, name_of_days(batch), " ".join(map(str, days)))
 
 
-def end(client: Any, batch: str) -> None:
-    """Cross out its days, if they were noted: the batch is in the ledger."""
-    client.command(
-        f"INSERT INTO {TABLE} (name, turn, owner, lasts_s, over) "  # noqa: S608 # constants
-        f"SELECT name, 0, '', 0, 1 FROM {TABLE} WHERE name = %(name)s LIMIT 1",
-        {"name": f"begun: {batch}"},
-        settings=_SETTINGS,
-    )
+def name_of_days(batch: str) -> str:
+    """Return under which name they are noted, and crossed out with the turn when the batch is there."""
+    return f"begun: {batch}"
 
 
 def unfinished(client: Any, batches: str) -> set[int]:
@@ -69,7 +64,7 @@ def unfinished(client: Any, batches: str) -> set[int]:
         f"SELECT argMax(owner, at) FROM {TABLE} WHERE startsWith(name, %(name)s) "  # noqa: S608 # constants
         f"AND at > now64(6) - toIntervalDay({COMES_AGAIN_DAYS}) GROUP BY name"
     )
-    found = client.query(query, {"name": f"begun: {batches}"}).result_rows
+    found = client.query(query, {"name": name_of_days(batches)}).result_rows
     return {int(day) for (days,) in found for day in days.split()}
 
 

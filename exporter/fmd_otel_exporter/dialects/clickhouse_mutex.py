@@ -82,11 +82,11 @@ class Mutex:
                 return False
             time.sleep(_POLL_S * random.uniform(0.5, 1.5))  # noqa: S311 # no secret
 
-    def release(self) -> None:
-        """Let others have it."""
+    def release(self, crossed_out: str | None = None) -> None:
+        """Let others have it, and cross a note out in the same row, see :mod:`.clickhouse_late`."""
         if self._turn:
             turn, self._turn = self._turn, 0
-            self._insert(turn, 0, over=1)
+            self._insert(turn, 0, over=1, crossed_out=crossed_out)
 
     def _look(self) -> tuple[int, bool]:
         try:
@@ -107,12 +107,13 @@ class Mutex:
                 return str(owner)
         return None
 
-    def _insert(self, turn: int, lasts_s: int, *, over: int) -> None:
+    def _insert(self, turn: int, lasts_s: int, *, over: int, crossed_out: str | None = None) -> None:
         # Who holds it already may say so again.
         token = os.urandom(8).hex() if turn == self._turn and not over else f"{self._name}:{turn}:{over}"
+        also = "" if crossed_out is None else " UNION ALL SELECT %(crossed_out)s, 0, '', 0, 1"
         self._client.command(
             f"INSERT INTO {TABLE} (name, turn, owner, lasts_s, over) SELECT %(name)s, {turn:d}, %(owner)s, "
-            f"{lasts_s:d}, {over:d}",
-            {"name": self._name, "owner": self._owner},
+            f"{lasts_s:d}, {over:d}{also}",
+            {"name": self._name, "owner": self._owner, "crossed_out": crossed_out},
             settings={**_SETTINGS, "insert_deduplication_token": token},
         )

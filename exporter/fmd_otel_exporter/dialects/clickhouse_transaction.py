@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from clickhouse_connect import dbapi
 from sqlalchemy import Column, String, Table
 
+from fmd_otel_exporter.dialects import clickhouse_late as late
 from fmd_otel_exporter.dialects.clickhouse_batch import AS_NATIVE, BatchOfTransaction
 from fmd_otel_exporter.dialects.clickhouse_block import Block
 from fmd_otel_exporter.dialects.clickhouse_cleaning import clean, is_cleaned
@@ -52,10 +53,11 @@ class Transaction:
     def commit(self) -> None:
         """Send what had to wait for the rest; let others have their turn."""
         self.batch.complete(self.send)
+        begun = self.batch.begun
         for table in self._deleted_from.values():
             with contextlib.suppress(dbapi.Error):  # they are gone for whoever reads; next time, then
                 clean(self.client, table)
-        self._end()
+        self._end(None if begun is None else late.name_of_days(begun))
 
     def rollback(self) -> None:
         """Undo changes of ``meta`` rows; let others have their turn."""
@@ -69,9 +71,9 @@ class Transaction:
             self._end()
         self._forget()
 
-    def _end(self) -> None:
+    def _end(self, crossed_out: str | None = None) -> None:
         self._forget()
-        self._mutex.release()
+        self._mutex.release(crossed_out)
 
     def _forget(self) -> None:
         self.batch.forget()
