@@ -21,6 +21,7 @@ globals().update(
         without=[
             "test_a_database_moved_away_is_replaced_by_a_new_one",  # nobody can move a server's
             "test_a_locked_database_holds_up_nobody_and_loses_nothing",  # locks a file
+            "test_trouble_can_be_asked_for_while_it_lasts",  # the same
             "test_everybody_who_writes_to_one_database_shares_a_pipeline",  # about paths
         ],
     )
