@@ -128,6 +128,7 @@ def test_only_the_newest_are_kept(window, come_in):
     page = window.page
     for _ in range(3):
         come_in(*["shop.home"] * 99)
+        page.locator("#live-grid .ag-row").first.wait_for()  # before, there is no grid to ask
         page.wait_for_function(
             """n => window.dash_ag_grid.getApi('live-grid').getDisplayedRowCount() >= n""",
             arg=99 if _ == 0 else 198 if _ == 1 else 200,

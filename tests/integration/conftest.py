@@ -117,6 +117,13 @@ class Server:
     def output(self):
         return self.log.read_text(errors="replace")
 
+    def wait_for_output(self, text, times):
+        """Wait until the server has said something so many times."""
+        deadline = time.monotonic() + DEADLINE_S
+        while self.output().count(text) < times:
+            assert time.monotonic() < deadline, self.output()
+            time.sleep(0.05)
+
     def complaints(self):
         """Lines of tracebacks that lead through us; gevent has some of its own to say at exit."""
         return [
