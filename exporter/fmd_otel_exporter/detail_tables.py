@@ -164,7 +164,6 @@ def build_detail_tables(table: Callable[..., Table]) -> DetailTables:
             Column("rss_bytes", BigInteger),
             _column("trace_id", _fixed(16)),
             _column("data", blob()),
-            clustered=True,
             info={"kind": "raw"},
         ),
         exception_group=table(
@@ -215,7 +214,6 @@ def build_detail_tables(table: Callable[..., Table]) -> DetailTables:
             _column("trace_id", _fixed(16)),
             _column("kind", SmallInteger),
             _column("data", blob()),
-            clustered=True,
             info={"kind": "raw"},
         ),
         request_trace=table(
@@ -223,7 +221,6 @@ def build_detail_tables(table: Callable[..., Table]) -> DetailTables:
             *_request_key(),
             _column("trace_id", _fixed(16)),
             _column("data", blob()),
-            clustered=True,
             info={"kind": "raw"},
         ),
     )

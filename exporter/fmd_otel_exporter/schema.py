@@ -130,9 +130,10 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
     """Return the tables named ``<prefix>_request``, ``<prefix>_hits`` and so on.
 
     Tables that are read by ranges of their key are clustered on it (``WITHOUT ROWID`` in SQLite, InnoDB does
-    so anyway): one B-tree instead of a heap and an index. Their ``info`` says what a table is for, where that
-    decides how a database keeps it: ``raw`` rows are only added, ``sum`` rows are added up by their key (and
-    ``of`` raw rows, where nothing else goes in), ``meta`` rows are few, and change.
+    so anyway): one B-tree instead of a heap and an index. Not so those whose rows hold documents, of which
+    SQLite would give each a page of its own (see ``dialects/sqlite_layout.py``). Their ``info`` says what a
+    table is for, where that decides how a database keeps it: ``raw`` rows are only added, ``sum`` rows are
+    added up by their key (and ``of`` raw rows, where nothing else goes in), ``meta`` rows are few and change.
     """
     metadata = MetaData()
 
@@ -254,7 +255,6 @@ def build_tables(prefix: str = DEFAULT_PREFIX) -> Tables:
             _key("part", Integer),  # where there are too many for one row
             Column("counts", blob(), nullable=False),
             Column("latencies", blob(), nullable=False),
-            clustered=True,
             info={"kind": "raw"},
         ),
         # What is to be added to that, a row for each: of requests that came when the raw rows had gone, and

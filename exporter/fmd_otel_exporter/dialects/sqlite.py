@@ -25,8 +25,10 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from fmd_otel_exporter.dialects import sqlite_sizes
 from fmd_otel_exporter.dialects.sqlite_errors import cannot_write_beside, explain, no_directory
+from fmd_otel_exporter.dialects.sqlite_layout import keep_by_number, wanted_by_number
 from fmd_otel_exporter.dialects.transactional import Transactional
 from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.schema import build_tables
 from fmd_otel_exporter.settings import sqlite_path
 from fmd_otel_exporter.statements import Compiled, update_one_by_one
 
@@ -255,16 +257,17 @@ class SqliteDialect(Transactional):
         """Return a plain update, for the driver's ``executemany``."""
         return update_one_by_one(connection, table, least=least, greatest=greatest, add=add)
 
-    def vacuum(self, prefix: str) -> str:  # noqa: ARG002 # a file is vacuumed whole
-        """Write the file anew without its gaps; others may read meanwhile, and those who write wait."""
+    def vacuum(self, prefix: str) -> str:
+        """Write the file anew without its gaps; others may read meanwhile, and those who write wait.
+
+        Before that, tables that an older release has made in a wasteful way are made anew.
+        """
         if self.single_connection:
             return "A database in memory leaves nothing on the disk."
-        before, free = self._bytes(), shutil.disk_usage(self.path.parent).free
-        if free < before:
-            raise StorageError(
-                f"to vacuum {self.path} takes as much space again as the file has, {_megabytes(before)}, and "
-                f"{_megabytes(free)} are free beside it; make room there first"
-            )
+        before = self._bytes()
+        self._require_room()
+        self._lay_out(prefix)
+        self._require_room()
         try:
             connection = self._connect("rw")
             try:
@@ -276,6 +279,25 @@ class SqliteDialect(Transactional):
             raise self._explain(exc) from exc
         after = self._bytes()
         return f"{self.path} had {_megabytes(before)} and has {_megabytes(after)} now."
+
+    def _require_room(self) -> None:
+        size, free = self._bytes(), shutil.disk_usage(self.path.parent).free
+        if free < size:
+            raise StorageError(
+                f"to vacuum {self.path} takes as much space again as the file has, {_megabytes(size)}, and "
+                f"{_megabytes(free)} are free beside it; make room there first"
+            )
+
+    def _lay_out(self, prefix: str) -> None:
+        names = wanted_by_number(build_tables(prefix).metadata.tables.values())
+        engine = self.write_engine()
+        try:
+            with engine.begin() as connection:
+                keep_by_number(connection, names)
+        except SQLAlchemyError as exc:
+            raise self.problem(exc) or exc from exc
+        finally:
+            engine.dispose()
 
     def _bytes(self) -> int:
         return self.path.stat().st_size + sqlite_sizes.log_bytes(self.path)
