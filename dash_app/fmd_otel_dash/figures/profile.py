@@ -98,9 +98,9 @@ class _Columns:
         self._frames: dict[int, int] = {}
         self._groups: dict[str, int] = {}
         self._left_out = 0
-        names = ["depth", "frame", "self", "cpu", "hits"]
-        names += {"grouped": ["nodeN", "sd"], "diff": ["before"]}.get(kind, [])
-        self.columns: dict[str, list[int]] = {name: [] for name in names}
+        more = {"grouped": ["nodeN", "sd"], "diff": ["before"]}.get(kind, [])
+        self._names = ["depth", "frame", "self", "cpu", "hits", *more]
+        self._rows: list[tuple[int, ...]] = []
 
     def add(self, index: int, depth: int) -> None:
         node = self._tree.nodes[index]
@@ -129,12 +129,8 @@ class _Columns:
     def _row(  # noqa: PLR0913 - a row has that many columns
         self, depth: int, frame: int, own: float, cpu: float, hits: int, *, n: int, sd: float, before: float
     ) -> None:
-        values = {
-            "depth": depth, "frame": frame, "self": own, "cpu": cpu, "hits": hits, "nodeN": n, "sd": sd,
-            "before": before,
-        }  # fmt: skip
-        for name, column in self.columns.items():
-            column.append(round(values[name]))
+        more = {"grouped": (n, sd), "diff": (before,)}.get(self._kind, ())
+        self._rows.append((depth, frame, *map(round, (own, cpu, hits, *more))))
 
     def payload(self) -> dict[str, Any]:
         return {
@@ -144,7 +140,7 @@ class _Columns:
             "leftOut": self._left_out,
             "frames": [self._frame(number) for number in self._frames],
             "groups": list(self._groups),
-            **self.columns,
+            **{name: [row[at] for row in self._rows] for at, name in enumerate(self._names)},
         }
 
     def _frame(self, number: int) -> list[Any]:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 MOST = 120
 """Dots of a chart that can be told apart; the file has all."""
-_OF_A_WINDOW = 5
+_WINDOWS = 24
+"""Of a range: a query each, and as many as there are hours to be met alike."""
 _AT_ONCE = 7
 """Endpoints whose outliers are sought in one window."""
 _MOST_OF = 4
@@ -141,9 +142,9 @@ def spread(
     # Each window is read of some endpoints only, and is as much wider: it takes a look at the key for each.
     parts = max(1, min(len(view.endpoint_ids) // _AT_ONCE, int(1 / share)))
     found: list[Any] = []
-    windows = evenly(scope.start_us, end_us, share * parts, most // _OF_A_WINDOW)
+    windows = evenly(scope.start_us, end_us, share * parts, _WINDOWS)
     for number, window in enumerate(windows):
-        found += read(view.endpoint_ids[number % parts :: parts], *window, 2 * _OF_A_WINDOW)
+        found += read(view.endpoint_ids[number % parts :: parts], *window, 2 * most // _WINDOWS)
     return (sorted(found, key=lambda row: row[1], reverse=True) or newest), False
 
 

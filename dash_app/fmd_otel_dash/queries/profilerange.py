@@ -16,7 +16,7 @@ from fmd_otel_dash.queries.look import Look, family, look
 from fmd_otel_dash.queries.profiles import ProfileRow, by_endpoint, grouped, profiles
 from fmd_otel_dash.queries.scope import US_PER_S, Scope
 from fmd_otel_dash.queries.sources import total
-from fmd_otel_dash.queries.stacks import tree_of
+from fmd_otel_dash.queries.stacks import trees_of
 from fmd_otel_dash.stats.trees import EMPTY, Tree, merged, settled, under
 from fmd_otel_exporter.profile_data import unpack
 from fmd_otel_exporter.schema import DAY_S
@@ -195,7 +195,7 @@ def _singles(view: Look, plan: _Plan, ids: tuple[int, ...] | None) -> list[tuple
         rows = select(c.endpoint_id, c.data).where(*_single(view, start_us, end_us, ids))
         for endpoint_id, data in view.conn.execute(rows):
             found[view.home.get(endpoint_id, endpoint_id)].append(unpack(bytes(data)))
-    return [(each, tree_of(view.conn, view.tables, leaves)) for each, leaves in found.items()]
+    return list(trees_of(view.conn, view.tables, found).items())
 
 
 def _versions(view: Look, scope: Scope, plan: _Plan, ids: tuple[int, ...] | None) -> tuple[str, ...]:

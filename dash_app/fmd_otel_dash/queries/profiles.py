@@ -10,7 +10,7 @@ from sqlalchemy import Double, cast, func, select
 from fmd_otel_dash.queries.look import family
 from fmd_otel_dash.queries.named import version_names
 from fmd_otel_dash.queries.sources import total
-from fmd_otel_dash.queries.stacks import Stack, Sums, tree_from, tree_of
+from fmd_otel_dash.queries.stacks import Stack, Sums, tree_of, trees_from
 from fmd_otel_exporter.profile_data import price_us_of, unpack
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def grouped(
         found = where.sums(conn, by_endpoint=False)
         n = where.counts(conn).values()
         stacks, sums = found.get(0, ({}, {}))
-        return tree_from(conn, store.tables, stacks, sums, n=sum(n))
+        return trees_from(conn, store.tables, {0: (stacks, sums, sum(n))})[0]
 
 
 def by_endpoint(
@@ -172,11 +172,12 @@ def by_endpoint(
     with store.read() as conn:
         where = _Days(store.tables, None, first_day_s, last_day_s, version_ids)
         counts = where.counts(conn)
-        trees = [
-            (endpoint_id, tree_from(conn, store.tables, stacks, sums, n=counts.get(endpoint_id, 0)))
+        added = {
+            endpoint_id: (stacks, sums, counts.get(endpoint_id, 0))
             for endpoint_id, (stacks, sums) in where.sums(conn, by_endpoint=True).items()
-        ]
-    return sorted(trees, key=lambda each: -each[1].total_us)
+        }
+        trees = trees_from(conn, store.tables, added)
+    return sorted(trees.items(), key=lambda each: -each[1].total_us)
 
 
 class _Days:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select
 
+from fmd_otel_dash.queries.statements import Statement, any_of, built_once
 from fmd_otel_dash.stats.trees import Node, Tree
 from fmd_otel_exporter.profile_data import NO_STACK
 from fmd_otel_exporter.records import CodeLine
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Table
 
     from fmd_otel_exporter.profile_data import Leaf
     from fmd_otel_exporter.schema import Tables
@@ -42,9 +44,33 @@ class Stack(NamedTuple):
     depth: int
 
 
+Added = tuple[Mapping[int, Stack], Mapping[int, Sums], int]
+"""Call paths, what they come to, and of how many requests."""
+
+
 def tree_of(conn: Connection, tables: Tables, profiles: Sequence[Sequence[Leaf]]) -> Tree:
     """Return single profiles as one tree."""
-    stacks = _stacks(conn, tables, {leaf.stack_id for leaves in profiles for leaf in leaves})
+    return trees_of(conn, tables, {0: profiles})[0]
+
+
+def trees_of(
+    conn: Connection, tables: Tables, profiles: Mapping[int, Sequence[Sequence[Leaf]]]
+) -> dict[int, Tree]:
+    """Return single profiles as trees, one for each of whatever they are sorted by."""
+    leaves = (leaf for each in profiles.values() for found in each for leaf in found)
+    stacks = _stacks(conn, tables, {leaf.stack_id for leaf in leaves})
+    added = {owner: (stacks, _added_up(stacks, each), len(each)) for owner, each in profiles.items()}
+    return trees_from(conn, tables, added)
+
+
+def trees_from(conn: Connection, tables: Tables, added: Mapping[int, Added]) -> dict[int, Tree]:
+    """Return sums of call paths as trees, one for each of whatever they are sorted by."""
+    wanted = {stacks[at].line_id for stacks, sums, _ in added.values() for at in sums if at in stacks}
+    lines = _lines(conn, tables, sorted(wanted))
+    return {owner: _tree(*each, lines) for owner, each in added.items()}
+
+
+def _added_up(stacks: Mapping[int, Stack], profiles: Sequence[Sequence[Leaf]]) -> dict[int, Sums]:
     sums: dict[int, list[float]] = defaultdict(lambda: [0, 0, 0, 0, 0.0])
     for leaves in profiles:
         totals: dict[int, int] = defaultdict(int)
@@ -59,19 +85,12 @@ def tree_of(conn: Connection, tables: Tables, profiles: Sequence[Sequence[Leaf]]
             found = sums[at]
             found[0] += 1
             found[4] += total_us * total_us
-    return tree_from(
-        conn,
-        tables,
-        stacks,
-        {at: Sums(int(f[0]), int(f[1]), int(f[2]), int(f[3]), f[4]) for at, f in sums.items()},
-        n=len(profiles),
-    )
+    return {at: Sums(int(f[0]), int(f[1]), int(f[2]), int(f[3]), f[4]) for at, f in sums.items()}
 
 
-def tree_from(
-    conn: Connection, tables: Tables, stacks: Mapping[int, Stack], sums: Mapping[int, Sums], *, n: int
+def _tree(
+    stacks: Mapping[int, Stack], sums: Mapping[int, Sums], n: int, lines: Mapping[int, CodeLine]
 ) -> Tree:
-    """Return sums of call paths as a tree."""
     ordered = sorted((at for at in sums if at in stacks), key=lambda at: (stacks[at].depth, at))
     numbers: dict[int, int] = {}
     index_of: dict[int, int] = {}
@@ -86,7 +105,7 @@ def tree_from(
                 found.total_us2,
             )
         )  # fmt: skip
-    return Tree(_lines(conn, tables, list(numbers)), tuple(nodes), n)
+    return Tree(tuple(lines.get(each, _UNKNOWN) for each in numbers), tuple(nodes), n)
 
 
 def _callers(stacks: Mapping[int, Stack], at: int) -> Iterator[int]:
@@ -97,29 +116,39 @@ def _callers(stacks: Mapping[int, Stack], at: int) -> Iterator[int]:
 
 def _stacks(conn: Connection, tables: Tables, wanted: Collection[int]) -> dict[int, Stack]:
     """Return these call paths, and all that lead to them."""
-    c = tables.stack.c
+    query = _some_stacks(tables.stack)
     known: dict[int, Stack] = {}
     missing = set(wanted)
     while missing:
         ids = sorted(missing)
         missing = set()
         for start in range(0, len(ids), _CHUNK):
-            rows = select(c.id, c.parent_id, c.line_id, c.depth).where(c.id.in_(ids[start : start + _CHUNK]))
-            known |= {row[0]: Stack(row[1], row[2], row[3]) for row in conn.execute(rows)}
+            rows = conn.execute(query, {"ids": ids[start : start + _CHUNK]})
+            known |= {row[0]: Stack(row[1], row[2], row[3]) for row in rows}
         missing = {
             known[at].parent_id for at in ids if at in known and known[at].parent_id != NO_STACK
         } - known.keys()
     return known
 
 
-def _lines(conn: Connection, tables: Tables, ids: Sequence[int]) -> tuple[CodeLine, ...]:
-    c = tables.code_line.c
-    found: dict[int, CodeLine] = {}
-    for start in range(0, len(ids), _CHUNK):
-        rows = select(c.id, c.file, c.function, c.line, c.source, c.in_app).where(
-            c.id.in_(ids[start : start + _CHUNK])
-        )
-        found |= {
-            row[0]: CodeLine(row[1], row[2], row[3], row[4], bool(row[5])) for row in conn.execute(rows)
-        }
-    return tuple(found.get(each, _UNKNOWN) for each in ids)
+def _lines(conn: Connection, tables: Tables, ids: Sequence[int]) -> dict[int, CodeLine]:
+    query = _some_lines(tables.code_line)
+    chunks = (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
+    return {
+        own: CodeLine(file, function, line, source, bool(in_app))
+        for chunk in chunks
+        for own, file, function, line, source, in_app in conn.execute(query, {"ids": chunk})
+    }
+
+
+@built_once
+def _some_lines(code_line: Table) -> Statement:
+    c = code_line.c
+    query = select(c.id, c.file, c.function, c.line, c.source, c.in_app)
+    return query.where(c.id.in_(any_of("ids")))
+
+
+@built_once
+def _some_stacks(stack: Table) -> Statement:
+    c = stack.c
+    return select(c.id, c.parent_id, c.line_id, c.depth).where(c.id.in_(any_of("ids")))

@@ -134,7 +134,7 @@ def merged(trees: Iterable[Tree]) -> Tree:
             index = known.get(key)
             if index is None:
                 index = known[key] = len(nodes)
-                nodes.append(node._replace(parent=parent, line=number))
+                nodes.append(Node(parent, number, *node[2:]))
             else:
                 nodes[index] = _added(nodes[index], node)
             at.append(index)
@@ -193,9 +193,7 @@ def under(named: Iterable[tuple[str, Tree]], *, n: int | None = None) -> Tree:
         nodes.append(Node(-1, lines.setdefault(mark, len(lines)), 0, 0, 0, tree.n))
         numbers = [lines.setdefault(line, len(lines)) for line in tree.lines]
         nodes += [
-            node._replace(
-                parent=root + 1 + node.parent if node.parent >= 0 else root, line=numbers[node.line]
-            )
+            Node(root + 1 + node.parent if node.parent >= 0 else root, numbers[node.line], *node[2:])
             for node in tree.nodes
         ]
         covered += tree.n
@@ -263,13 +261,12 @@ def _joined(tree: Tree, name: Callable[[CodeLine], CodeLine | None], *, disjoint
         # A library that nobody of ours called stays: its time has to be somewhere.
         line = tree.lines[node.line] if wanted is None else wanted
         number = lines.setdefault(line, len(lines))
-        before = len(nodes)
-        at = _child(nodes, known, parent, number)
-        if at == before:
-            nodes[at] = node._replace(parent=parent, line=number)
+        at = known.setdefault((parent, number), len(nodes))
+        if at == len(nodes):
+            nodes.append(Node(parent, number, *node[2:]))
         else:
-            moved, into = node._replace(parent=parent, line=number), nodes[at]
-            nodes[at] = _added(into, moved)
+            into = nodes[at]
+            nodes[at] = _added(into, node)
             if disjoint:
                 nodes[at] = nodes[at]._replace(n=min(nodes[at].n, tree.n))
             else:
