@@ -115,8 +115,7 @@ class Monitor:
             _stays_open(environ) or (self.excluded is not None and self.excluded.url_disabled(request.url))
         ):
             # Neither a URL that is not to be recorded nor a connection that is kept open.
-            state.endpoint = endpoint
-            self.watch.begin(state, request)
+            self.watch.begin(state, request, endpoint)
 
     def describe(self, state: RequestState, request: Any, environ: WSGIEnvironment) -> None:
         """Fill in the state of a request, and its span; the request context is the current one."""

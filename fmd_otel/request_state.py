@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fmd_otel.exceptions.collector import Sighting
     from fmd_otel.monitor import Monitor
     from fmd_otel.profiler.place import Origin
+    from fmd_otel.traces.steps import Steps
     from fmd_otel.watch import Frames, Party
 
 STATE_KEY = "fmd_otel.request"
@@ -72,6 +73,7 @@ class RequestState:
         "span_id",
         "start_ns",
         "status",
+        "steps",
         "streamed",
         "thread_id",
         "trace_id",
@@ -114,7 +116,9 @@ class RequestState:
         self.due_ns = 0
         """When it will have become old enough for somebody to look at it."""
         self.span: Any = None
-        """Its own one, if that is recorded."""
+        """Its own one, recorded or not, as long as it runs."""
+        self.steps: Steps | None = None
+        """The spans below it so far, if there are any."""
         self.greenlet: tuple[Any, int] | None = None
         """The one it runs on, and the thread of that, where a thread runs several."""
         self.origin: Origin | None = None
@@ -201,6 +205,12 @@ class RequestState:
             self.monitor.guard.failed("body", error)
             self.finish()
             return body
+
+    def take_ids(self) -> None:
+        """Be named as the request's span is, if there is one; sooner than a description would."""
+        if not self.span_id and self.span is not None:
+            # A tuple, whose properties would take longer.
+            self.trace_id, self.span_id = self.span.get_span_context()[:2]
 
     def look_after(self, now_ns: int, frames: Frames) -> None:
         """Let those look at it who were waiting for it to grow older; on the sampler's thread."""

@@ -54,8 +54,9 @@ class KeepEntrySpans(Sampler):
         )
         if result.decision is not Decision.DROP:
             return result
-        parent = trace.get_current_span(parent_context).get_span_context()
-        if parent.is_valid and not parent.is_remote and not self._flying.has(parent.span_id):
+        span = trace.get_current_span(parent_context)
+        parent = span.get_span_context()
+        if parent.is_valid and not parent.is_remote and not self._flying.has(span):
             return result
         return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
 

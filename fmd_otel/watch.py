@@ -4,12 +4,18 @@ Counting a request needs nothing before it ends. These need to know of it as soo
 again on its way out. Below level 2 no request comes here.
 
 Most requests are over before anybody would look at them. So a note of each is all that is made on its own
-thread; whatever else is needed is made by the sampler's thread, once a request has grown old enough.
+thread; whatever else is needed is made by the sampler's thread, once a request has grown old enough. And most
+end as all others of their endpoint do, which is told by a comparison, without asking anybody.
+
+Each function that a request calls here takes longer than it looks: what a processor has at hand is the
+application's, and every further one has to be fetched from memory.
 """
 
 from __future__ import annotations
 
 import random
+import sys
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from fmd_otel.otel_internals import SPAN_KEY
@@ -17,7 +23,7 @@ from fmd_otel.profiler.clocks import real_thread_id
 from fmd_otel.profiler.greenlets import current_greenlet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
 
     from fmd_otel.guard import Guard
@@ -30,6 +36,19 @@ WATCH_LEVEL = 2
 """The lowest monitor level at which a request is looked at while it runs."""
 NEVER_NS = 1 << 62
 """When nothing is due any more."""
+ORDINARY_FOR_NS = 1_000_000_000
+"""What is ordinary is asked anew so often: averages and levels change, if not by the second."""
+_SERVER_ERROR = 500
+_modules = sys.modules
+
+
+class Ordinary(NamedTuple):
+    """Which requests of an endpoint need nobody's attention at their end, if nothing happened to them."""
+
+    below_ns: int
+    """Those that took less than this,"""
+    until_ns: int
+    """until this moment, by ``perf_counter_ns``."""
 
 
 class Watcher(Protocol):
@@ -42,6 +61,13 @@ class Watcher(Protocol):
 
     def end(self, state: RequestState, now_ns: int) -> None:
         """See the request's last byte gone; its context is gone as well. Once, maybe without ``describe``."""
+
+
+class Preparing(Watcher, Protocol):
+    """One that does something to the application or the process, but only once it is needed."""
+
+    def prepare(self) -> None:
+        """See that a request is about to be watched, before its view runs; the first one, maybe others."""
 
 
 class Beginning(Watcher, Protocol):
@@ -71,14 +97,42 @@ class Patient(Watcher, Protocol):
         """
 
 
-class Party(NamedTuple):
-    """The watchers of one request; sorted out once, as requests are many and parties few."""
+class Easy(Watcher, Protocol):
+    """One that need not see ordinary requests end."""
 
-    all: tuple[Watcher, ...]
-    beginning: tuple[Beginning, ...]
-    describing: tuple[Describing, ...]
-    patient: tuple[Patient, ...]
-    sampler: Sampler | None
+    def ordinary(self, state: RequestState) -> Ordinary:
+        """Return which ones are; of the endpoint of this one, which has just ended."""
+
+
+class Party:
+    """The watchers of an endpoint's requests; sorted out once, as requests are many and parties few."""
+
+    __slots__ = (
+        "all",
+        "beginning",
+        "below_ns",
+        "describing",
+        "easy",
+        "patient",
+        "sampler",
+        "strict",
+        "until_ns",
+    )
+
+    def __init__(self, watchers: Sequence[Any]) -> None:
+        """Sort them by what they want to see."""
+        self.all: tuple[Watcher, ...] = tuple(watchers)
+        self.beginning: tuple[Beginning, ...] = tuple(each for each in watchers if hasattr(each, "begin"))
+        self.describing: tuple[Describing, ...] = tuple(
+            each for each in watchers if hasattr(each, "describe")
+        )
+        self.patient: tuple[Patient, ...] = tuple(each for each in watchers if hasattr(each, "look_after"))
+        self.easy: tuple[Easy, ...] = tuple(each for each in watchers if hasattr(each, "ordinary"))
+        self.strict: tuple[Watcher, ...] = tuple(each for each in watchers if not hasattr(each, "ordinary"))
+        """Those that are not easy."""
+        self.sampler: Sampler | None = self.patient[0].sampler if self.patient else None
+        self.below_ns = self.until_ns = 0
+        """What is ordinary, and until when; nothing yet."""
 
 
 class Watch:
@@ -88,51 +142,69 @@ class Watch:
         """Begin with nobody."""
         self._guard = guard
         self._watchers: tuple[Watcher, ...] = ()
-        self._parties: dict[tuple[int, bool], Party] = {}
+        # By level and endpoint: few. One key of both, and of whether it is ordered, takes longer to look up.
+        self._parties: defaultdict[int, dict[str, Party]] = defaultdict(dict)
+        self._ordered: defaultdict[int, dict[str, Party]] = defaultdict(dict)
 
     def add(self, watcher: Watcher) -> None:
         """Let somebody see requests from now on."""
         self._watchers = (*self._watchers, watcher)
-        self._parties = {}
+        self._parties, self._ordered = defaultdict(dict), defaultdict(dict)
 
-    def begin(self, state: RequestState, request: Any) -> None:
+    def begin(self, state: RequestState, request: Any, endpoint: str) -> None:
         """Tell those for whom the request's level is high enough."""
-        key = state.level, state.is_ordered
-        party = self._parties.get(key)
+        parties = self._ordered if state.is_ordered else self._parties
+        party = parties[state.level].get(endpoint)
         if party is None:
-            party = self._parties[key] = self._party(*key)
+            party = parties[state.level][endpoint] = self._party(state.level, is_ordered=state.is_ordered)
         state.watchers = party
+        state.endpoint = endpoint
         state.request = request
-        span = request.environ.get(SPAN_KEY)
+        state.span = span = request.environ.get(SPAN_KEY)
         if span is not None:
-            # A tuple, whose properties would take longer.
-            state.trace_id, state.span_id = span.get_span_context()[:2]
-            if span.is_recording():
-                state.span = span
-        greenlet = current_greenlet()
-        if greenlet is not None:
-            state.greenlet = greenlet, real_thread_id()
+            try:  # noqa: SIM105 # contextlib.suppress would cost every request, try costs none
+                span.fmd_otel_request = state
+            except AttributeError:  # somebody's own kind of span, whose steps are not gathered then
+                pass
+        # What current_greenlet() asks first: of most threads it is all.
+        greenlets = _modules.get("greenlet")
+        if greenlets is not None and (
+            greenlets.getcurrent().parent is not None or "gevent.monkey" in _modules
+        ):
+            greenlet = current_greenlet()
+            if greenlet is not None:
+                state.greenlet = greenlet, real_thread_id()
+        if party.beginning:
+            self._tell_beginning(party, state, request)
+        sampler = party.sampler
+        if sampler is not None:
+            sampler.notes.add(state)
+            if not sampler.calm_from_ns < state.start_ns < sampler.calm_until_ns:
+                self._look_round(sampler, state)
+
+    def _tell_beginning(self, party: Party, state: RequestState, request: Any) -> None:
         for watcher in party.beginning:
             try:
                 watcher.begin(state, request)
             except Exception as error:  # noqa: BLE001, PERF203 # nothing of ours may reach the request
                 self._guard.failed(f"{watcher.name} (begin)", error)
-        if party.sampler is not None:
-            try:
-                party.sampler.note(state)
-            except Exception as error:  # noqa: BLE001 # the same
-                self._guard.failed("the sampler (note)", error)
 
-    def _party(self, level: int, is_ordered: bool) -> Party:  # noqa: FBT001 # half of a key
-        found = tuple(
+    def _look_round(self, sampler: Sampler, state: RequestState) -> None:
+        try:
+            sampler.look_round(state)
+        except Exception as error:  # noqa: BLE001 # the same
+            self._guard.failed("the sampler (note)", error)
+
+    def _party(self, level: int, *, is_ordered: bool) -> Party:
+        found = [
             each
             for each in self._watchers
             if each.level <= level or (is_ordered and getattr(each, "takes_orders", False))
-        )
-        beginning: Any = tuple(each for each in found if hasattr(each, "begin"))
-        describing: Any = tuple(each for each in found if hasattr(each, "describe"))
-        patient: Any = tuple(each for each in found if hasattr(each, "look_after"))
-        return Party(found, beginning, describing, patient, patient[0].sampler if patient else None)
+        ]
+        for watcher in found:
+            if hasattr(watcher, "prepare"):
+                self._tell(watcher, "prepare")
+        return Party(found)
 
     def look_after(self, state: RequestState, now_ns: int, frames: Frames) -> None:
         """Let those look at a request who have been waiting for it to grow older."""
@@ -153,20 +225,51 @@ class Watch:
                 self._guard.failed(f"{watcher.name} (describe)", error)
 
     def end(self, state: RequestState, now_ns: int) -> None:
-        """Tell all of them; whatever they keep names the request as its record will."""
-        if not state.span_id:
-            state.span_id, state.trace_id = random.getrandbits(64), random.getrandbits(128)
+        """Tell those who have to know."""
         party = state.watchers
         if party is None:
             return
         if party.sampler is not None:
-            party.sampler.forget(state)
-        for watcher in party.all:
+            party.sampler.notes.discard(state)
+        if (
+            now_ns - state.start_ns < party.below_ns
+            and now_ns < party.until_ns
+            and 0 < state.status < _SERVER_ERROR
+            and state.outlier is None
+            and state.steps is None
+            and state.sightings is None
+        ):
+            if party.strict:
+                self._tell_end(party.strict, state, now_ns)
+        else:
+            self._tell_end(party.all, state, now_ns)
+            self._learn(party, state, now_ns)
+        state.request = state.span = state.greenlet = None
+
+    def _tell_end(self, watchers: tuple[Watcher, ...], state: RequestState, now_ns: int) -> None:
+        """Tell some of them; whatever they keep names the request as its record will."""
+        state.take_ids()
+        if not state.span_id:
+            state.span_id, state.trace_id = random.getrandbits(64), random.getrandbits(128)
+        for watcher in watchers:
             try:
                 watcher.end(state, now_ns)
             except Exception as error:  # noqa: BLE001, PERF203 # the same
                 self._guard.failed(f"{watcher.name} (end)", error)
-        state.request = state.span = state.greenlet = None
+
+    def _learn(self, party: Party, state: RequestState, now_ns: int) -> None:
+        """Ask what is ordinary for the endpoint of a request, once it has ended."""
+        if now_ns < party.until_ns:
+            return
+        below_ns, until_ns = NEVER_NS, now_ns + ORDINARY_FOR_NS
+        for watcher in party.easy:
+            try:
+                found = watcher.ordinary(state)
+            except Exception as error:  # noqa: BLE001 # the same
+                self._guard.failed(f"{watcher.name} (ordinary)", error)
+                return
+            below_ns, until_ns = min(below_ns, found.below_ns), min(until_ns, found.until_ns)
+        party.below_ns, party.until_ns = below_ns, until_ns
 
     def flush(self) -> None:
         """Have everything handed over that watchers still hold, where they hold anything."""
@@ -176,7 +279,8 @@ class Watch:
 
     def close(self) -> None:
         """Have the watchers undo what they did to the application, where they did anything."""
-        watchers, self._watchers, self._parties = self._watchers, (), {}
+        watchers, self._watchers = self._watchers, ()
+        self._parties, self._ordered = defaultdict(dict), defaultdict(dict)
         for watcher in watchers:
             if hasattr(watcher, "close"):
                 self._tell(watcher, "close")

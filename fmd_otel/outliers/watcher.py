@@ -14,7 +14,7 @@ from fmd_otel.profiler.frames import frame_dicts
 from fmd_otel.profiler.greenlets import frame_of
 from fmd_otel.profiler.sampler import shared_sampler
 from fmd_otel.profiler.walker import walk
-from fmd_otel.watch import NEVER_NS
+from fmd_otel.watch import NEVER_NS, Ordinary
 from fmd_otel_exporter.documents import OutlierDocument, encode_document
 from fmd_otel_exporter.records import OutlierRecord
 
@@ -150,16 +150,20 @@ class OutlierWatcher:
         greenlet, thread_id = state.greenlet or (None, state.thread_id)
         return RunningRequest(average.us, self._rule.threshold_ns(average), thread_id, greenlet)
 
+    def ordinary(self, state: RequestState) -> Ordinary:
+        """Return how long is not too long."""
+        running = self._running(state)
+        return Ordinary(NEVER_NS if running is None else running.threshold_ns, NEVER_NS)
+
     def look_after(self, state: RequestState, now_ns: int, frames: Frames) -> int:
         """Take the stack of a request that takes too long, while it still does."""
-        running: RunningRequest | None = state.outlier
-        if running is None:
-            running = state.outlier = self._running(state)
+        running = self._running(state)
         if running is None or state.done:
             return NEVER_NS
         threshold_ns = state.start_ns + running.threshold_ns
         if now_ns < threshold_ns:
-            return threshold_ns
+            return threshold_ns  # most will be over by then
+        state.outlier = running
         if running.take(frames) and not state.done:
             running.has_passed = True
             self._machine.outliers_running += 1

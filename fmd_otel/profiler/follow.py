@@ -200,6 +200,7 @@ class ContextFollower:
     def begin(self, state: RequestState) -> None:
         """Know a request by its context from now on; called on its own thread."""
         self.homes[state.thread_id] = state
+        state.take_ids()
         trace_id = state.trace_id
         if not trace_id or self._traces.setdefault(trace_id, state) is not state:
             # No span, or two requests of one trace: the context has to tell.

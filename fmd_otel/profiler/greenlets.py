@@ -237,4 +237,6 @@ def current_greenlet() -> Any:
         return None
     current = module.getcurrent()
     # Under gevent the thread's first greenlet takes turns with the others, too.
-    return current if current.parent is not None or is_patched_by_gevent() else None
+    if current.parent is not None or ("gevent.monkey" in sys.modules and is_patched_by_gevent()):
+        return current
+    return None

@@ -46,8 +46,16 @@ LATE_NS = 100_000_000
 WATCH_PERIODS = 2
 """So many periods between turns while there is no request that is looked at by now: most are over before they
 would be, and waking for them in vain costs more than all else that is done for them."""
+OLD_PERIODS = 0.5
+"""A request that has been running for so many periods may be worth a look."""
+CHECK_PERIODS = WATCH_PERIODS - OLD_PERIODS
+"""So often whoever begins a request looks whether another is worth a look, and has the thread take it."""
+MOST_STRETCH = 5
+"""As long as requests come often enough to do so, there are turns so many times less often."""
 PROMPT_NS = 2_000_000
 """Woken later than this, some thread had to be interrupted first."""
+MOST_QUICK_TURNS = 5
+"""So many turns with nobody to look at may pass before it is told that requests come."""
 SAVINGS_NS = 5_000_000
 """CPU time that may be saved up for a turn that costs more than others."""
 _LATEST = WATCH_PERIODS + 1
@@ -65,7 +73,7 @@ class Noted(Protocol):
 
     start_ns: int
     due_ns: int
-    """When that is, by ``perf_counter_ns``; ``NEVER_NS``: it is looked at no more."""
+    """When that is, by ``perf_counter_ns``; 0: soon; ``NEVER_NS``: it is looked at no more."""
     profiler: Any
     """Who is going to profile it; None: nobody, or somebody does so already."""
 
@@ -81,6 +89,9 @@ class Sampler:
         self.guard = Guard()
         self.on_requests: Callable[[int], None] | None = None
         """Told at most once a turn when the last request came (``perf_counter_ns``), as long as some come."""
+        self.notes: set[Noted] = set()
+        """Requests that are looked after, as long as they are in here: added on their own threads by whoever
+        wants it, see ``look_round``, and taken out again at their end."""
         self._exit_registered = False
         self._reset()
 
@@ -88,7 +99,7 @@ class Sampler:
         """Begin anew in this process: requests of the parent are the parent's, and so is its thread."""
         self._pid = os.getpid()
         self._profiles: dict[int, Profile] = {}
-        self._notes: dict[int, Noted] = {}
+        self.notes.clear()
         self._complete: deque[Profile] = deque(maxlen=MOST_COMPLETE)
         self._signal = Signal()
         self._sites = WaitingSites()
@@ -99,6 +110,11 @@ class Sampler:
         self._parked = False
         self._period_ns = self._sampled_period_ns = _USUAL_PERIOD_NS
         self._wake_ns = 0
+        # Whoever comes between these, by perf_counter_ns, has nothing to do: a turn or a check is near.
+        self.calm_from_ns = self.calm_until_ns = 0
+        self._quick_turns = MOST_QUICK_TURNS
+        self._checks = 0
+        self._stretch = 1
         self._last_begin_ns = self._told_ns = 0
         self._account_ns = SAVINGS_NS
         self._account_at_ns = perf_counter_ns()
@@ -142,32 +158,36 @@ class Sampler:
         profile.end(now_ns)
         self._profiles.pop(id(profile), None)
 
-    def note(self, request: Noted) -> None:
-        """Have a request looked after from now on, until it is forgotten.
+    def look_round(self, request: Noted) -> None:
+        """Wake the thread if it is not about to take a turn, or if there is somebody to look at.
 
-        It is looked at when it is due, or later by ``WATCH_PERIODS`` of the finest period there is.
+        For whoever adds a request to ``notes``, unless it has begun between ``calm_from_ns`` and
+        ``calm_until_ns``. It is looked at once it is old, or later by ``WATCH_PERIODS`` of the finest period.
         """
-        start_ns = request.start_ns
-        request.due_ns = start_ns + NOT_BEFORE_NS
-        self._notes[id(request)] = request
-        self._last_begin_ns = start_ns
-        # A turn that is due soon is early enough; waking the thread would cost more than it wins.
-        wait_ns = self._wake_ns - start_ns
-        if self._parked or not self._running or not -LATE_NS < wait_ns < _LATEST * self._period_ns:
+        self._last_begin_ns = now_ns = request.start_ns
+        until_turn_ns = self._wake_ns - now_ns
+        is_near = -LATE_NS < until_turn_ns < _LATEST * self._period_ns * self._stretch
+        if not is_near or self._parked or not self._running:
             if self._pid != os.getpid():  # not asked of every request: some systems take long to answer
                 self._reset()
-                self._notes[id(request)] = request
-                self._last_begin_ns = start_ns
+                self.notes.add(request)
+                self._last_begin_ns = now_ns
             self._wake()
+            return
+        self.calm_until_ns = now_ns + int(self._period_ns * CHECK_PERIODS)
+        self._checks += 1
+        if self._is_one_old(now_ns):
+            self._signal.set()
 
-    def forget(self, request: Noted) -> None:
-        """Look after it no more."""
-        self._notes.pop(id(request), None)
+    def _is_one_old(self, now_ns: int) -> bool:
+        """Tell whether anybody should have a look at one of the requests that are looked after."""
+        old_ns = now_ns - int(self._period_ns * OLD_PERIODS)
+        return any(each.due_ns <= now_ns and each.start_ns <= old_ns for each in list(self.notes))
 
     @property
     def in_flight(self) -> int:
         """Return how many requests are being looked at, or after."""
-        return len(self._profiles) + len(self._notes)
+        return len(self._profiles) + len(self.notes)
 
     # From whoever ends the app
 
@@ -226,8 +246,12 @@ class Sampler:
         Returns:
             When the next turn is to begin.
         """
+        now_ns = perf_counter_ns()
+        if not (self._profiles or self._complete or self._is_one_old(now_ns)):
+            return now_ns + self._watch_ns()
+        self._stretch = 1
         cpu_before_ns = time.thread_time_ns()
-        looked_at = self._look(perf_counter_ns(), wake_ns)
+        looked_at = self._look(now_ns, wake_ns)
         looked_ns = time.thread_time_ns() - cpu_before_ns
         for profile in looked_at:
             profile.price_ns += looked_ns // len(looked_at)
@@ -235,8 +259,27 @@ class Sampler:
         self._tell()
         return self._next_turn_ns(perf_counter_ns(), looked_ns)
 
+    def _watch_ns(self) -> int:
+        """Return how long to wait while there is nobody to look at, by doing as little as possible.
+
+        Requests that come often look round for old ones by themselves, at a hundredth of what a turn costs.
+        """
+        self._quick_turns += 1
+        if self._quick_turns > MOST_QUICK_TURNS:
+            self._quick_turns = 0
+            self._tell()
+        self._period_ns = self._sampled_period_ns
+        self._stretch = min(self._stretch * 2, MOST_STRETCH) if self._checks >= self._stretch else 1
+        self._checks = 0
+        # Never in step with what the application does in periods of its own.
+        share = 1 - _JITTER + 2 * _JITTER * random.random()  # noqa: S311 # no secret
+        return int(self._period_ns * WATCH_PERIODS * self._stretch * share)
+
     def _tell(self) -> None:
-        told, last_ns = self.on_requests, self._last_begin_ns
+        # Where turns are frequent, nobody looks round.
+        last_ns = max((each.start_ns for each in list(self.notes)), default=0)
+        last_ns = self._last_begin_ns = max(last_ns, self._last_begin_ns)
+        told = self.on_requests
         if told is not None and last_ns != self._told_ns:
             self._told_ns = last_ns
             try:
@@ -247,7 +290,7 @@ class Sampler:
     def _next_turn_ns(self, now_ns: int, looked_ns: int) -> int:
         if self._complete:
             return now_ns
-        profiles, notes = list(self._profiles.values()), list(self._notes.values())
+        profiles, notes = list(self._profiles.values()), list(self.notes)
         # Those that tell by themselves need no looks.
         periods_ns = [each.period_ns for each in profiles if each.due_ns < NEVER_NS]
         self._period_ns = min(periods_ns, default=self._sampled_period_ns)
@@ -280,7 +323,8 @@ class Sampler:
 
     def _look(self, now_ns: int, wake_ns: int) -> Sequence[Profile]:
         """Look at all that are due, and return those that are profiled."""
-        grown = [each for each in list(self._notes.values()) if each.due_ns <= now_ns]
+        young_ns = now_ns - NOT_BEFORE_NS
+        grown = [each for each in list(self.notes) if each.due_ns <= now_ns and each.start_ns <= young_ns]
         if not grown and not self._profiles:
             return ()
         frames = _Frames()
@@ -291,7 +335,7 @@ class Sampler:
                 for request in grown:
                     request.look_after(now_ns, frames.get)
                     if request.due_ns >= NEVER_NS:
-                        self._notes.pop(id(request), None)
+                        self.notes.discard(request)
                 due = self._due(now_ns)
                 for profile in due:
                     if not profile.ended:
@@ -353,11 +397,15 @@ class Sampler:
         now_ns = perf_counter_ns()
         if not self.in_flight and not self._complete and now_ns - self._last_begin_ns > LINGER_NS:
             self._parked = True
+            self.calm_until_ns = 0
+            self._quick_turns, self._stretch = MOST_QUICK_TURNS, 1
             if not self.in_flight and not self._complete:
                 self._signal.wait(_PARKED_S)
             self._parked = False
             return 0
         self._wake_ns = wake_ns
+        self.calm_from_ns = wake_ns - _LATEST * self._period_ns * self._stretch
+        self.calm_until_ns = now_ns + int(self._period_ns * CHECK_PERIODS)
         self._signal.wait((wake_ns - now_ns) / 1e9)
         return wake_ns
 

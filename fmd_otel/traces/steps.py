@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
+    from fmd_otel.request_state import RequestState
+
+TRACE_LEVEL = 2
 MOST_STEPS = 500
 """Of one request."""
 MOST_IN_FLIGHT = 50_000
@@ -18,13 +22,13 @@ MOST_IN_FLIGHT = 50_000
 class Steps:
     """The steps of one request."""
 
-    __slots__ = ("ended", "left_out", "root_id", "seen")
+    __slots__ = ("ended", "left_out", "seen", "state")
 
-    def __init__(self, root_id: int) -> None:
-        """Gather what belongs to a root span."""
-        self.root_id = root_id
+    def __init__(self, state: RequestState) -> None:
+        """Gather what belongs to a request."""
+        self.state = state
         self.ended: list[ReadableSpan] = []
-        self.seen: list[int] = [root_id]
+        self.seen: list[int] = []
         """Ids under which others may still look for this."""
         self.left_out = 0
 
@@ -32,51 +36,68 @@ class Steps:
 class InFlight:
     """Which running spans belong to a request whose steps are gathered; empty as a rule.
 
-    Plain operations on sets and dictionaries, each a single step of the interpreter: no lock.
+    A request's own span says which request that is; most have no steps, and get nothing to gather them in.
+    Plain operations on attributes and dictionaries, each a single step of the interpreter: no lock.
     """
 
     def __init__(self) -> None:
         """Begin with none."""
-        self.roots: set[int] = set()
-        """The requests' own spans, added by these. Most have no steps, and get nothing to gather them in."""
         self.by_span: dict[int, Steps] = {}
+        """Of each step that is gathered, so that those below it are found, and its end."""
 
-    def close(self, root_id: int) -> Steps | None:
-        """Gather no more, and return what there is; spans that are still running are forgotten."""
-        self.roots.discard(root_id)
-        by_span = self.by_span
-        steps = by_span.get(root_id) if by_span else None
+    def close(self, state: RequestState) -> Steps | None:
+        """Gather no more, and return what there is; spans that are still running are forgotten.
+
+        The request is done: none of its steps begins any more.
+        """
+        steps, state.steps = state.steps, None
         if steps is not None:
             for span_id in steps.seen:
-                by_span.pop(span_id, None)
+                self.by_span.pop(span_id, None)
         return steps
 
-    def has(self, span_id: int) -> bool:
+    def has(self, span: Any) -> bool:
         """Tell whether what happens below a span is gathered."""
-        return span_id in self.roots or span_id in self.by_span
+        return _request_of(span) is not None or span.get_span_context().span_id in self.by_span
 
-    def begin(self, span_id: int, parent_id: int) -> None:
-        """Note a span that begins below another."""
+    def begin(self, span_id: int, parent_id: int, parent: Any) -> None:
+        """Note a span that begins below another.
+
+        Args:
+            span_id: Its own id.
+            parent_id: That of the other,
+            parent: and that one itself, as far as it is known.
+        """
         steps = self.by_span.get(parent_id)
         if steps is None:
-            if parent_id not in self.roots:
+            state = _request_of(parent)
+            if state is None:
                 return
-            steps = self.by_span.setdefault(parent_id, Steps(parent_id))
-            if parent_id not in self.roots:  # the request has just ended
-                self.by_span.pop(parent_id, None)
-                return
-        if len(steps.seen) > MOST_STEPS or len(self.by_span) >= MOST_IN_FLIGHT:
+            steps = state.steps
+            if steps is None:
+                steps = state.steps = Steps(state)
+        if len(steps.seen) >= MOST_STEPS or len(self.by_span) >= MOST_IN_FLIGHT:
             steps.left_out += 1
             return
         steps.seen.append(span_id)
         self.by_span[span_id] = steps
+        if steps.state.done:  # the request has just ended
+            self.by_span.pop(span_id, None)
 
     def end(self, span: ReadableSpan) -> None:
         """Keep a span that has ended; its own steps may go on."""
         context = span.context
         steps = None if context is None else self.by_span.get(context.span_id)
-        if steps is not None and context is not None and context.span_id != steps.root_id:
+        if steps is not None:
             steps.ended.append(span)
+
+
+def _request_of(span: Any) -> RequestState | None:
+    """Return the request whose own span this is, if its steps are gathered."""
+    state: RequestState | None = getattr(span, "fmd_otel_request", None)
+    if state is None or state.done or state.level < TRACE_LEVEL or not isinstance(span, ReadableSpan):
+        return None
+    return state
 
 
 _shared: list[InFlight] = []
@@ -96,13 +117,11 @@ class StepProcessor(SpanProcessor):
         """Gather into the steps of this process."""
         self._flying = flying or in_flight()
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 # the interface
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Note a span below a watched request's."""
-        if not self._flying.roots:
-            return
         parent, context = span.parent, span.context
         if parent is not None and context is not None:
-            self._flying.begin(context.span_id, parent.span_id)
+            self._flying.begin(context.span_id, parent.span_id, trace.get_current_span(parent_context))
 
     def on_end(self, span: ReadableSpan) -> None:
         """Keep it, once it has ended."""

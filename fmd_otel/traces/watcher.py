@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.sdk.trace import ReadableSpan
+
 from fmd_otel.allowance import Allowance
 from fmd_otel.backstage import backstage
 from fmd_otel.provider import see_steps
 from fmd_otel.traces.document import shape, trace_document
 from fmd_otel.traces.entry import entry_attributes
-from fmd_otel.traces.steps import in_flight
+from fmd_otel.traces.steps import TRACE_LEVEL, in_flight
+from fmd_otel.watch import NEVER_NS, Ordinary
 from fmd_otel_exporter.documents import encode_document
 from fmd_otel_exporter.records import TraceRecord
 
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
     from fmd_otel.monitor import Monitor
     from fmd_otel.request_state import RequestState
 
-TRACE_LEVEL = 2
 PROFILE_LEVEL = 3
 ORDINARY_EVERY_NS = 360_000_000_000
 """Of each endpoint and process, one ordinary request so often: ten an hour, spread over it."""
@@ -36,27 +38,27 @@ class TraceWatcher:
     def __init__(self, monitor: Monitor, provider: Any) -> None:
         """Hand what is kept to the application's pipeline; its spans come from ``provider``."""
         self._monitor = monitor
-        self._unseen: Any = provider
+        self._provider = provider
         self._flying = in_flight()
         # As many as there are endpoints.
         self._ordinary_ns: dict[str, int] = {}
         self._special = Allowance(SPECIAL_AT_ONCE, SPECIAL_EVERY_S)
 
-    def begin(self, state: RequestState, request: Any) -> None:  # noqa: ARG002 # as all watchers
-        """Gather from now on."""
-        if self._unseen is not None:
-            # Not before: each processor costs every span of the process a little.
-            see_steps(self._unseen)
-            self._unseen = None
-        if state.span is not None:
-            self._flying.roots.add(state.span_id)
+    def prepare(self) -> None:
+        """Gather from now on; not before, as each processor costs every span of the process a little."""
+        see_steps(self._provider)
+
+    def ordinary(self, state: RequestState) -> Ordinary:
+        """Return what is neither kept for its own sake nor as one of the ordinary ones."""
+        if not isinstance(state.span, ReadableSpan):
+            return Ordinary(NEVER_NS, NEVER_NS)
+        return Ordinary(NEVER_NS, self._ordinary_ns.get(state.endpoint or "", 0))
 
     def end(self, state: RequestState, now_ns: int) -> None:
         """Keep the steps, or let them go."""
-        span = state.span
-        if span is None:
+        span, steps = state.span, self._flying.close(state)
+        if not isinstance(span, ReadableSpan):
             return
-        steps = self._flying.close(state.span_id)
         spans = () if steps is None else steps.ended
         outlier = state.outlier
         is_outlier = outlier is not None and bool(outlier.is_outlier)
@@ -86,7 +88,7 @@ class TraceWatcher:
                 if is_sample:
                     found["request"] = shape(query, payload)
                 found["attributes"], found["scrubbed"] = entry_attributes(
-                    getattr(span, "attributes", None) or {},
+                    span.attributes or {},
                     monitor.scrubber,
                     path_values=path_values,
                     is_trouble=is_trouble,

@@ -73,7 +73,6 @@ def processors(watched):
 def kept(watched):
     assert backstage().drain(10)
     assert watched.handle.failures == {}
-    assert not in_flight().roots
     assert not in_flight().by_span
     found = [record for record in watched.sink.details if isinstance(record, TraceRecord)]
     return [decode_document(record.document) for record in found]
@@ -277,18 +276,39 @@ def test_level_1_gathers_nothing(traced, serve):
 
     def steps(tracer):
         with tracer.start_as_current_span("step"):
-            seen.append((set(in_flight().roots), dict(in_flight().by_span)))
+            seen.append(dict(in_flight().by_span))
         return "x"
 
     watched = traced(steps, level=1)
     serve(watched.app, "/x")
-    assert seen == [(set(), {})]
+    assert seen == [{}]
     assert kept(watched) == []
     assert "StepProcessor" not in processors(watched)
     watched.sink.levels["shop", "x"] = 2
     serve(watched.app, "/x")
     serve(watched.app, "/x")
     assert processors(watched).count("StepProcessor") == 1
+
+
+def test_a_request_watched_below_level_2_for_another_reason_gathers_nothing(traced, serve):
+    """One that somebody wants profiled."""
+
+    class Ordered(Outlier):
+        level, takes_orders = 3, True
+
+    seen = []
+
+    def steps(tracer):
+        with tracer.start_as_current_span("step"):
+            seen.append(dict(in_flight().by_span))
+        return "x"
+
+    watched = traced(steps, level=1, before=[Ordered()])
+    watched.monitor._take_profile = lambda *_names: True
+    serve(watched.app, "/x")
+    watched.sink.levels["shop", "x"] = 2
+    serve(watched.app, "/x")
+    assert [len(each) for each in seen] == [0, 1]
 
 
 def test_steps_of_requests_that_the_users_sampler_drops_are_seen_by_us_alone(traced, serve):
@@ -338,7 +358,7 @@ def test_memory_is_bounded_over_all_requests(traced, serve, monkeypatch):
 
     watched = traced(steps)
     serve(watched.app, "/x")
-    assert kept(watched)[0]["truncated"] == 23
+    assert kept(watched)[0]["truncated"] == 22
 
 
 def test_a_step_that_never_ends_or_ends_too_late_leaves_nothing_behind(traced, serve):

@@ -213,7 +213,8 @@ class Noted:
     profiler = None
 
     def __init__(self, *again_after_ns, look=lambda _frames: None):
-        self.start_ns = self.due_ns = time.perf_counter_ns()
+        self.start_ns = time.perf_counter_ns()
+        self.due_ns = 0
         self.look, self.looks = look, []
         self.again_after_ns = iter(again_after_ns)
 
@@ -224,16 +225,22 @@ class Noted:
         self.due_ns = NEVER_NS if after_ns is None else now_ns + after_ns
 
 
+def note(sampler, noted):
+    """Do what a request's own thread does, where no turn is near."""
+    sampler.notes.add(noted)
+    sampler.look_round(noted)
+
+
 def test_a_request_is_looked_at_when_it_has_grown_old_enough(sampler):
     stacks = []
 
     def stay():
         here = threading.get_ident()
         noted = Noted(5 * MS, look=lambda frames: stacks.append(walker.walk(frames()[here], BASES)))
-        sampler.note(noted)
+        note(sampler, noted)
         wait_until(lambda: len(stacks) == 2)
         wait_until(lambda: sampler.in_flight == 0)
-        sampler.forget(noted)
+        sampler.notes.discard(noted)
         return noted
 
     noted = stay()
@@ -247,19 +254,20 @@ def test_a_request_that_is_over_before_it_is_due_is_not_looked_at(sampler, monke
     monkeypatch.setattr(sampler, "_wake", lambda: None)
     early, over, due = Noted(), Noted(), Noted()
     for noted in (early, over, due):
-        sampler.note(noted)
-    sampler.forget(over)
-    early.due_ns += 1000 * MS
-    sampler._look(due.due_ns, 0)
+        note(sampler, noted)
+    sampler.notes.discard(over)
+    now_ns = due.start_ns + sampler_module.NOT_BEFORE_NS
+    early.due_ns = now_ns + 1
+    sampler._look(now_ns, 0)
     assert [len(each.looks) for each in (early, over, due)] == [0, 0, 1]
-    assert list(sampler._notes.values()) == [early]
+    assert sampler.notes == {early}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.parametrize("is_fresh", [True, False])
 def test_requests_of_a_forked_worker_are_looked_after_although_its_thread_is_gone(sampler, is_fresh):
     """Whether it is asked at once, or when the turn that its parent was to take is long overdue."""
-    sampler.note(Noted())
+    note(sampler, Noted())
     wait_until(lambda: sampler._running)
     reader, writer = os.pipe()
     child = os.fork()
@@ -270,9 +278,9 @@ def test_requests_of_a_forked_worker_are_looked_after_although_its_thread_is_gon
             deadline, looked_after = time.monotonic() + DEADLINE_S, 0
             while not looked_after and time.monotonic() < deadline:
                 noted = Noted()
-                sampler.note(noted)
+                note(sampler, noted)
                 time.sleep(0.05)
-                sampler.forget(noted)
+                sampler.notes.discard(noted)
                 looked_after = len(noted.looks)
             os.write(writer, f"{looked_after} {sampler.in_flight}".encode())
         finally:
@@ -286,9 +294,9 @@ def test_it_tells_that_requests_come_as_long_as_they_do(sampler):
     sampler.on_requests = told.append
     first, second = Noted(), Noted()
     for noted in (first, second):
-        sampler.note(noted)
+        note(sampler, noted)
         wait_until(lambda noted=noted: noted.start_ns in told)
-        sampler.forget(noted)
+        sampler.notes.discard(noted)
     time.sleep(0.1)
     assert told == [first.start_ns, second.start_ns]
 
@@ -300,10 +308,53 @@ def test_whoever_fails_to_be_told_does_not_stop_the_looks(sampler):
     sampler.on_requests = explode
     for _ in range(2):
         noted = Noted()
-        sampler.note(noted)
+        note(sampler, noted)
         wait_until(lambda noted=noted: noted.looks)
-        sampler.forget(noted)
+        sampler.notes.discard(noted)
     wait_until(lambda: sampler.guard.counts["news of requests"] == 2)
+
+
+def test_requests_that_come_look_round_for_old_ones_so_that_the_thread_need_not(sampler):
+    """It sleeps longer and longer while they do, and no less well is an old one found."""
+    turns, original = [], sampler._turn
+    sampler._turn = lambda wake_ns: turns.append(time.perf_counter_ns()) or original(wake_ns)
+    usual_ns = sampler_module.WATCH_PERIODS * sampler._period_ns
+    deadline = time.monotonic() + DEADLINE_S
+    while sampler._stretch < sampler_module.MOST_STRETCH and time.monotonic() < deadline:
+        serve_quickly(sampler)
+    assert sampler._stretch == sampler_module.MOST_STRETCH
+    old = Noted()
+    sampler.notes.add(old)
+    while not old.looks and time.monotonic() < deadline:
+        serve_quickly(sampler)
+    assert old.looks
+    sampler.notes.discard(old)
+    wait_until(lambda: sampler._stretch == 1 and turns[-1] - old.looks[0] > 3 * usual_ns)
+
+
+def serve_quickly(sampler):
+    """Be a request that is over at once, a millisecond after the last one."""
+    noted = Noted()
+    sampler.notes.add(noted)
+    if not sampler.calm_from_ns < noted.start_ns < sampler.calm_until_ns:
+        sampler.look_round(noted)
+    sampler.notes.discard(noted)
+    time.sleep(0.001)
+
+
+def test_whoever_looks_round_wakes_the_thread_for_an_old_request_only(sampler, monkeypatch):
+    woken = []
+    note(sampler, Noted())
+    wait_until(lambda: sampler._running and not sampler.notes)
+    monkeypatch.setattr(sampler._signal, "set", lambda: woken.append(True))
+    sampler._wake_ns = time.perf_counter_ns() + sampler._period_ns
+    old, new = Noted(), Noted()
+    sampler.notes.add(old)
+    sampler.look_round(new)
+    assert not woken
+    old.start_ns -= int(sampler._period_ns * sampler_module.OLD_PERIODS)
+    sampler.look_round(new)
+    assert woken
 
 
 def test_the_garbage_collector_is_kept_out_where_it_could_lock_up_the_interpreter():
@@ -405,7 +456,7 @@ def test_a_request_about_to_be_old_enough_for_a_profile_is_waited_for(sampler, m
         return (sampler._next_turn_ns(now_ns, 0) - now_ns) / MS
 
     noted = Noted()
-    sampler.note(noted)
+    note(sampler, noted)
     noted.profiler, noted.start_ns, noted.due_ns = object(), now_ns - 8 * MS, now_ns + 2 * MS
     assert 8 < next_in_ms() < 12
     noted.profiler = None
@@ -466,7 +517,7 @@ def test_no_collection_starts_while_the_stacks_of_others_are_read(sampler, monke
     """Before Python 3.12 it might let them return from the frame that is being read."""
     monkeypatch.setattr(sampler, "_wake", lambda: None)
     seen = []
-    sampler.note(Noted(look=lambda _frames: seen.append(gc.isenabled())))
+    note(sampler, Noted(look=lambda _frames: seen.append(gc.isenabled())))
     if not is_at_work:
         gc.disable()
     try:
