@@ -22,7 +22,7 @@ from fmd_otel_dash.auth import passwords, sessions, users
 from fmd_otel_dash.auth.identity import COOKIE
 from fmd_otel_dash.factory import Dashboard
 from fmd_otel_dash.pages import PAGES
-from fmd_otel_dash.queries import latency, requestshapes, subject_ranks, tablesizes
+from fmd_otel_dash.queries import latency, requestshapes, series, subject_ranks, tablesizes
 from fmd_otel_dash.services import Services
 from fmd_otel_dash.settings import DashboardSettings
 from fmd_otel_exporter.graphs import add_values, register_graph
@@ -142,7 +142,7 @@ def paths(store: Store) -> Iterator[tuple[str, str]]:
 
 def _time(asked: Asked, path: str, runs: int) -> PageTook:
     cards = asked.cards_of(path)
-    for module in (latency, requestshapes, subject_ranks, tablesizes):
+    for module in (latency, requestshapes, series, subject_ranks, tablesizes):
         module._REMEMBERED.clear()  # noqa: SLF001 # nobody else forgets
     times: dict[str, list[float]] = {card: [] for card in cards}
     totals: list[tuple[float, float]] = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
-from fmd_otel_dash.queries import latency, subject_ranks
+from fmd_otel_dash.queries import latency, series, subject_ranks
 from fmd_otel_dash.queries.daily import daily
 from fmd_otel_dash.queries.hourly import hourly
 from fmd_otel_dash.queries.overview import overview
@@ -95,7 +95,7 @@ def _newest_and_busiest(store: Store) -> tuple[int, int]:
 
 
 def _time(question: Callable[[], Any], runs: int) -> Took:
-    for remembered in (latency._REMEMBERED, subject_ranks._REMEMBERED):  # noqa: SLF001 # nobody else forgets
+    for remembered in (latency._REMEMBERED, series._REMEMBERED, subject_ranks._REMEMBERED):  # noqa: SLF001 # nobody else forgets
         remembered.clear()
     began_ns = time.perf_counter_ns()
     question()

@@ -41,6 +41,9 @@ def here(test: Any, strategies: dict[str, Any]) -> Any:
 test_hits_and_latencies_equal_the_raw_rows = here(plan.test_hits_and_latencies_equal_the_raw_rows, plan.SUMS)
 test_local_hours_equal_the_zones_clock = here(plan.test_local_hours_equal_the_zones_clock, plan.HOURS)
 test_every_view_equals_the_raw_rows = here(plan.test_every_view_equals_the_raw_rows, plan.VIEWS)
+test_both_sides_of_a_comparison_equal_the_raw_rows = here(
+    plan.test_both_sides_of_a_comparison_equal_the_raw_rows, plan.COMPARED
+)
 test_users_and_addresses_equal_the_raw_rows = here(
     plan.test_users_and_addresses_equal_the_raw_rows, plan.PEOPLE
 )

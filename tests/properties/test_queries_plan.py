@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from functools import partial
 from math import ceil
 
@@ -15,7 +16,9 @@ from fmd_otel_dash.queries.hourly import hourly
 from fmd_otel_dash.queries.look import look
 from fmd_otel_dash.queries.overview import overview
 from fmd_otel_dash.queries.performance import performance
+from fmd_otel_dash.queries.report import report
 from fmd_otel_dash.queries.scope import Scope, local_time
+from fmd_otel_dash.queries.series import Steps, series_of_each
 from fmd_otel_dash.queries.sources import total
 from fmd_otel_dash.queries.status import status_codes
 from fmd_otel_dash.queries.subjects import busiest, latency_by_subject, subject_by_version
@@ -270,6 +273,83 @@ def test_every_view_equals_the_raw_rows(opened, cases, late, compact_until, ends
             mine = [case for case in inside if start <= case[0] < end]
             assert (point.counts.n, point.counts.sum_us) == (len(mine), sum(case[4] for case in mine))
     store.dispose()
+
+
+COMPARED = {
+    "cases": requests,
+    "late": st.one_of(st.just([]), requests),
+    "compact_until": st.one_of(st.none(), moments),
+    "ends": ranges,
+    "ends_before": st.one_of(st.none(), ranges),
+    "versions": st.sampled_from([((), ()), (("2.0",), ("2.0",)), (("2.0",), ("1.0",))]),
+    "width_s": st.sampled_from([900, 3600, 8 * 3600, 86_400]),
+    "plans_long": st.booleans(),
+}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(**COMPARED)
+def test_both_sides_of_a_comparison_equal_the_raw_rows(
+    opened, cases, late, compact_until, ends, ends_before, versions, width_s, plans_long
+):
+    store = filled(opened(), cases, compact_until, [])
+    store.dialect.plans_long = plans_long
+    after = Scope(*ends, versions=versions[0])
+    # The period before, or any other: sides may overlap, and lie within one hour.
+    before = replace(after.previous() if ends_before is None else Scope(*ends_before), versions=versions[1])
+    report(store, before, after), overview(store, after, before, ends[1])  # and remembers
+    Writer(store).write([record(1000 + number, case) for number, case in enumerate(late)])
+
+    def inside(scope):
+        return [
+            case
+            for case in [*cases, *late]
+            if scope.start_us <= case[0] < scope.end_us and (not scope.versions or case[2] in scope.versions)
+        ]
+
+    sides = [inside(before), inside(after)]
+    found = report(store, before, after)
+    for side, shown in (
+        (sides[0], {one.endpoint.name: one.before for one in found.endpoints}),
+        (sides[1], {one.endpoint.name: one.after for one in found.endpoints}),
+    ):
+        for name, one in shown.items():
+            mine = [case for case in side if case[1] == name]
+            assert (one.counts.n, one.counts.sum_us) == (len(mine), sum(case[4] for case in mine))
+            assert one.counts.errors == sum(case[3] >= 500 for case in mine)
+            assert one.latency == Counter(bucket_of(case[4]) for case in mine)
+        assert {case[1] for case in side} <= shown.keys()
+
+    page = overview(store, after, before, ends[1])
+    assert (page.previous.n, page.previous.sum_us) == (len(sides[0]), sum(case[4] for case in sides[0]))
+    assert page.kpis.n == sum(row.n for row in page.endpoints) == len(sides[1])
+    slow = performance(store, after, before)
+    assert {row.endpoint.name: row.n for row in slow.endpoints} == Counter(case[1] for case in sides[1])
+    for row in slow.endpoints:
+        assert (row.before.n if row.before else 0) == sum(case[1] == row.endpoint.name for case in sides[0])
+
+    wanted = [Steps(scope, scope.start_us // US, width_s) for scope in (before, after)]
+    with look(store, after) as view:
+        names = {endpoint.id: endpoint.name for endpoint in view.endpoints}
+        cut = series_of_each(view, wanted)
+    store.dispose()
+    for steps, side, series in zip(wanted, sides, cut, strict=True):
+        shown = {
+            (names[number], step): sums for number, by in series.by_step.items() for step, sums in by.items()
+        }
+        expected = defaultdict(list)
+        for case in side:
+            # What is read by the day counts where that begins, of a quarter of an hour likewise.
+            expected[case[1], max(0, (case[0] // (900 * US) * 900 - steps.base_s) // width_s)].append(case)
+        if width_s < 86_400:
+            assert {key: sums[0] for key, sums in shown.items()} == {
+                key: len(some) for key, some in expected.items()
+            }
+        for name in names.values():
+            mine = [case for case in side if case[1] == name]
+            both = [sums for (endpoint, _), sums in shown.items() if endpoint == name]
+            assert sum(sums[0] for sums in both) == len(mine)
+            assert sum(sums[3] for sums in both) == sum(case[4] for case in mine)
 
 
 PEOPLE = {

@@ -7,22 +7,22 @@ many requests as then, since rows of sums are only ever added to. To count these
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
-from threading import Lock
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import BigInteger, ColumnElement, literal, select
 
 from fmd_otel_dash.queries.plan import Segment
-from fmd_otel_dash.queries.sources import Columns, n_of_each, total
+from fmd_otel_dash.queries.remembered import Remembered
+from fmd_otel_dash.queries.sources import Columns, total
 from fmd_otel_dash.queries.statements import Statement, built_once
 from fmd_otel_exporter.schema import LATENCY_BUCKET_S
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from sqlalchemy import Engine, Subquery
 
@@ -36,8 +36,6 @@ integer, not negative, below 2**47. Always the same function, as statements are 
 Grouped = dict[int, dict[int, int]]
 """Group -> bucket -> requests."""
 
-MOST_REMEMBERED = 300_000
-"""Buckets remembered of one database, at about 100 bytes each."""
 _KEY = 1 << 16
 
 
@@ -63,37 +61,116 @@ def latency_by(view: Look, scope: Scope, by: Group, *, days: bool = True, **valu
         days: whether rows of whole days will do.
         values: those of the parameters in ``by``.
     """
-    segments = view.segments(scope, LATENCY_BUCKET_S, days=days)
-    versions = view.version_ids(scope)
+    (found,) = latency_of_each(view, (scope,), by, days=days, **values)
+    return found
 
-    def counted(some: Sequence[Segment]) -> Grouped:
-        return grouped(view, view.latency_of(some, versions), by, **values)
 
+def latency_of_each(
+    view: Look, scopes: Sequence[Scope], by: Group, *, days: bool = True, **values: int
+) -> list[Grouped]:
+    """Return the same of several scopes, for little more than it takes to read one.
+
+    What two of them have in common is read once: where one ends in the hour in which the other begins, the
+    shorter part of that hour tells both.
+    """
+    versions = [view.version_ids(scope) for scope in scopes]
+    if len({*versions}) > 1:
+        return [latency_by(view, scope, by, days=days, **values) for scope in scopes]
+    plans = [_plan(view, scope, days=days) for scope in scopes]
+    read = _Reader(view, versions[0], by, values)
+    summed = read.remembered(_each(plan.summed for plan in plans))
+    raw = read.each(_each((*plan.raw, *plan.beside) for plan in plans))
+    found = []
+    for plan in plans:
+        mine: Grouped = {}
+        for segment in plan.summed:
+            _add(mine, summed.get(segment, {}))
+        for segment in plan.raw:
+            _add(mine, raw[segment])
+        for segment in plan.beside:
+            mine = _without(mine, raw[segment])
+        found.append(mine)
+    return found
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a scope's buckets are the sum of."""
+
+    summed: tuple[Segment, ...]
+    raw: tuple[Segment, ...]
+    beside: tuple[Segment, ...]
+    """Raw rows to take off again: of an hour that the scope has most of, the rest."""
+
+
+def _plan(view: Look, scope: Scope, *, days: bool) -> _Plan:
     raw: list[Segment] = []
-    outside: list[Segment] = []
+    beside: list[Segment] = []
     summed: list[Segment] = []
-    for segment in segments:
+    for segment in view.segments(scope, LATENCY_BUCKET_S, days=days):
         if segment.source != "raw":
             summed += _open_apart(segment, scope.end_us)
-        elif before := view.outside(segment, LATENCY_BUCKET_S):
-            # Of the hour in which the range begins less is read if that is taken from the whole of it.
-            outside.append(before)
+        elif rest := view.outside(segment, LATENCY_BUCKET_S):
+            beside.append(rest)
             summed.append(_hour(segment.bucket_s))
         else:
             raw.append(segment)
-    found = counted(raw) if raw else {}
-    remembered = _REMEMBERED.setdefault(view.conn.engine, Remembered())
-    whose = view.endpoint_ids, versions, *view.home.items()
-    for segment, n in zip(summed, _counts(view, summed, versions), strict=True):
-        if not n:
-            continue
-        key = segment.source, segment.start, segment.end, whose, by, *values.items()
-        sample = remembered.get(key, n)
-        if sample is None:
-            sample = counted([segment])
-            remembered.put(key, n, sample)
-        _add(found, sample)
-    return _without(found, counted(outside)) if outside else found
+    return _Plan(tuple(summed), tuple(raw), tuple(beside))
+
+
+def _each(segments: Iterable[Iterable[Segment]]) -> list[Segment]:
+    return [*dict.fromkeys(chain.from_iterable(segments))]
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads buckets of segments, each by itself."""
+
+    view: Look
+    versions: tuple[int, ...] | None
+    by: Group
+    values: dict[str, int]
+
+    def remembered(self, segments: Sequence[Segment]) -> dict[Segment, Grouped]:
+        """Return what sums come to; those of no request are left out. Nobody may change it."""
+        view = self.view
+        found: dict[Segment, Grouped] = {}
+        remembered = _REMEMBERED.setdefault(view.conn.engine, Remembered())
+        whose = view.endpoint_ids, self.versions, *view.home.items()
+        new: dict[Segment, tuple[Hashable, int]] = {}
+        for segment, n in view.n_of_each(segments, self.versions).items():
+            if not n:
+                continue
+            key = segment.source, segment.start, segment.end, whose, self.by, *self.values.items()
+            sample = remembered.get(key, n)
+            if sample is None:
+                new[segment] = key, n
+            else:
+                found[segment] = sample
+        for segment, sample in self.each([*new]).items():
+            remembered.put(*new[segment], sample)
+            found[segment] = sample
+        return found
+
+    def each(self, segments: Sequence[Segment]) -> dict[Segment, Grouped]:
+        """Return what segments come to: in one question, where more of them take longer than to read."""
+        if not segments:
+            return {}
+        if len(segments) == 1 or not self.view.dialect.plans_long:
+            return {
+                segment: grouped(self.view, self._source([segment]), self.by, **self.values)
+                for segment in segments
+            }
+        found: dict[Segment, Grouped] = {segment: {} for segment in segments}
+        source = self._source([replace(segment, side=place) for place, segment in enumerate(segments)])
+        rows = self.view.conn.execute(_grouped_apart(source.rows, self.by), source.values | self.values)
+        for place, packed, n in rows.all():
+            number = int(packed)
+            found[segments[place]].setdefault(number // _KEY, {})[number % _KEY] = n
+        return found
+
+    def _source(self, segments: Sequence[Segment]) -> Source:
+        return self.view.latency_of(segments, self.versions)
 
 
 def grouped(view: Look, source: Source, by: Group, **values: int) -> Grouped:
@@ -107,41 +184,23 @@ def grouped(view: Look, source: Source, by: Group, **values: int) -> Grouped:
 
 @built_once
 def _grouped(rows: Subquery, by: Group) -> Statement:
-    # One integer as the key: SQLite sorts it a third faster than two columns, and the sort is what costs.
-    key = by(rows.c) * literal(_KEY, BigInteger) + rows.c.bkt
+    key = _packed(rows.c, by)
     return select(key, total(rows.c.n)).group_by(key)
 
 
-class Remembered:
-    """Buckets of parts of a plan, those asked for last; safe to share between threads."""
-
-    def __init__(self, most: int = MOST_REMEMBERED) -> None:
-        """Remember up to so many buckets in all."""
-        self._most = most
-        self._size = 0
-        self._lock = Lock()
-        self._known: OrderedDict[Hashable, tuple[int, int, Grouped]] = OrderedDict()
-
-    def get(self, key: Hashable, n: int) -> Grouped | None:
-        """Return what is remembered under a key, if it was of as many requests; nobody may change it."""
-        with self._lock:
-            found = self._known.get(key)
-            if found is None or found[0] != n:
-                return None
-            self._known.move_to_end(key)
-            return found[2]
-
-    def put(self, key: Hashable, n: int, sample: Grouped) -> None:
-        """Remember the buckets of ``n`` requests."""
-        size = sum(map(len, sample.values()))
-        with self._lock:
-            self._size += size - self._known.pop(key, (0, 0, {}))[1]
-            self._known[key] = n, size, sample
-            while self._size > self._most:
-                self._size -= self._known.popitem(last=False)[1][1]
+@built_once
+def _grouped_apart(rows: Subquery, by: Group) -> Statement:
+    key = _packed(rows.c, by)
+    return select(rows.c.side, key, total(rows.c.n)).group_by(rows.c.side, key)
 
 
-_REMEMBERED: WeakKeyDictionary[Engine, Remembered] = WeakKeyDictionary()
+def _packed(c: Columns, by: Group) -> ColumnElement[int]:
+    # One integer as the key: SQLite sorts it a third faster than two columns, and the sort is what costs.
+    key: ColumnElement[int] = by(c) * literal(_KEY, BigInteger) + c.bkt
+    return key
+
+
+_REMEMBERED: WeakKeyDictionary[Engine, Remembered[Grouped]] = WeakKeyDictionary()
 
 
 def _open_apart(segment: Segment, end_us: int) -> Sequence[Segment]:
@@ -154,16 +213,6 @@ def _open_apart(segment: Segment, end_us: int) -> Sequence[Segment]:
 
 def _hour(start_s: int) -> Segment:
     return Segment("bucket", start_s, start_s + LATENCY_BUCKET_S, start_s)
-
-
-def _counts(view: Look, segments: Sequence[Segment], versions: tuple[int, ...] | None) -> list[int]:
-    """Return how many requests each segment has."""
-    if not segments:
-        return []
-    statement, values = n_of_each(view.tables, segments, view.endpoint_ids, versions)
-    rows: Sequence[Any] = view.conn.execute(statement, values).all()
-    counts: dict[int, int | None] = dict(tuple(row) for row in rows)
-    return [counts[place] or 0 for place in range(len(segments))]
 
 
 def _without(found: Grouped, less: Grouped) -> Grouped:

@@ -19,12 +19,12 @@ from fmd_otel_dash.queries import lookups
 from fmd_otel_dash.queries.plan import Kept, Segment, split
 from fmd_otel_dash.queries.scope import US_PER_S, Pair, Scope
 from fmd_otel_dash.queries.slots import Slots, slots
-from fmd_otel_dash.queries.sources import Source, counted, hits_source, latency_source, total
+from fmd_otel_dash.queries.sources import Source, counted, hits_source, latency_source, n_of_each, total
 from fmd_otel_exporter.endpoint_rules import Rules, read
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S, LATENCY_BUCKET_S, Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Table
 
@@ -93,6 +93,9 @@ class Look:
     """Of each merged endpoint, the one it counts under."""
     _days_since: dict[int, tuple[tuple[int, bool], ...]] = field(default_factory=dict)
     """All days after one, that is the only key."""
+    _pruned_days: dict[int, bool] = field(default_factory=dict)
+    _counted: dict[Hashable, int] = field(default_factory=dict)
+    """Requests of segments."""
 
     @property
     def endpoint_ids(self) -> tuple[int, ...]:
@@ -145,7 +148,7 @@ class Look:
                 in any other zone they are not, and quarters of an hour are read wherever they are kept.
                 Without this, a day of which they are not kept is left out.
         """
-        return self.hits_of(self._local_segments(scope, days=days), scope)
+        return self._hits(self._local_segments(scope, days=days), self.version_ids(scope), local=True)
 
     def local_hits_apart(self, scope: Scope, *, days: bool) -> tuple[Source, ...]:
         """Return the same as several sources, whose sums are to be added up.
@@ -157,7 +160,7 @@ class Look:
             return (self.local_hits(scope, days=days),)
         segments, versions = self._local_segments(scope, days=days), self.version_ids(scope)
         return tuple(
-            hits_source(self.tables, some, self.endpoint_ids, versions, self.home)
+            self._hits(some, versions, local=True)
             for some in (
                 [segment for segment in segments if segment.source != "raw"],
                 [segment for segment in segments if segment.source == "raw"],
@@ -179,14 +182,40 @@ class Look:
 
     def hits_of(self, segments: Sequence[Segment], scope: Scope) -> Source:
         """Return the requests of some segments, of the versions that a scope names, as hits rows."""
+        return self._hits(segments, self.version_ids(scope))
+
+    def hits_of_versions(self, segments: Sequence[Segment], version_ids: tuple[int, ...] | None) -> Source:
+        """Return the requests of some segments and versions as hits rows."""
+        return self._hits(segments, version_ids)
+
+    def _hits(
+        self, segments: Sequence[Segment], version_ids: tuple[int, ...] | None, *, local: bool = False
+    ) -> Source:
         return hits_source(
             self.tables,
             segments,
             self.endpoint_ids,
-            self.version_ids(scope),
+            version_ids,
             self.home,
+            local=local,
             once=self.dialect.plans_long,
         )
+
+    def n_of_each(
+        self, segments: Sequence[Segment], version_ids: tuple[int, ...] | None
+    ) -> dict[Segment, int]:
+        """Return how many requests each segment has; what is asked again is not counted again."""
+        whose = self.endpoint_ids, version_ids
+        new = [segment for segment in dict.fromkeys(segments) if (segment, whose) not in self._counted]
+        if new:
+            statement, values = n_of_each(
+                self.tables, new, self.endpoint_ids, version_ids, once=self.dialect.plans_long
+            )
+            rows = self.conn.execute(statement, values).all()
+            counts: dict[int, int | None] = dict(tuple(row) for row in rows)
+            for place, segment in enumerate(new):
+                self._counted[segment, whose] = counts.get(place) or 0
+        return {segment: self._counted[segment, whose] for segment in segments}
 
     def latency(self, scope: Scope, *, days: bool = True) -> Source:
         """Return the scope's requests as latency bucket rows; ``days=False`` keeps to hours."""
@@ -234,21 +263,32 @@ class Look:
         return split(start_us, end_us, width_s=width_s, days=rolled, kept=self._kept(scope))
 
     def outside(self, segment: Segment, width_s: int) -> Segment | None:
-        """Return what of its bucket lies before a segment of raw rows that go up to the bucket's end.
+        """Return what of its bucket lies beside a segment of raw rows that go up to one end of the bucket.
 
         None where there is more of it than of the segment, where retention may have taken some of it, or
         where one more question takes longer than to read it.
         """
         if self.dialect.plans_long:
             return None
-        bucket_us, end_us = segment.bucket_s * US_PER_S, (segment.bucket_s + width_s) * US_PER_S
-        before_us = segment.start_us - max(bucket_us, self._ends_us[0])
-        if segment.end_us != end_us or before_us >= end_us - segment.start_us:
+        start_us, end_us = segment.bucket_s * US_PER_S, (segment.bucket_s + width_s) * US_PER_S
+        if segment.end_us == end_us:
+            beside = replace(segment, start=start_us, end=segment.start)
+        elif segment.start_us == start_us:
+            beside = replace(segment, start=segment.end, end=end_us)
+        else:
             return None
-        day = {"day": segment.bucket_s // DAY_S * DAY_S}
-        if self.conn.execute(lookups.pruned_day(self.tables.subject_rollup), day).first() is not None:
+        first_us, last_us = self._ends_us
+        there_us = min(beside.end_us, last_us + 1) - max(beside.start_us, first_us)
+        if there_us >= segment.end_us - segment.start_us or self._pruned(segment.bucket_s // DAY_S * DAY_S):
             return None
-        return replace(segment, start=bucket_us, end=segment.start)
+        return beside
+
+    def _pruned(self, day_s: int) -> bool:
+        """Tell whether retention may have taken raw rows of a day."""
+        if day_s not in self._pruned_days:
+            found = self.conn.execute(lookups.pruned_day(self.tables.subject_rollup), {"day": day_s})
+            self._pruned_days[day_s] = found.first() is not None
+        return self._pruned_days[day_s]
 
     @cached_property
     def _ends_us(self) -> tuple[int, int]:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from fmd_otel_dash.queries.counts import NOTHING, Counts, summed_together, together
+from fmd_otel_dash.queries.counts import NOTHING, Counts, together
 from fmd_otel_dash.queries.kpis import KpiChanges, Kpis, kpi_changes, kpis_of
-from fmd_otel_dash.queries.latency import by_endpoint, latency_by
+from fmd_otel_dash.queries.latency import by_endpoint, latency_of_each
 from fmd_otel_dash.queries.look import Endpoint, Look, look, total_where
 from fmd_otel_dash.queries.scope import US_PER_S, Pair, Scope, midnight_us
+from fmd_otel_dash.queries.series import Steps, Sums, series_of_each
 from fmd_otel_dash.queries.sources import Columns, total
 from fmd_otel_dash.queries.statements import Statement, integer
-from fmd_otel_dash.queries.timeline import summed_by_endpoint_and_step
 from fmd_otel_dash.stats.percentiles import Change, change, merge, percentiles
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S
 
@@ -149,27 +149,22 @@ def recent(store: Store, scope: Scope, now_us: int) -> tuple[Recent, ...]:
 def _gather(view: Look, pair: Pair, found: _Gathered) -> None:
     """Add what one pair comes to; ``view`` knows its endpoints only."""
     steps = view.steps(pair.after, SPARK_POINTS, HITS_BUCKET_S)
-    series = _range_hits(view, pair.after, steps)
-    counts = {endpoint_id: together(points.values()) for endpoint_id, points in series.items()}
-    latency = latency_by(view, pair.after, by_endpoint)
-    found.counts.update(counts)
-    found.series.update({each.id: _sparkline(series.get(each.id, {}), steps) for each in view.endpoints})
-    found.latency.update(latency)
+    sides = [Steps(pair.after, steps.base_s, steps.width_s)]
     if pair.before is not None:
-        found.before.update(latency_by(view, pair.before, by_endpoint))
+        sides.append(Steps(pair.before, steps.base_s, steps.width_s, whole=True))
+    latency, *latency_before = latency_of_each(view, [side.scope for side in sides], by_endpoint)
+    series, *series_before = series_of_each(view, sides)
+    counts = series.wholes
+    found.counts.update(counts)
+    found.series.update(
+        {each.id: _sparkline(series.by_step.get(each.id, {}), steps) for each in view.endpoints}
+    )
+    found.latency.update(latency)
+    for sample, numbers in zip(latency_before, series_before, strict=True):
+        found.before.update(sample)
         found.compared.update(latency)
         found.counts_compared += together(counts.values())
-        found.counts_before += _totals(view, pair.before)
-
-
-def _range_hits(view: Look, scope: Scope, steps: Slots) -> dict[int, dict[int, Counts]]:
-    """Return counts per endpoint and step of its sparkline."""
-    source = view.hits(scope, days=steps.of_days)
-    series: dict[int, dict[int, Counts]] = {}
-    for endpoint_id, offset_s, *counts in view.ask(source, summed_by_endpoint_and_step, **steps.values()):
-        mine, home = series.setdefault(endpoint_id, {}), steps.home(steps.base_s + int(offset_s))
-        mine[home] = mine.get(home, NOTHING) + Counts(*counts)
-    return series
+        found.counts_before += together(numbers.wholes.values())
 
 
 def _recent_hits(view: Look, scope: Scope, now_us: int) -> dict[int, tuple[int, int]]:
@@ -189,11 +184,6 @@ def _recent_hits(view: Look, scope: Scope, now_us: int) -> dict[int, tuple[int, 
 def _today_and_all(c: Columns) -> Statement:
     today = total_where(c.bucket >= integer("today"), c.n)
     return select(c.endpoint_id, today, total(c.n)).group_by(c.endpoint_id)
-
-
-def _totals(view: Look, scope: Scope) -> Counts:
-    (row,) = view.ask(view.hits(scope), summed_together)
-    return Counts(*(value or 0 for value in row))
 
 
 def _row(
@@ -222,8 +212,12 @@ def _row(
     )
 
 
-def _sparkline(series: Mapping[int, Counts], steps: Slots) -> _Sparkline:
+def _sparkline(series: Mapping[int, Sums], steps: Slots) -> _Sparkline:
     """Return rates, since the first and the last step are not as wide as the others, and mean durations."""
-    points = [(series.get(start_s, NOTHING), steps.covered_s(start_s)) for start_s in steps.starts_s]
+    by_start: dict[int, Counts] = {}
+    for number, sums in series.items():
+        home = steps.home(steps.base_s + number * steps.width_s)
+        by_start[home] = by_start.get(home, NOTHING) + Counts(*sums)
+    points = [(by_start.get(start_s, NOTHING), steps.covered_s(start_s)) for start_s in steps.starts_s]
     rates = tuple(point.n * 3600 / covered if covered else 0.0 for point, covered in points)
     return rates, tuple(point.mean_us for point, _ in points)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from fmd_otel_dash.queries.counts import NOTHING, Counts, summed_by_endpoint, together
-from fmd_otel_dash.queries.latency import Grouped, by_endpoint, latency_by
-from fmd_otel_dash.queries.look import Endpoint, Look, look
+from fmd_otel_dash.queries.latency import Grouped, by_endpoint, latency_of_each
+from fmd_otel_dash.queries.look import Endpoint, look
 from fmd_otel_dash.queries.scope import Pair
 from fmd_otel_dash.stats.percentiles import BoxStats, Change, box, change
 
@@ -78,8 +78,11 @@ def performance_of(store: Store, scope: Scope, pairs: tuple[Pair, ...]) -> Perfo
             part = view.of(pair)
             rows = part.ask(part.hits(pair.after), summed_by_endpoint)
             counted |= {endpoint_id: Counts(*counts) for endpoint_id, *counts in rows}
-            after |= _latency(part, pair.after)
-            before |= _latency(part, pair.before) if pair.before else {}
+            sides = [pair.after, *([pair.before] if pair.before else [])]
+            latency, *latency_before = latency_of_each(part, sides, by_endpoint)
+            after |= latency
+            for earlier in latency_before:
+                before |= earlier
         last_us = None if counted else view.last_recorded_us()
     all_us = together(counted.values()).sum_us or 1
     found = []
@@ -104,10 +107,6 @@ def performance_of(store: Store, scope: Scope, pairs: tuple[Pair, ...]) -> Perfo
         )
     found.sort(key=lambda one: (-one.box.p95_us, one.endpoint.name))
     return Performance(scope, tuple(found), last_us)
-
-
-def _latency(view: Look, scope: Scope) -> Grouped:
-    return latency_by(view, scope, by_endpoint)
 
 
 def _least_changed_last(one: EndpointPerformance) -> tuple[bool, bool, float]:

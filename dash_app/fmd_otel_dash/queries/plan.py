@@ -34,6 +34,8 @@ class Segment:
     """For raw rows: the rollup bucket that all of them lie in, so that no database has to divide."""
     offset_s: int = 0
     """What to add to UTC for local time, where the caller cuts days or hours in a zone."""
+    side: int = 0
+    """Which of several ranges it is of, where one statement reads them all."""
 
     @property
     def start_us(self) -> int:

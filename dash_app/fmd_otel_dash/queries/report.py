@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
-
-from fmd_otel_dash.queries.counts import NOTHING, Counts, summed_by_endpoint
-from fmd_otel_dash.queries.latency import by_endpoint, latency_by
+from fmd_otel_dash.queries.counts import NOTHING, Counts
+from fmd_otel_dash.queries.latency import by_endpoint, latency_of_each
 from fmd_otel_dash.queries.look import Endpoint, Look, look
 from fmd_otel_dash.queries.scope import US_PER_S, Pair
-from fmd_otel_dash.queries.sources import Columns, total
-from fmd_otel_dash.queries.timeline import step_of
+from fmd_otel_dash.queries.series import Steps, series_of_each
 from fmd_otel_dash.stats.findings import Finding, Measure, Threshold, judged
 from fmd_otel_dash.stats.percentiles import percentiles
 from fmd_otel_dash.stats.significance import (
@@ -28,8 +24,9 @@ from fmd_otel_exporter.schema import DAY_S
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from fmd_otel_dash.queries.latency import Grouped
     from fmd_otel_dash.queries.scope import Scope
-    from fmd_otel_dash.queries.statements import Statement
+    from fmd_otel_dash.queries.series import Series
     from fmd_otel_dash.stats.significance import Effect
     from fmd_otel_exporter.store import Store
 
@@ -177,8 +174,11 @@ class _Gathered:
 def _gather(view: Look, pair: Pair, *, traffic: bool) -> list[_Gathered]:
     if pair.before is None:
         return []
-    old, new = _sides(view, pair.before), _sides(view, pair.after)
-    rates = _traffic(view, pair.before, pair.after) if traffic else {}
+    cut = _cut(pair.before, pair.after) if traffic else None
+    latencies = latency_of_each(view, (pair.before, pair.after), by_endpoint)
+    old_series, new_series = series_of_each(view, [_steps(scope, cut) for scope in (pair.before, pair.after)])
+    old, new = _sides(old_series, latencies[0]), _sides(new_series, latencies[1])
+    rates = _traffic(old_series, new_series, cut.n) if cut else {}
     share = _share_after(pair.before, pair.after, old, new, traffic=traffic)
     return [
         _Gathered(each, a, b, _tests(a, b, rates.get(each.id), share))
@@ -212,46 +212,50 @@ def _tests(
     }
 
 
-def _sides(view: Look, scope: Scope) -> dict[int, Side]:
-    counted = {
-        endpoint_id: Counts(*counts)
-        for endpoint_id, *counts in view.ask(view.hits(scope), summed_by_endpoint)
-    }
-    samples = latency_by(view, scope, by_endpoint)
+def _sides(series: Series, samples: Grouped) -> dict[int, Side]:
     found = {}
-    for endpoint_id, counts in counted.items():
+    for endpoint_id, counts in series.wholes.items():
         sample = samples.get(endpoint_id, {})
         found[endpoint_id] = Side(counts, sample, *percentiles(sample, (0.5, 0.95)))
     return found
 
 
-def _traffic(view: Look, before: Scope, after: Scope) -> dict[int, tuple[list[int], list[int]]]:
-    """Return the requests of each endpoint in slots that stand for one another: the same hours, say.
+@dataclass(frozen=True)
+class _Cut:
+    """How both periods are cut into slots that stand for one another: the same hours, say."""
+
+    width_s: int
+    n: int
+
+
+def _cut(before: Scope, after: Scope) -> _Cut | None:
+    """Return how to cut; None where one slot, which shows no variance, is all there is."""
+    shorter_s = min(before.length_us, after.length_us) // US_PER_S
+    width_s = _HOUR_S if shorter_s <= _HOURS_UP_TO_S else DAY_S
+    n = shorter_s // width_s
+    return _Cut(width_s, n) if n >= 2 else None  # noqa: PLR2004
+
+
+def _steps(scope: Scope, cut: _Cut | None) -> Steps:
+    start_s = scope.start_us // US_PER_S
+    return Steps(scope, start_s, cut.width_s) if cut else Steps(scope, start_s, DAY_S, whole=True)
+
+
+def _traffic(before: Series, after: Series, n: int) -> dict[int, tuple[list[int], list[int]]]:
+    """Return the requests of each endpoint in slots of both periods.
 
     Of periods that are not equally long, the end of the longer one has no counterpart and is left out; and so
     is a slot that either period has only a part of.
     """
-    shorter_s = min(before.length_us, after.length_us) // US_PER_S
-    width_s = _HOUR_S if shorter_s <= _HOURS_UP_TO_S else DAY_S
-    n = shorter_s // width_s
-    if n < 2:  # noqa: PLR2004 - one slot shows no variance
-        return {}
-    old, new = (_slots(view, scope, width_s, n) for scope in (before, after))
-    nothing = [0] * n
-    return {each: (old.get(each, nothing), new.get(each, nothing)) for each in old.keys() | new.keys()}
+    return {
+        each: (_slots(before, each, n), _slots(after, each, n))
+        for each in before.by_step.keys() | after.by_step.keys()
+    }
 
 
-def _slots(view: Look, scope: Scope, width_s: int, n: int) -> dict[int, list[int]]:
-    source = view.hits(scope, days=width_s == DAY_S)
-    found: defaultdict[int, list[int]] = defaultdict(lambda: [0] * n)
-    rows = view.ask(source, _n_by_endpoint_and_step, base=scope.start_us // US_PER_S, width=width_s)
-    for endpoint_id, offset_s, count in rows:
-        number = max(0, int(offset_s) // width_s)
+def _slots(series: Series, endpoint_id: int, n: int) -> list[int]:
+    found = [0] * n
+    for number, sums in series.by_step.get(endpoint_id, {}).items():
         if number < n:
-            found[endpoint_id][number] += count
+            found[number] = sums[0]
     return found
-
-
-def _n_by_endpoint_and_step(c: Columns) -> Statement:
-    step = step_of(c)
-    return select(c.endpoint_id, step, total(c.n)).group_by(c.endpoint_id, step)

@@ -7,7 +7,8 @@ what turns a scan of the table into one seek per endpoint.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from fmd_otel_dash.queries.plan import Source as Kind
     from fmd_otel_exporter.schema import Tables
 
-_HITS = ("endpoint_id", "bucket", "local_s", "version_id", "status", "n", "sum_us")
+_HITS = ("endpoint_id", "bucket", "version_id", "status", "n", "sum_us")
 _LATENCY = ("endpoint_id", "bucket", "version_id", "bkt", "n")
 _NOWHERE = Segment("bucket", 0, 0, 0)
 
@@ -66,15 +67,18 @@ def hits_source(  # noqa: PLR0913 # what to read, of whom, and how
     version_ids: Collection[int] | None = None,
     home: Mapping[int, int] | None = None,
     *,
+    local: bool = False,
     once: bool = False,
 ) -> Source:
-    """Return rows of ``endpoint_id, bucket, local_s, version_id, status, n, sum_us``; keys may repeat.
+    """Return rows of ``endpoint_id, bucket, version_id, status, n, sum_us``; keys may repeat.
 
-    ``local_s`` is the bucket as the segment's local clock shows it, in seconds since a local 1 January 1970.
+    Segments of several sides have their ``side``, too. With ``local`` there is ``local_s``: the bucket
+    as the segment's local clock shows it, in seconds since a local 1 January 1970.
     ``home`` says under which endpoint each of the merged ones counts. With ``once``, segments of one table
     are read by one leg: it has no seek for each, and one plan.
     """
-    return _source(_hits_tables(tables), _HITS, segments, endpoint_ids, version_ids, home or {}, once=once)
+    names = (*_HITS, "local_s") if local else _HITS
+    return _source(_hits_tables(tables), names, segments, endpoint_ids, version_ids, home or {}, once=once)
 
 
 def latency_source(  # noqa: PLR0913 # as above
@@ -86,7 +90,7 @@ def latency_source(  # noqa: PLR0913 # as above
     *,
     once: bool = False,
 ) -> Source:
-    """Return rows of ``endpoint_id, bucket, version_id, bkt, n``; keys may repeat."""
+    """Return rows of ``endpoint_id, bucket, version_id, bkt, n``, and ``side`` as above; keys may repeat."""
     by_kind: _Tables = (("day", tables.lat_hist_day), ("bucket", tables.lat_hist), ("raw", tables.request))
     return _source(by_kind, _LATENCY, segments, endpoint_ids, version_ids, home or {}, once=once)
 
@@ -108,24 +112,39 @@ def n_of_each(
     segments: Sequence[Segment],
     endpoint_ids: Collection[int],
     version_ids: Collection[int] | None = None,
+    *,
+    once: bool = False,
 ) -> tuple[Select[Any], dict[str, Any]]:
-    """Return a statement for the place and the number of requests of each segment, and its values."""
-    statement = _n_of_each(_hits_tables(tables), _parts(segments), version_ids is not None)
+    """Return a statement for the place and the number of requests of each segment, and its values.
+
+    Where there is no request, number or row is missing.
+    """
+    placed = [replace(segment, side=place) for place, segment in enumerate(segments)]
+    statement = _n_of_each(_hits_tables(tables), _parts(placed, once=once), version_ids is not None)
     return statement, _values(segments, endpoint_ids, version_ids)
 
 
 _Tables = tuple[tuple["Kind", Table], ...]
-_Parts = tuple[tuple["Kind", tuple[int, ...]], ...]
-"""From which table to read the segments at some places, in order of time."""
+_Parts = tuple[tuple["Kind", tuple[tuple[int, int], ...]], ...]
+"""From which table to read the segments at some places, in order of time, with their sides."""
 
 
 def _parts(segments: Sequence[Segment], *, once: bool = False) -> _Parts:
-    kinds = [segment.source for segment in segments]
-    if not once:
-        return tuple((kind, (i,)) for i, kind in enumerate(kinds))
-    return tuple(
-        (kind, tuple(i for i, each in enumerate(kinds) if each == kind)) for kind in dict.fromkeys(kinds)
-    )
+    places: dict[Kind, list[int]] = {}
+    for i in sorted(range(len(segments)), key=lambda i: segments[i].start_us):
+        places.setdefault(segments[i].source, []).append(i)
+    parts: list[tuple[Kind, Sequence[int]]] = []
+    for kind, together in places.items():
+        if once and _apart([segments[i] for i in together]):
+            parts.append((kind, together))
+        else:
+            parts += ((kind, (i,)) for i in together)
+    return tuple((kind, tuple((i, segments[i].side) for i in together)) for kind, together in parts)
+
+
+def _apart(segments: Sequence[Segment]) -> bool:
+    """Tell whether segments in order of time share no moment, so that a time tells which of them it is in."""
+    return all(one.end <= other.start for one, other in pairwise(segments))
 
 
 def _hits_tables(tables: Tables) -> _Tables:
@@ -143,6 +162,8 @@ def _source(  # noqa: PLR0913, PLR0917 # what to read, and of whom
     once: bool,
 ) -> Source:
     segments = sorted(segments, key=lambda segment: segment.start_us) or [_NOWHERE]
+    if len({segment.side for segment in segments}) > 1:
+        names = (*names, "side")
     rows = _rows(by_kind, names, _parts(segments, once=once), version_ids is not None, tuple(home.items()))
     return Source(rows, _values(segments, endpoint_ids, version_ids))
 
@@ -177,11 +198,14 @@ def _rows(
 
 @built_once
 def _n_of_each(by_kind: _Tables, parts: _Parts, of_versions: bool) -> Statement:  # noqa: FBT001 # as above
-    legs = _legs(by_kind, ("endpoint_id", "n"), parts, {}, of_versions=of_versions)
-    counts = [
-        select(literal(i, BigInteger).label("place"), total(leg.subquery("source").c.n))
-        for i, leg in enumerate(legs)
-    ]
+    counts = []
+    for part in parts:
+        (leg,) = _legs(by_kind, ("endpoint_id", "side", "n"), (part,), {}, of_versions=of_versions)
+        c, (segment, *more) = leg.subquery("source").c, part[1]
+        if more:
+            counts.append(select(c.side, total(c.n)).group_by(c.side))
+        else:
+            counts.append(select(literal(segment[1], BigInteger), total(c.n)))
     whole: Statement | Any = counts[0] if len(counts) == 1 else union_all(*counts)
     return whole
 
@@ -197,10 +221,12 @@ def _legs(
     """Return one query for each part, the values of whose segments carry their place in their names."""
     tables = dict(by_kind)
     legs = []
-    for kind, together in parts:
-        c = tables[kind].c
+    for kind, sided in parts:
+        c, together = tables[kind].c, [place for place, _ in sided]
         time = c.ts if kind == "raw" else c.bucket
-        columns = _raw_columns(c, names, together) if kind == "raw" else _rollup_columns(c, names, together)
+        stand_ins = _of_raw(c, together) if kind == "raw" else _of_rollup(c, together)
+        stand_ins["side"] = _side(time, sided)
+        columns: list[Any] = [stand_ins[name].label(name) if name in stand_ins else c[name] for name in names]
         columns[0] = counted(c.endpoint_id, home)  # the first of all names
         spans = [and_(time >= integer(f"start_{i}"), time < integer(f"end_{i}")) for i in together]
         leg = select(*columns).where(c.endpoint_id.in_(any_of("endpoints")), or_(*spans))
@@ -210,23 +236,27 @@ def _legs(
     return legs
 
 
-def _rollup_columns(c: Columns, names: Sequence[str], places: Sequence[int]) -> list[Any]:
+def _of_rollup(c: Columns, places: Sequence[int]) -> dict[str, ColumnElement[Any]]:
+    """Return what a rollup row does not have as a column."""
     ahead = _of_segment(c.bucket, places, lambda i: integer(f"ahead_{i}"))
-    local_s = (c.bucket + ahead).label("local_s")
-    return [local_s if name == "local_s" else c[name] for name in names]
+    return {"local_s": c.bucket + ahead}
 
 
-def _raw_columns(c: Columns, names: Sequence[str], places: Sequence[int]) -> list[Any]:
-    """Return one raw request as a rollup row of one."""
-    bucket = _of_segment(c.ts, places, lambda i: integer(f"bucket_{i}"))
-    local_s = _of_segment(c.ts, places, lambda i: integer(f"bucket_{i}") + integer(f"ahead_{i}"))
-    stand_ins = {
-        "bucket": bucket.label("bucket"),
-        "local_s": local_s.label("local_s"),
-        "n": literal(1, BigInteger).label("n"),
-        "sum_us": c.duration.label("sum_us"),
+def _of_raw(c: Columns, places: Sequence[int]) -> dict[str, ColumnElement[Any]]:
+    """Return what makes a raw request a rollup row of one."""
+    return {
+        "bucket": _of_segment(c.ts, places, lambda i: integer(f"bucket_{i}")),
+        "local_s": _of_segment(c.ts, places, lambda i: integer(f"bucket_{i}") + integer(f"ahead_{i}")),
+        "n": literal(1, BigInteger),
+        "sum_us": c.duration,
     }
-    return [stand_ins[name] if name in stand_ins else c[name] for name in names]
+
+
+def _side(time: ColumnElement[int], sided: Sequence[tuple[int, int]]) -> ColumnElement[int]:
+    """Return the side that a time is on. It is part of the statement, which is the shorter for it."""
+    sides = dict(sided)
+    lasts = [one for one, other in pairwise(sides) if sides[one] != sides[other]]
+    return _of_segment(time, [*lasts, sided[-1][0]], lambda i: literal(sides[i], BigInteger))
 
 
 def _of_segment(

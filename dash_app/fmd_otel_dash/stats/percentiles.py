@@ -91,10 +91,19 @@ def percentiles(buckets: Buckets, qs: Sequence[float]) -> tuple[float | None, ..
 
 def interpolated(buckets: Buckets, q: float) -> float | None:
     """Return the ``q`` percentile log-interpolated inside its bucket: for comparing, see above."""
+    return interpolated_with_interval(buckets, q)[0]
+
+
+def interpolated_with_interval(buckets: Buckets, q: float) -> tuple[float | None, tuple[float, float] | None]:
+    """Return the same with its 95 % interval, None where the sample is too small to have one."""
     total = count(buckets)
     if total <= 0:
-        return None
-    return _interpolated_at(sorted(buckets.items()), _rank(q, total))
+        return None, None
+    ordered = _Ordered(buckets)
+    half = _Z_95 * sqrt(total * q * (1 - q))
+    low, high = ceil(q * total - half), ceil(q * total + half)
+    interval = None if low < 1 or high > total else (ordered.interpolated(low), ordered.interpolated(high))
+    return ordered.interpolated(_rank(q, total)), interval
 
 
 def box(buckets: Buckets) -> BoxStats | None:
@@ -111,10 +120,10 @@ def change(before: Buckets, after: Buckets, q: float) -> Change | None:
     The interval of a percentile is that of its rank, a binomial's, and asks nothing of the distribution.
     Where a sample is too small for the interval to end inside it, nothing is significant.
     """
-    old, new = interpolated(before, q), interpolated(after, q)
+    old, before_interval = interpolated_with_interval(before, q)
+    new, after_interval = interpolated_with_interval(after, q)
     if old is None or new is None:
         return None
-    before_interval, after_interval = percentile_interval(before, q), percentile_interval(after, q)
     significant = (
         before_interval is not None
         and after_interval is not None
@@ -149,34 +158,25 @@ def _rank(q: float, total: int) -> int:
 
 def _middles(buckets: Buckets, qs: Sequence[float], total: int) -> Iterator[float]:
     """Yield the middle of the bucket that each percentile lies in."""
-    ordered = sorted(buckets)
-    passed = list(accumulate(map(buckets.__getitem__, ordered)))
+    ordered = _Ordered(buckets)
     for q in qs:
-        yield lower_bound_us(ordered[bisect_left(passed, _rank(q, total))]) * _MIDDLE
+        yield lower_bound_us(ordered.bkts[ordered.place(_rank(q, total))]) * _MIDDLE
 
 
-def _interpolated_at(ordered: Sequence[tuple[int, int]], rank: int) -> float:
-    bkt, n, before = _bucket_at(ordered, rank)
-    inside: float = 2.0 ** ((rank - before - 0.5) / n / PER_OCTAVE)
-    return lower_bound_us(bkt) * inside
+class _Ordered:
+    """Buckets from the fastest on, to look ranks up."""
 
+    def __init__(self, buckets: Buckets) -> None:
+        self.bkts = sorted(buckets)
+        self._passed = list(accumulate(map(buckets.__getitem__, self.bkts)))
 
-def _bucket_at(ordered: Sequence[tuple[int, int]], rank: int) -> tuple[int, int, int]:
-    """Return the bucket that holds a rank, how many requests it has, and how many come before it."""
-    before = 0
-    for bkt, n in ordered:
-        if before + n >= rank:
-            return bkt, n, before
-        before += n
-    raise ValueError(f"rank {rank} lies beyond the {before} requests of the sample")
+    def place(self, rank: int) -> int:
+        """Return at which place the bucket is that holds a rank."""
+        return bisect_left(self._passed, rank)
 
-
-def percentile_interval(buckets: Buckets, q: float) -> tuple[float, float] | None:
-    """Return the 95 % interval of a percentile, None where the sample is too small to have one."""
-    total = count(buckets)
-    half = _Z_95 * sqrt(total * q * (1 - q))
-    low, high = ceil(q * total - half), ceil(q * total + half)
-    if low < 1 or high > total:
-        return None
-    ordered = sorted(buckets.items())
-    return _interpolated_at(ordered, low), _interpolated_at(ordered, high)
+    def interpolated(self, rank: int) -> float:
+        """Return the duration of a rank, the requests of its bucket spread evenly over it."""
+        place = self.place(rank)
+        before = self._passed[place - 1] if place else 0
+        inside: float = 2.0 ** ((rank - before - 0.5) / (self._passed[place] - before) / PER_OCTAVE)
+        return lower_bound_us(self.bkts[place]) * inside

@@ -14,7 +14,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from fmd_otel_dash.stats import student
-from fmd_otel_dash.stats.percentiles import count, interpolated, percentile_interval, share_below
+from fmd_otel_dash.stats.percentiles import count, interpolated, interpolated_with_interval, share_below
 from fmd_otel_exporter.buckets import PER_OCTAVE
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def percentile_shift(before: Buckets, after: Buckets, q: float) -> Effect | None
     percentile); the interval combines those of the two percentiles, which are binomial, on a logarithmic
     scale (MOVER: Donner and Zou 2012).
     """
-    old_span, new_span = percentile_interval(before, q), percentile_interval(after, q)
-    old, new = interpolated(before, q), interpolated(after, q)
+    old, old_span = interpolated_with_interval(before, q)
+    new, new_span = interpolated_with_interval(after, q)
     if old_span is None or new_span is None or old is None or new is None:
         return None
     n, m = count(before), count(after)

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 from sqlalchemy import event
 
-from fmd_otel_dash.queries.latency import Remembered
 from fmd_otel_dash.queries.performance import performance
+from fmd_otel_dash.queries.remembered import Remembered
 from fmd_otel_dash.queries.scope import Scope
 from fmd_otel_exporter.buckets import bucket_of
 from fmd_otel_exporter.retention import Retention, prune
