@@ -47,6 +47,12 @@ def prune_details(store: Store, cutoffs: Cutoffs) -> Iterator[tuple[Table, Itera
         yield table, sweep(store, table, old)
 
 
+def tables_of_details(tables: Tables) -> tuple[Table, ...]:
+    """Return the tables of details that go with raw rows."""
+    of_requests = tables.profile, tables.outlier, tables.exception_occurrence, tables.request_trace
+    return (*of_requests, tables.exception_subject)
+
+
 def detail_ages(tables: Tables, cutoffs: Cutoffs) -> list[tuple[int | None, tuple[Table, ...]]]:
     """Return since when rows of tables with a time in their key are kept, in the unit of the table."""
     raw_s = None if cutoffs.raw_us is None else cutoffs.raw_us // _US // DAY_S * DAY_S

@@ -8,6 +8,8 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from fmd_otel_exporter import lease
 from fmd_otel_exporter.clock import Doubt, database_now_us
 from fmd_otel_exporter.errors import StorageError
@@ -122,6 +124,11 @@ class Maintainer:
     def _begin(self, store: Store) -> Iterator[Deleted]:
         now_us = self._now_us(store)
         cutoffs = self._retention.cutoffs(now_us)
+        if store.dialect.forgets_itself:
+            kept_days = self._retention.unsummed_days(store.tables)
+            # It is for when nobody comes any more, and no reason not to delete what is old now.
+            with suppress(StorageError, SQLAlchemyError):
+                store.run(lambda connection: store.dialect.expire(connection, kept_days))
         if store.dialect.raw_by_day:
             cutoffs = cutoffs.by_day()
             request = store.tables.request

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import delete, func, select, update
 
 from fmd_otel_exporter.deleting import count_times, delete_times, drop_parts, of_finished, sweep
-from fmd_otel_exporter.detail_retention import detail_ages, orphans, prune_details
+from fmd_otel_exporter.detail_retention import detail_ages, orphans, prune_details, tables_of_details
 from fmd_otel_exporter.endpoint_changes import delete_rest, forget_removed
 from fmd_otel_exporter.graphs import forget_values, forgettable
 from fmd_otel_exporter.rollups import first_open_day
@@ -120,6 +120,15 @@ class Retention:
             hourly_s=today_s - self.hourly_days * DAY_S if self.hourly_days else None,
             daily_s=today_s - self.daily_days * DAY_S if self.daily_days else None,
         )
+
+    def unsummed_days(self, tables: Tables) -> dict[Table, int]:
+        """Return how many days rows are kept that no sum of a day is made of any more by then.
+
+        Requests are what users and addresses are added up from, so they count as long as these do.
+        """
+        subject_days = max(self.raw_days, self.hourly_days) if self.raw_days and self.hourly_days else 0
+        by_subject = dict.fromkeys((tables.request, *subject_tables(tables)), subject_days)
+        return by_subject | dict.fromkeys(tables_of_details(tables), self.raw_days)
 
 
 def prune(store: Store, cutoffs: Cutoffs) -> Iterator[Deleted]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy import Column, ColumnElement, Connection, Engine, Insert, Select, Table
@@ -72,6 +72,8 @@ class Dialect(Protocol):
     """To plan a part of a query takes longer than to read it, so there should be few parts."""
     raw_by_day: bool
     """Days of raw rows go as a whole, at next to no cost; it is worth waiting until one is old to its end."""
+    forgets_itself: bool
+    """It can be told once when rows are to go, for when nobody deletes them; see :meth:`expire`."""
 
     def write_engine(self) -> Engine:
         """Return an engine whose transactions may write and never fail for having begun as a read."""
@@ -140,6 +142,14 @@ class Dialect(Protocol):
 
     def make_parts(self, connection: Connection, table: Table, now_us: int) -> None:
         """Make room for the rows of the days to come, where tables are made of parts."""
+
+    def expire(self, connection: Connection, kept_days: Mapping[Table, int]) -> None:
+        """Have rows go by themselves that are far older than retention keeps them, where that can be had.
+
+        Args:
+            connection: Of a transaction of the process that retention is up to.
+            kept_days: How many days retention keeps the rows of each table; 0 is for ever.
+        """
 
     def parts_within(
         self, connection: Connection, table: Table, ranges: Sequence[tuple[int, int]], end: int

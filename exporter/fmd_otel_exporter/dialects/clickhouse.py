@@ -28,7 +28,7 @@ from fmd_otel_exporter.dialects.server import Server, missing_driver, server_of
 from fmd_otel_exporter.errors import StorageError, safe_url
 
 try:
-    from fmd_otel_exporter.dialects import clickhouse_sizes
+    from fmd_otel_exporter.dialects import clickhouse_expiry, clickhouse_sizes
     from fmd_otel_exporter.dialects.clickhouse_errors import as_of_sqlalchemy, trouble_of
     from fmd_otel_exporter.dialects.clickhouse_guard import Guard
     from fmd_otel_exporter.dialects.clickhouse_mutex import Mutex
@@ -46,7 +46,7 @@ except ImportError as exc:
     raise missing_driver("clickhouse-connect", "clickhouse", exc) from exc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import URL, Column, ColumnElement, Connection, Engine, Insert, Select, Table
 
@@ -113,6 +113,7 @@ class ClickhouseDialect:
     in_one_go = True
     plans_long = True
     raw_by_day = False
+    forgets_itself = True
 
     def __init__(self, url: URL) -> None:
         """Work out what the URL means; nothing is opened."""
@@ -182,6 +183,10 @@ class ClickhouseDialect:
 
     def make_parts(self, *_: Any, **__: Any) -> None:
         """Do nothing: the server makes them."""
+
+    def expire(self, connection: Connection, kept_days: Mapping[Table, int]) -> None:
+        """Give tables a TTL."""
+        clickhouse_expiry.expire(connection, kept_days)
 
     def parts_within(self, *_: Any, **__: Any) -> Sequence[Any]:
         """Return none: rows go in one go, and their parts with them."""

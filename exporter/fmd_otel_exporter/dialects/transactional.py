@@ -23,6 +23,7 @@ class Transactional:
     in_one_go = False
     plans_long = False
     raw_by_day = False
+    forgets_itself = False
 
     def batch_guard(self, tables: Tables) -> None:
         """Return nothing: what goes wrong in a transaction has not been."""
@@ -32,6 +33,9 @@ class Transactional:
 
     def make_parts(self, *_: Any, **__: Any) -> None:
         """Do nothing: tables are whole."""
+
+    def expire(self, *_: Any, **__: Any) -> None:
+        """Do nothing: these databases delete what they are told to."""
 
     def parts_within(self, *_: Any, **__: Any) -> Sequence[Any]:
         """Return nothing: tables are whole."""
