@@ -106,11 +106,9 @@ def _start(
     from fmd_otel.profiler.span_processor import StackSamplingSpanProcessor  # noqa: PLC0415 # the same
     from fmd_otel.profiler.watcher import ProfileWatcher  # noqa: PLC0415 # the same
     from fmd_otel.traces.watcher import TraceWatcher  # noqa: PLC0415 # the same
-    from fmd_otel_exporter.loading import load  # noqa: PLC0415 # the same
     from fmd_otel_exporter.pipeline import shared_pipeline  # noqa: PLC0415 # the same
 
     pipeline = shared_pipeline(settings.exporter())
-    load(pipeline.settings.database)
     tracing = find_tracing(tracer_provider)
     service = service_names.name_for(tracing.service_name, app.name)
     version = app_version(settings.app_version, settings.git, tracing.service_version, app.import_name)
