@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fmd_otel_exporter.dialects import dialect_for
 from fmd_otel_exporter.errors import StorageError, safe_url
+from fmd_otel_exporter.loading import made_for_good
 from fmd_otel_exporter.migrations import (
     HEAD,
     OLDEST_WRITER,
@@ -294,7 +295,8 @@ def _require_additive(store: Store) -> None:
 
 
 def _upgrade(store: Store) -> None:
-    from fmd_otel_exporter.migrations.run import upgrade  # noqa: PLC0415 # Alembic is slow to import and rarely needed
+    with made_for_good():
+        from fmd_otel_exporter.migrations.run import upgrade  # noqa: PLC0415 # Alembic is slow to import and rarely needed
 
     with store._together() as connection:  # noqa: SLF001 # the same module; there is nothing to take turns on yet
         upgrade(connection, store.prefix)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fmd_otel_exporter.counters import BatchTimes
 from fmd_otel_exporter.detail_worker import DetailWorker
 from fmd_otel_exporter.errors import StorageError, safe_url
+from fmd_otel_exporter.loading import load
 from fmd_otel_exporter.native import Signal, allocate_lock, give_way
 from fmd_otel_exporter.salvage import write_parts
 
@@ -184,6 +185,8 @@ class Worker:
     # The database
 
     def _open(self) -> None:
+        if self.loading:
+            load(self._settings.database)
         from fmd_otel_exporter.store import open_store  # noqa: PLC0415 # SQLAlchemy, first needed here
         from fmd_otel_exporter.writer import Writer  # noqa: PLC0415
 
