@@ -16,16 +16,16 @@ SHORT_TURNS = "from fmd_otel_exporter.dialects import clickhouse_mutex\nclickhou
 """For processes that are killed while it is their turn."""
 
 NOT_OF_CLICKHOUSE = {
-    "test_a_failing_transaction_keeps_nothing": "statements last one by one; see test_clickhouse.py",
+    "test_a_failing_transaction_keeps_nothing": "statements last one by one; see test_clickhouse_turns.py",
     "test_each_step_is_small_and_a_transaction_of_its_own": "what is old goes in one statement",
     "test_a_run_is_done_in_as_many_calls_as_the_time_allows": "as above: there are few steps to stop between",
     "test_one_that_dies_in_the_middle_is_replaced_within_its_lease": "as above: there is no middle",
     "test_a_killed_maintainer_is_replaced_by_another_process_once_its_lease_is_over": (
-        "as above; it is killed before the only step there is in test_clickhouse.py"
+        "as above; it is killed before the only step there is in test_clickhouse_turns.py"
     ),
     "test_one_that_works_keeps_its_lease_and_one_that_slept_loses_it": "as above: it has no twelve steps",
     "test_the_revisions_lead_to_the_tables_of_the_schema": "types are its own; see test_clickhouse.py",
-    "test_two_prefixes_share_a_database_in_peace": "a table of turns is beside them, see test_clickhouse.py",
+    "test_two_prefixes_share_a_database_in_peace": "a table of turns beside them: test_clickhouse_turns.py",
     "test_a_reader_sees_one_moment_and_holds_up_no_writer": "each query sees a moment of its own",
 }
 """Tests of what ClickHouse does not have, and what that is."""
