@@ -7,8 +7,10 @@ anything is significant, so only the size says whether it matters. All tests are
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from math import exp, inf, log, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING
@@ -60,20 +62,19 @@ def latency_shift(before: Buckets, after: Buckets) -> Effect | None:
     n, m = count(before), count(after)
     if n < LEAST_N or m < LEAST_N:
         return None
-    differences = _differences(before, after)
+    differences = _Differences(before, after)
     pairs = n * m
-    greater = sum(weight for step, weight in differences if step > 0)
-    ties = sum(weight for step, weight in differences if step == 0)
-    u = greater + ties / 2
+    u = pairs - (differences.up_to(-1) + differences.up_to(0)) / 2  # those greater, and half of the ties
     both = n + m
-    tied = sum(t**3 - t for t in (before.get(b, 0) + after.get(b, 0) for b in before.keys() | after.keys()))
+    together = (before.get(b, 0) + after.get(b, 0) for b in before.keys() | after.keys())
+    tied = sum(t * (t * t - 1) for t in together)
     variance = pairs / 12 * (both + 1 - tied / (both * (both - 1)))
     if variance <= 0:  # all in one bucket
         return Effect(0.0, 0.0, 0.0, 1.0, n, m)
     # Half a pair towards the middle: the sum of ranks moves in steps.
     z = max(0.0, abs(u - pairs / 2) - 0.5) / sqrt(variance)
     half = _Z_95 * sqrt(pairs * (both + 1) / 12)
-    middle, low, high = (_at(differences, rank) for rank in (pairs / 2, pairs / 2 - half, pairs / 2 + half))
+    middle, low, high = map(differences.at, (pairs / 2, pairs / 2 - half, pairs / 2 + half))
     return Effect(_factor(middle), _factor(low), _factor(high), two_sided(z), n, m)
 
 
@@ -206,32 +207,50 @@ def wilson(k: int, n: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def _differences(before: Buckets, after: Buckets) -> list[tuple[int, int]]:
-    """Return how often a request of the later sample is how many buckets above one of the earlier.
+class _Differences:
+    """How often a request of the later sample is how many buckets above one of the earlier."""
+
+    def __init__(self, before: Buckets, after: Buckets) -> None:
+        """Count all pairs of buckets of two samples, neither of which is empty."""
+        self._first = min(after) - max(before)
+        self._weights = _products(before, after)
+        self._passed = list(accumulate(self._weights))
+
+    def up_to(self, step: int) -> int:
+        """Return how many pairs are as far apart, or less."""
+        place = step - self._first
+        return 0 if place < 0 else self._passed[min(place, len(self._passed) - 1)]
+
+    def at(self, rank: float) -> float:
+        """Return the difference of a rank, spread evenly over its bucket."""
+        if rank <= 0:
+            return -inf
+        place = bisect_left(self._passed, rank)
+        if place == len(self._passed):
+            return inf
+        passed = self._passed[place - 1] if place else 0
+        return place + self._first - 0.5 + (rank - passed) / self._weights[place]
+
+
+def _products(before: Buckets, after: Buckets) -> Sequence[int]:
+    """Return the number of pairs of each difference, from the smallest on.
 
     All pairs of buckets at once: as digits of two large numbers, whose product Python works out a hundred
     times as fast as a loop would.
     """
     pairs = count(before) * count(after)
-    if not pairs:
-        return []
     highest, lowest = max(before), min(after)
+    size = highest - min(before) + max(after) - lowest + 1
+    earlier = {highest - bkt: n for bkt, n in before.items()}
+    later = {bkt - lowest: n for bkt, n in after.items()}
     if pairs < 1 << 64:
         # Digits of eight bytes each, which are put together and taken apart without a loop.
-        size = highest - min(before) + max(after) - lowest + 1
-        product = _of_words({highest - bkt: n for bkt, n in before.items()})
-        product *= _of_words({bkt - lowest: n for bkt, n in after.items()})
-        words = struct.unpack(f"<{size}Q", product.to_bytes(8 * size, "little"))
-        return [(place, n) for place, n in enumerate(words, lowest - highest) if n]
+        product = _of_words(earlier) * _of_words(later)
+        return struct.unpack(f"<{size}Q", product.to_bytes(8 * size, "little"))
     width = -(-pairs.bit_length() // 8)  # bytes: no digit can be larger than all pairs
-    product = _number({highest - bkt: n for bkt, n in before.items()}, width)
-    product *= _number({bkt - lowest: n for bkt, n in after.items()}, width)
-    digits = product.to_bytes(-(-product.bit_length() // 8) + width, "little")
-    found = (
-        (place + lowest - highest, int.from_bytes(digits[place * width : (place + 1) * width], "little"))
-        for place in range(len(digits) // width)
-    )
-    return [pair for pair in found if pair[1]]
+    product = _number(earlier, width) * _number(later, width)
+    digits = product.to_bytes(size * width, "little")
+    return [int.from_bytes(digits[at : at + width], "little") for at in range(0, size * width, width)]
 
 
 def _of_words(digits: Buckets) -> int:
@@ -248,18 +267,6 @@ def _number(digits: Buckets, width: int) -> int:
     for place, digit in digits.items():
         text[place * width : (place + 1) * width] = digit.to_bytes(width, "little")
     return int.from_bytes(text, "little")
-
-
-def _at(differences: Sequence[tuple[int, int]], rank: float) -> float:
-    """Return the difference of a rank, spread evenly over its bucket."""
-    if rank <= 0:
-        return -inf
-    passed = 0.0
-    for step, weight in differences:
-        if passed + weight >= rank:
-            return step - 0.5 + (rank - passed) / weight
-        passed += weight
-    return inf
 
 
 def _grown(ratio: float, exponent: float) -> float:

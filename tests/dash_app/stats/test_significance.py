@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmd_otel_dash.stats.significance import (
-    _differences,
+    _Differences,
     adjusted,
     latency_shift,
     percentile_shift,
@@ -210,8 +210,8 @@ def test_correcting_keeps_the_order_and_never_makes_a_finding_likelier(ps):
 
 
 @given(
-    st.dictionaries(st.integers(0, 1500), st.integers(0, 10**9), max_size=30),
-    st.dictionaries(st.integers(0, 1500), st.integers(0, 10**9), max_size=30),
+    st.dictionaries(st.integers(0, 1500), st.integers(0, 10**9), min_size=1, max_size=30),
+    st.dictionaries(st.integers(0, 1500), st.integers(0, 10**9), min_size=1, max_size=30),
 )
 def test_differences_are_those_of_all_pairs(before, after):
     found = Counter()
@@ -219,4 +219,10 @@ def test_differences_are_those_of_all_pairs(before, after):
         for new, m in after.items():
             found[new - old] += n * m
 
-    assert _differences(before, after) == sorted((step, n) for step, n in found.items() if n)
+    differences = _Differences(before, after)
+    passed = 0
+    for step in range(min(found) - 1, max(found) + 2):
+        passed += found[step]
+        assert differences.up_to(step) == passed
+        if found[step]:
+            assert differences.at(passed) == step + 0.5
