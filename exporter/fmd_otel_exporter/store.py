@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
 
+from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 
 from fmd_otel_exporter.dialects import dialect_for
@@ -181,7 +182,12 @@ class Store:
 
 
 def open_store(
-    url: str, prefix: str = DEFAULT_PREFIX, *, migrate: bool = True, by_hand: bool = False
+    url: str,
+    prefix: str = DEFAULT_PREFIX,
+    *,
+    migrate: bool = True,
+    by_hand: bool = False,
+    on_step: Callable[[], object] = lambda: None,
 ) -> Store:
     """Open a database, creating or upgrading its tables under a lock when they are behind.
 
@@ -190,6 +196,7 @@ def open_store(
         prefix: What all table names begin with.
         migrate: Create and upgrade; ``False`` only looks, and refuses a database that is behind.
         by_hand: Somebody asked for it: also upgrade to what older processes could not write to.
+        on_step: Called after each statement that creates or upgrades them, which may take seconds together.
 
     Raises:
         StorageError: It cannot be opened; the text says why and what to do.
@@ -216,7 +223,7 @@ def open_store(
         if _is_behind(store):  # it may have been done while this process waited for the lock
             if not by_hand:
                 _require_additive(store)
-            _upgrade(store)
+            _upgrade(store, on_step)
             store.schema = Schema(HEAD, oldest_writer())
         return store
 
@@ -294,10 +301,11 @@ def _require_additive(store: Store) -> None:
         )
 
 
-def _upgrade(store: Store) -> None:
+def _upgrade(store: Store, on_step: Callable[[], object]) -> None:
     with made_for_good():
         from fmd_otel_exporter.migrations.run import upgrade  # noqa: PLC0415 # Alembic is slow to import and rarely needed
 
     with store._together() as connection:  # noqa: SLF001 # the same module; there is nothing to take turns on yet
+        event.listen(connection, "after_cursor_execute", lambda *_: on_step())
         upgrade(connection, store.prefix)
         store.dialect.complete(connection, store.tables)

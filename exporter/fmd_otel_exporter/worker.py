@@ -191,7 +191,9 @@ class Worker:
         from fmd_otel_exporter.writer import Writer  # noqa: PLC0415
 
         self.loading = False
-        self._store = open_store(self._settings.database, self._settings.table_prefix)
+        self._store = open_store(
+            self._settings.database, self._settings.table_prefix, on_step=self._note_step
+        )
         self._writer = Writer(
             self._store,
             default_level=self._settings.default_level,
@@ -200,6 +202,10 @@ class Worker:
         self.steps += 1
         self.announce = True
         self._next_levels = 0.0
+
+    def _note_step(self) -> None:
+        """Let whoever waits for this thread see that it gets on."""
+        self.steps += 1
 
     def _look_at_schema(self) -> None:
         """See whether a newer release has been here; it may have made tables that we must not write to.

@@ -9,6 +9,7 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.schema import build_tables
 from fmd_otel_exporter.store import Store, open_store
 from fmd_otel_exporter.writer import Writer, WriteResult
 
@@ -215,3 +216,12 @@ assert before == ids()
 print("ok")
 """
     assert run(code, store.url) == "ok"
+
+
+def test_whoever_waits_for_new_tables_sees_each_of_them_made(url: str):
+    made: list[None] = []
+    open_store(url, on_step=lambda: made.append(None)).dispose()
+    assert len(made) > len(build_tables().metadata.sorted_tables)
+    made.clear()
+    open_store(url, on_step=lambda: made.append(None)).dispose()
+    assert not made
