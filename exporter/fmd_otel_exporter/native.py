@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 
 def _original(name: str) -> Any:
@@ -26,6 +27,12 @@ def _original(name: str) -> Any:
 def allocate_lock() -> _thread.LockType:
     """Return a lock that stops a thread, not a greenlet: for moments that a real thread and others share."""
     lock: _thread.LockType = _original("allocate_lock")()
+    return lock
+
+
+def allocate_rlock() -> AbstractContextManager[object]:
+    """Return a lock for the same, which a thread that holds it may take again: in a finaliser, say."""
+    lock: AbstractContextManager[object] = _original("RLock")()
     return lock
 
 

@@ -7,6 +7,7 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import replace
+from threading import get_ident
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -14,7 +15,7 @@ from fmd_otel_exporter.counters import Failures, PipelineCounters, counters_of
 from fmd_otel_exporter.detail_worker import DetailWorker
 from fmd_otel_exporter.level_rule import level_for
 from fmd_otel_exporter.memory_spool import MemorySpool
-from fmd_otel_exporter.native import start_thread
+from fmd_otel_exporter.native import allocate_rlock, start_thread
 from fmd_otel_exporter.profile_orders import ProfileOrders
 from fmd_otel_exporter.settings import absolute_url
 from fmd_otel_exporter.speaker import Speaker
@@ -22,6 +23,7 @@ from fmd_otel_exporter.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from fmd_otel_exporter.averages import Average
@@ -71,12 +73,12 @@ class Pipeline:
         self._closed = False
         self._hopeless = False
         self._exit_registered = False
+        self._noticing: dict[int, AbstractContextManager[object]] = {}
         self._reset()
         _watch_forks(self)
 
     def _reset(self) -> None:
         """Begin anew in this process: what the parent had in hand, the parent will write."""
-        self._pid = os.getpid()
         self._spool, self._details = _spool_for(self.settings), _detail_spool_for(self.settings)
         self._put = self._spool.put
         self._profile_orders = ProfileOrders()
@@ -93,15 +95,17 @@ class Pipeline:
         self._running = False
         self._starting: list[None] = [None]
         self._start_after = 0.0
-        self._holds_gate = False
+        self._gate_holder: int | None = None
+        self._pid = os.getpid()  # last: whoever reads it goes on with the rest
 
     def _before_fork(self) -> None:
         wait_s = _FORK_WHILE_LOADING_S if self._worker.loading else _FORK_S
-        self._holds_gate = self._running and self._worker.gate.acquire(timeout=wait_s)
+        if self._running and self._worker.gate.acquire(timeout=wait_s):
+            self._gate_holder = get_ident()
 
     def _after_fork_in_parent(self) -> None:
-        if self._holds_gate:
-            self._holds_gate = False
+        if self._gate_holder == get_ident():  # another thread may be about to fork as well
+            self._gate_holder = None
             self._worker.gate.release()
 
     def _after_fork(self) -> None:
@@ -112,12 +116,20 @@ class Pipeline:
         self._details.close()
         self._reset()
 
+    def _notice_fork(self) -> None:
+        """Begin anew once, of however many threads find out that this is another process."""
+        pid = os.getpid()
+        # By the process: whoever holds one in the parent does not exist here.
+        with self._noticing.setdefault(pid, allocate_rlock()):
+            if self._pid != pid:
+                self._after_fork()
+
     # From request threads
 
     def offer(self, record: RequestRecord) -> None:
         """Hand a request over; never blocks, never raises, and drops the oldest one when too many wait."""
         if self._pid != os.getpid():  # servers written in C fork without Python's hooks
-            self._after_fork()
+            self._notice_fork()
         if self._closed:
             return
         number = self._put(record)
@@ -133,7 +145,7 @@ class Pipeline:
         them, and the oldest are dropped and counted, whatever becomes of requests.
         """
         if self._pid != os.getpid():
-            self._after_fork()
+            self._notice_fork()
         if self._closed:
             return
         self._details.put(record)
@@ -182,7 +194,7 @@ class Pipeline:
     def counters(self) -> PipelineCounters:
         """Return what became of the requests so far; never blocks."""
         if self._pid != os.getpid():
-            self._after_fork()
+            self._notice_fork()
         return counters_of(self._worker, self._spool, self._details, self.failures.read())
 
     @property
@@ -220,7 +232,7 @@ class Pipeline:
 
     def _flush(self, timeout_ms: int, *, close: bool = False) -> bool:
         if self._pid != os.getpid():
-            self._after_fork()
+            self._notice_fork()
         spool, details, worker = self._spool, self._details, self._worker
         goals = spool.accepted, details.accepted
 

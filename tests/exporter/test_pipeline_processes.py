@@ -111,6 +111,35 @@ print(codes, p.force_flush(20_000), p.counters().written)
     assert _count(store) == 320
 
 
+def test_the_first_requests_of_a_forked_worker_may_come_on_many_threads_at_once(store: Store, run):
+    # Without Python's hooks it is they who find out that theirs is another process.
+    code = (
+        HEAD
+        + """
+import ctypes
+sys.setswitchinterval(1e-6)
+p = shared_pipeline(settings())
+def serve(together):
+    together.wait()
+    for _ in range(3): p.offer(record())
+codes = []
+for child in range(10):
+    pid = ctypes.PyDLL(None).fork()
+    if pid == 0:
+        together = threading.Barrier(8)
+        threads = [threading.Thread(target=serve, args=(together,)) for _ in range(8)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        ok = p.force_flush(20_000) and p.counters().accepted == p.counters().written == 24
+        os._exit(0 if ok else 1)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+print(codes)
+"""
+    )
+    assert run(code, store.url) == str([0] * 10)
+    assert _count(store) == 240
+
+
 def test_a_fork_before_the_first_request_leaves_the_master_without_a_thread(store: Store, run):
     code = (
         HEAD
@@ -126,6 +155,32 @@ print(threading.active_count(), "sqlalchemy" in sys.modules)
     )
     assert run(code, store.url) == "1 False"
     assert _count(store) == 1
+
+
+def test_threads_that_fork_at_the_same_time_leave_nothing_locked(store: Store, run):
+    # Others' hooks may take their time between ours and the fork.
+    code = (
+        HEAD
+        + """
+pauses = [0.0, 0.7]
+os.register_at_fork(before=lambda: time.sleep(pauses.pop()))
+p = shared_pipeline(settings())
+p.offer(record())
+assert p.force_flush(20_000)
+def fork():
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+threads = [threading.Thread(target=fork) for _ in range(2)]
+for thread in threads: thread.start(); time.sleep(0.1)
+for thread in threads: thread.join()
+p.offer(record())
+print(p.force_flush(20_000))
+"""
+    )
+    assert run(code, store.url) == "True"
+    assert _count(store) == 2
 
 
 def test_a_multiprocessing_pool_writes_what_its_workers_flush(store: Store, run):
