@@ -8,7 +8,7 @@ import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from fmd_otel_exporter.settings import absolute_url
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SQLITE_PATH = re.compile(r"sqlite(?:\+\w+)?:///(?P<path>[^?]*)", re.DOTALL)
+_CREDENTIALS = re.compile(r"[^/?#]*@|[^:/]*:[^@]*@")
+"""Up to the host. A password may hold what elsewhere ends the part of a URL it is in, as in ``u:s3#cret@h``:
+SQLAlchemy takes it, and so it must not hide the rest of the URL from us."""
 _SECRET = re.compile(r"(?i)passw(?:or)?d|pwd|token|secret")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
@@ -67,14 +70,17 @@ def details_directory(directory: Path) -> Path:
 
 def _digest(url: str) -> str:
     """Return a digest of what makes a database another one: not its password, driver or order of options."""
-    parts = urlsplit(url)
-    options = sorted((key, value) for key, value in parse_qsl(parts.query) if not _SECRET.search(key))
-    credentials, _, host = parts.netloc.rpartition("@")
+    scheme, _, rest = url.partition("://")
+    found = _CREDENTIALS.match(rest)
+    credentials = found[0][:-1] if found else ""
+    address, _, query = rest[found.end() if found else 0 :].partition("?")
+    host, slash, path = address.partition("/")
+    options = sorted((key, value) for key, value in parse_qsl(query) if not _SECRET.search(key))
     identity = (
-        parts.scheme.partition("+")[0],
+        scheme.lower().partition("+")[0],
         credentials.partition(":")[0],
         host.lower(),
-        parts.path,
+        slash + path,
         urlencode(options),
     )
     return hashlib.blake2b("\n".join(identity).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

@@ -38,6 +38,8 @@ def test_a_database_in_memory_has_no_spool(url) -> None:
         ("postgresql://u@h/d?a=1&b=2", "postgresql://u@h/d?b=2&a=1"),
         ("postgresql://h/d?password=x", "postgresql://h/d"),
         ("postgresql://u:p@ss:word@h/d", "postgresql://u:other@h/d"),
+        ("postgresql://u:s3#cret@h/d", "postgresql://u:other@h/d"),
+        ("postgresql://u:s3?cr/e[t@h/d?a=1", "postgresql://u:other@h/d?a=1"),
     ],
 )
 def test_what_changes_without_changing_the_database_keeps_the_spool(one, other) -> None:
@@ -52,7 +54,11 @@ def test_what_changes_without_changing_the_database_keeps_the_spool(one, other) 
         (("postgresql://u@h/d", "fmd"), ("postgresql://u@h2/d", "fmd")),
         (("postgresql://u@h:5432/d", "fmd"), ("postgresql://u@h:5433/d", "fmd")),
         (("postgresql://u@h/d", "fmd"), ("mysql://u@h/d", "fmd")),
+        (("postgresql://u:s3#cret@h/d", "fmd"), ("postgresql://u:s3#cret@h/e", "fmd")),
+        (("postgresql://u:s3?cret@h/d", "fmd"), ("postgresql://u:s3?cret@h2/d", "fmd")),
+        (("postgresql://u@h/d#1", "fmd"), ("postgresql://u@h/d#2", "fmd")),
         (("sqlite:////b.db", "fmd"), ("sqlite:////c.db", "fmd")),
+        (("sqlite:////b#1.db", "fmd"), ("sqlite:////b#2.db", "fmd")),
         (("sqlite:////b.db", "fmd"), ("sqlite:////b.db", "fmd2")),
     ],
 )
