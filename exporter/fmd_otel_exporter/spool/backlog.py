@@ -88,6 +88,12 @@ class Backlog:
         self._gone(sealed)
         return True
 
+    def own_size(self) -> int:
+        """Return the bytes on disk that are not of dead processes."""
+        return self.size - sum(
+            sealed.size for sealed in (self._in_work, *self._queue) if sealed and sealed.adopted_from
+        )
+
     def unsaved_segments(self) -> list[Sealed]:
         """Return the waiting segments that exist in memory only.
 

@@ -100,6 +100,9 @@ class Delivery:
         most = self._limits.max_bytes
         with intake.lock:
             intake.allowance = max(most // owners, most - of_others)
+            if self._disk.crowded:
+                # The rest of what dead processes left is older than ours: it gives way when it is taken over.
+                intake.allowance = max(intake.allowance, intake.backlog.own_size())
             intake.drop(intake.backlog.cut_to_size(intake.allowance))
         intake.empty_trash()
         self._remove_forsaken()
@@ -123,6 +126,8 @@ class Delivery:
         now = time.monotonic()
         if now >= self._scan_at:
             self._scan_at = now + self._limits.scan_interval_s
+            self.adopt()
+        while disk.may_inherit_more():
             self.adopt()
         self._remove_forsaken()
         if disk.spare_needed() and (spare := disk.make_spare()) is not None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 DIRECTORY_SETTING = "FMD_OTEL_SPOOL_DIR"
 
+MOST_HEIRLOOMS = 32
+"""Dead processes whose locks are held at a time, each an open file: the application needs some, too."""
 REMIND_AFTER_S = 3600.0
 _MOST_REMARKS = 100
 
@@ -51,6 +53,8 @@ class Disk:
         self._owner: Owner | None = None
         self._heirlooms: dict[str, Owner] = {}
         self._left_alone: set[str] = set()
+        self.crowded = False
+        """More dead processes may have left something than could be taken over at a time."""
         self._spare: SegmentFile | None = None
 
     @property
@@ -195,26 +199,35 @@ class Disk:
         """Return a path for a whole segment; None without an owner."""
         return self._owner.next_segment() if self._owner is not None else None
 
+    def may_inherit_more(self) -> bool:
+        """Tell whether it is time for those for whom there was no room."""
+        return self.crowded and not self._heirlooms
+
     def inherit(self, *, without_lock_file: bool = False) -> list[Sealed]:
-        """Take the locks of dead processes and return their segments, oldest first."""
+        """Take the locks of dead processes and return their segments, oldest first; some another time."""
+        self.crowded = False
         if self.directory is None:
             return []
         known = self._names() | self._left_alone
-        adopted: dict[str, Owner] = {}
+        names: deque[str] = deque()
         with contextlib.suppress(OSError):
-            for name in dict.fromkeys(entry.owner for entry in entries(self.directory)):
-                if name not in known:
-                    owner = Owner.adopt(self.directory, name, without_lock_file=without_lock_file)
-                    if owner is not None:
-                        adopted[name] = owner
-        if not adopted:
-            return []
-        segments = _segments_of(self.directory, adopted)  # only now, locked, does nobody change them
-        for owner in adopted.values():
-            if owner.unfinished:
-                self._heirlooms[owner.name] = owner
-            else:
-                owner.release()
+            names.extend(name for name in _oldest_first(self.directory) if name not in known)
+        segments: list[Sealed] = []
+        while names and not self.crowded:
+            adopted: dict[str, Owner] = {}
+            while names and len(self._heirlooms) + len(adopted) < MOST_HEIRLOOMS:
+                name = names.popleft()
+                owner = Owner.adopt(self.directory, name, without_lock_file=without_lock_file)
+                if owner is not None:
+                    adopted[name] = owner
+            # Only now, locked, does nobody change them.
+            segments += _segments_of(self.directory, adopted) if adopted else ()
+            for owner in adopted.values():
+                if owner.unfinished:
+                    self._heirlooms[owner.name] = owner
+                else:
+                    owner.release()
+            self.crowded = bool(names) and len(self._heirlooms) >= MOST_HEIRLOOMS
         return segments
 
     def finished(self, sealed: Sealed) -> None:
@@ -255,6 +268,22 @@ class Disk:
         return SegmentFile(self._owner.next_segment())
 
 
+def _oldest_first(directory: Path) -> list[str]:
+    """Return the owners found there: those with a lock only, then by when they wrote last.
+
+    Raises:
+        OSError: The directory cannot be read.
+    """
+    written_at: dict[str, float] = {}
+    for entry in entries(directory):
+        at = 0.0
+        if entry.kind:
+            with contextlib.suppress(OSError):  # gone meanwhile
+                at = entry.path.stat().st_mtime
+        written_at[entry.owner] = max(written_at.get(entry.owner, 0.0), at)
+    return sorted(written_at, key=written_at.__getitem__)
+
+
 def _segments_of(directory: Path, owners: dict[str, Owner]) -> list[Sealed]:
     """Return the segments of some owners, the process first that wrote last the longest ago."""
     found: list[Entry] = []
@@ -268,10 +297,10 @@ def _segments_of(directory: Path, owners: dict[str, Owner]) -> list[Sealed]:
                 entry.path.unlink()  # half of something that was to be renamed when whole
             continue
         with contextlib.suppress(OSError):
+            owner = owners[entry.owner]
+            owner.adopted.append(entry.path)  # also what cannot be read just now: it still needs the lock
             stat = entry.path.stat()
             count = len(read_segment(entry.path).frames)
-            owner = owners[entry.owner]
-            owner.adopted.append(entry.path)
             owner.unfinished += 1
             written_at[entry.owner] = max(written_at.get(entry.owner, 0.0), stat.st_mtime)
             segments.append(

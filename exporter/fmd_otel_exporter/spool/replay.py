@@ -46,13 +46,13 @@ def replay(
     """
     spool = Spool(directory, _ALL)
     try:
-        spool.adopt(without_lock_file=without_lock_file)
-        while batch := spool.next_batch():
-            write(batch.records)
-            spool.done(batch)
-            if progress is not None:
-                counters = spool.counters()
-                progress(Progress(counters.delivered, counters.adopted))
+        while spool.adopt(without_lock_file=without_lock_file):  # not all of them at a time
+            while batch := spool.next_batch():
+                write(batch.records)
+                spool.done(batch)
+                if progress is not None:
+                    counters = spool.counters()
+                    progress(Progress(counters.delivered, counters.adopted))
         return spool.counters()
     finally:
         spool.close()
