@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -94,11 +94,16 @@ class SpoolStatus:
 
     def beside(self, other: SpoolStatus) -> SpoolStatus:
         """Return both as one: each process once, under the name that it has here."""
-        owners = {(owner.pid or owner.name, owner.host, owner.alive): owner for owner in self.owners}
+        theirs: defaultdict[tuple[object, ...], list[OwnerStatus]] = defaultdict(list)
         for owner in other.owners:
-            key = owner.pid or owner.name, owner.host, owner.alive
-            owners[key] = _beside(owners[key], owner) if key in owners else owner
-        return replace(self, owners=tuple(owners.values()), error=self.error or other.error)
+            theirs[_process_of(owner)].append(owner)
+        owners = []
+        for owner in self.owners:
+            # Several may have one host name and process id: containers, one after the other.
+            same = theirs[_process_of(owner)]
+            owners.append(_beside(owner, same.pop(0)) if same else owner)
+        owners += [owner for same in theirs.values() for owner in same]
+        return replace(self, owners=tuple(owners), error=self.error or other.error)
 
     @property
     def segments(self) -> int:
@@ -139,6 +144,10 @@ class SpoolStatus:
         return max(
             (owner.oldest_age_s for owner in self.owners if owner.oldest_age_s is not None), default=None
         )
+
+
+def _process_of(owner: OwnerStatus) -> tuple[object, ...]:
+    return owner.pid or owner.name, owner.host, owner.alive
 
 
 def _beside(one: OwnerStatus, other: OwnerStatus) -> OwnerStatus:

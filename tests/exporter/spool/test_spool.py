@@ -528,3 +528,17 @@ def test_status_tells_kinds_and_what_was_dropped(directory, record, die) -> None
     assert spool.status().kinds == owner.kinds
     die(spool)
     assert inspect(directory).dropped == owner.dropped
+
+
+def test_status_tells_processes_of_one_name_and_number_apart(directory, tmp_path, record, die) -> None:
+    # A container that is started anew has the host name and the process id of the one before.
+    for n in range(3):
+        spool = Spool(directory, SMALL)
+        spool.append(record(n))
+        die(spool)
+    details = Spool(tmp_path / "details", SMALL)
+    details.append(record(3))
+    die(details)
+    both = inspect(directory).beside(inspect(tmp_path / "details"))
+    assert both.records == 4
+    assert sorted(owner.records for owner in both.owners) == [1, 1, 2]
