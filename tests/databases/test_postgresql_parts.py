@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from fmd_otel_exporter.dialects.postgresql_parts import Part
+    from tests.databases.servers import Server
 
 TODAY_US = time.time_ns() // 1000 // DAY_US * DAY_US
 NOW_US = TODAY_US + DAY_US // 2
@@ -207,3 +209,29 @@ def test_parts_of_one_prefix_are_not_taken_for_those_of_another(store: Store, re
         assert len(found) == AHEAD_DAYS + 2
         assert len(parts(connection, "fmd_request")) == AHEAD_DAYS + 2
     other.dispose()
+
+
+def test_whoever_may_not_drop_tables_prunes_by_the_row(store: Store, server: Server, record, see):
+    """Tables of somebody else, in which this user may change rows and nothing more."""
+    Writer(store).write([record(ts_us=NOW_US - age * DAY_US) for age in (0, 5, 20, 21)])
+    name = f"fmd_test_writer_{secrets.token_hex(4)}"
+    database = store.url.rpartition("/")[2]
+    server.run(
+        f"CREATE ROLE {name}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {name}",
+        database=database,
+    )
+    Writer(store).write([record(ts_us=NOW_US - 22 * DAY_US)])  # its part is of later than the rights
+    theirs = open_store(f"{store.url}?options=-c%20role%3D{name}")
+    try:
+        Writer(theirs).write([record(ts_us=NOW_US - age * DAY_US) for age in (0, 20, 30)])
+        compact_days(theirs, now_ts_us=NOW_US)
+        worker = Maintainer(WEEK, owner="me", clock=lambda: NOW_US / 1_000_000)
+        while worker.work(theirs, 10):
+            pass
+        assert worker.deleted["request"] == 5
+        assert len(see.rows("request")) == 3
+    finally:
+        theirs.dispose()
+        server.run(f"DROP OWNED BY {name}", f"DROP ROLE {name}", database=database)

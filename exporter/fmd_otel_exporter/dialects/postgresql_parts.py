@@ -36,8 +36,8 @@ _WAIT = "SET LOCAL lock_timeout = '300ms'"
 """Others wait behind whoever waits for a lock on a whole table. What cannot be done now can be done later."""
 _BOUNDS = re.compile(r"FOR VALUES FROM \('?(-?\d+)'?\) TO \('?(-?\d+)'?\)")
 _PARTS = text(
-    "SELECT c.relname, pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i "
-    "JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent "
+    "SELECT c.relname, pg_get_expr(c.relpartbound, c.oid), pg_has_role(c.relowner, 'USAGE') "
+    "FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent "
     "JOIN pg_namespace n ON n.oid = p.relnamespace "
     "WHERE p.relname = :name AND n.nspname = current_schema()"
 )
@@ -54,6 +54,8 @@ class Part(NamedTuple):
     name: str
     start_us: int
     end_us: int
+    ours: bool = True
+    """It belongs to this user, and nobody else may drop it."""
     empty: bool = False
     """It is to be dropped for having no rows, so if there are some it must stay."""
 
@@ -66,19 +68,24 @@ def is_partitioned(connection: Connection, name: str) -> bool:
 def parts(connection: Connection, name: str) -> list[Part]:
     """Return the parts of a table but for the default one, oldest first."""
     found = []
-    for part, bounds in connection.execute(_PARTS, {"name": name}):
+    for part, bounds, ours in connection.execute(_PARTS, {"name": name}):
         match = _BOUNDS.fullmatch(bounds)
         if match is not None:
-            found.append(Part(part, int(match[1]), int(match[2])))
+            found.append(Part(part, int(match[1]), int(match[2]), ours))
     return sorted(found, key=lambda each: each.start_us)
 
 
 def parts_within(
     connection: Connection, name: str, ranges: Sequence[tuple[int, int]], end: int
 ) -> list[Part]:
-    """Return the parts all of whose rows are of some ranges of time, and those before an end without rows."""
+    """Return the parts all of whose rows are of some ranges of time, and those before an end without rows.
+
+    Those that this user may not drop are left out: their rows go one by one.
+    """
     found = []
     for part in parts(connection, name):
+        if not part.ours:
+            continue
         if any(start <= part.start_us and part.end_us <= until for start, until in ranges):
             found.append(part)
         elif part.end_us <= end and _is_empty(connection, part):
