@@ -92,7 +92,7 @@ def _version_choice(view: View) -> Any:
 
 
 def _headline(view: View, found: Report) -> Any:
-    tone = "bad" if found.regressions else "good" if any(one.matters for one in found.endpoints) else ""
+    tone = "bad" if found.regressions else "good" if any(map(reports.got_better, found.endpoints)) else ""
     chosen = versions_of(view)
     if chosen:
         when = "" if view.state.has_range else ", all that either has served"

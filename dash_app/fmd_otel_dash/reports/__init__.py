@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from fmd_otel_dash.reports.files import FORMATS, rendered, sides
-from fmd_otel_dash.reports.words import headline, measured, summary, verdict
+from fmd_otel_dash.reports.words import got_better, headline, measured, summary, verdict
 
-__all__ = ["FORMATS", "headline", "measured", "rendered", "sides", "summary", "verdict"]
+__all__ = ["FORMATS", "got_better", "headline", "measured", "rendered", "sides", "summary", "verdict"]

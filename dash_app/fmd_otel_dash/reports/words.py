@@ -17,14 +17,14 @@ _DOUBLE = 1.0
 
 
 def headline(report: Report) -> str:
-    """Return the one sentence to read: how many endpoints got worse, and how many better."""
+    """Return the one sentence to read: how many endpoints got worse, better, or are requested otherwise."""
     total = len(report.endpoints)
     if not total:
         return "Neither has a request: there is nothing to compare."
     if not report.n_before or not report.n_after:
         return f"Nothing was compared: {'before' if report.n_after else 'after'}, there is no request."
     worse = len(report.regressions)
-    better = sum(_better(one) for one in report.endpoints)
+    better = sum(got_better(one) for one in report.endpoints)
     came, went = sum(one.came for one in report.endpoints), sum(one.went for one in report.endpoints)
     parts = []
     if worse:
@@ -35,6 +35,11 @@ def headline(report: Report) -> str:
         parts.append(f"{_of(came, total)} {'is' if came == 1 else 'are'} new")
     if went:
         parts.append(f"{_of(went, total)} {'is' if went == 1 else 'are'} no longer requested")
+    parts += [
+        f"{_of(n, total)} got {which} requests"
+        for which, n in (("more", _of_traffic(report, 1)), ("fewer", _of_traffic(report, -1)))
+        if n
+    ]
     if not parts:
         return f"None of {total} endpoints changed by more than chance and by enough to matter."
     text = "; ".join(parts)
@@ -55,7 +60,7 @@ def verdict(one: EndpointReport) -> tuple[str, Tone]:
         told = [each for each in told if not each[0].startswith("p95")] or told
     if not told:
         return "no change", "neutral"
-    tone: Tone = "bad" if one.worse else "good" if _better(one) else "neutral"
+    tone: Tone = "bad" if one.worse else "good" if got_better(one) else "neutral"
     return ", ".join(text for text, _ in told), tone
 
 
@@ -100,10 +105,17 @@ def _told(found: Finding) -> str:
     return f"{what}{size(effect)} {'slower' if up else 'faster'}"
 
 
-def _better(one: EndpointReport) -> bool:
+def got_better(one: EndpointReport) -> bool:
+    """Return whether it got faster or fails less often, and nothing about it got worse."""
     return not one.worse and any(
         each.matters and each.measure != "traffic" and each.effect.value < 0 for each in one.findings.values()
     )
+
+
+def _of_traffic(report: Report, sign: int) -> int:
+    """Return how many endpoints there are more requests of, or fewer; those that came or went are apart."""
+    found = (one.findings.get("traffic") for one in report.endpoints if not one.came and not one.went)
+    return sum(each.matters and each.effect.value * sign > 0 for each in found if each is not None)
 
 
 def _signed(value: float) -> str:

@@ -52,6 +52,34 @@ def test_what_got_slower_is_named_with_its_size_and_leads_to_its_durations(card)
     assert "Mann-Whitney" in detail.text
 
 
+def test_the_sentence_above_tells_of_all_that_the_table_below_calls_a_change(card, now, store):
+    """More requests are no better and no worse, but they are not nothing."""
+    chance = random.Random(3)  # noqa: S311 - the same in every run
+    records = [
+        RequestRecord(
+            "shop", endpoint, start_us + i * DAY // n + 1, chance.randbytes(8), chance.randbytes(16),
+            20_000, 200, "GET", "1.0",
+        )
+        for endpoint, before, after in (
+            ("shop.cart", 240, 480),
+            ("shop.search", 240, 480),
+            ("shop.wish", 480, 240),
+            ("shop.home", 240, 240),
+        )
+        for start_us, n in ((now - 2 * DAY, before), (now - DAY, after))
+        for i in range(n)
+    ]  # fmt: skip
+    Writer(store).write(records)
+
+    choice = card("reporting-choice", "/reporting", SLOWER)
+    assert "2 of 4 endpoints got more requests; 1 of 4 endpoints got fewer requests." in choice.text
+    classes = [str(part["props"].get("className")).split() for part in choice.parts]
+    [verdict] = [each for each in classes if "fmd-verdict" in each]
+    assert verdict == ["fmd-verdict"]
+    rows = card("reporting-endpoints", "/reporting", SLOWER).grid_rows
+    assert {row["name"] for row in rows} == {"shop.cart", "shop.search", "shop.wish"}
+
+
 @pytest.fixture
 def profiled(slower, now, write_profile):
     """Profiles of the endpoint that got slower, before and after: of one line, ten times as long."""
