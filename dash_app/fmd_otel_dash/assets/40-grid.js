@@ -109,7 +109,7 @@
   cells.FmdSpark = function (props) {
     var points = props.value || [];
     if (points.length < 2) { return null; }
-    var top = Math.max.apply(null, points) || 1, w = 78, height = 22;
+    var top = Math.max.apply(null, points) || 1, w = 66, height = 22;
     var line = points.map(function (v, i) {
       return (i * w / (points.length - 1)).toFixed(1) + "," + (height - 2 - v / top * (height - 4)).toFixed(1);
     });

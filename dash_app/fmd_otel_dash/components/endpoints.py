@@ -43,16 +43,16 @@ def columns(*, compare: bool, may_set_level: bool) -> list[dict[str, Any]]:
             context={"narrow": True},
         ),
         number(
-            "errors", "Errors", shown="errorsText", width=72, cellRenderer="FmdErrors",
+            "errors", "Errors", shown="errorsText", width=68, cellRenderer="FmdErrors",
             headerTooltip="Share of answers of 500 and above",
         ),
-        number("p50", "p50", shown="p50Text", width=76, headerTooltip="Half of the requests took less"),
+        number("p50", "p50", shown="p50Text", width=72, headerTooltip="Half of the requests took less"),
         leading(
-            "p95", "p95", shown="p95Text", href="requestsHref", only="slow", width=76,
+            "p95", "p95", shown="p95Text", href="requestsHref", only="slow", width=72,
             context={"narrow": True},
             headerTooltip="95 % of the requests took less; click it for the others",
         ),
-        number("p99", "p99", shown="p99Text", width=76, headerTooltip="99 % of the requests took less"),
+        number("p99", "p99", shown="p99Text", width=72, headerTooltip="99 % of the requests took less"),
         number(
             "change", "p95 change", shown="changeText", width=94, cellRenderer="FmdChange", hide=not compare,
             tooltipField="changeHint",
@@ -62,7 +62,7 @@ def columns(*, compare: bool, may_set_level: bool) -> list[dict[str, Any]]:
             "share", "Time spent", shown="shareText", width=100, cellRenderer="FmdShare",
             headerTooltip="Share of the time that all endpoints together took",
         ),
-        column("spark", "Trend", cellRenderer="FmdSpark", width=96, sortable=False,
+        column("spark", "Trend", cellRenderer="FmdSpark", width=84, sortable=False,
                headerTooltip="Requests per hour over the range"),
         number("last", "Last request", shown="lastText", width=98),
     ]  # fmt: skip
