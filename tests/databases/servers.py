@@ -1,9 +1,10 @@
 """Database servers for tests: one that is there, or one that is started for the occasion.
 
 A server is taken from its variable, ``FMD_OTEL_TEST_POSTGRESQL_URL``, ``FMD_OTEL_TEST_MYSQL_URL`` or
-``FMD_OTEL_TEST_CLICKHOUSE_URL`` (the URL of a user who may create databases), else it is the one that runs on
-this machine, else it is started from the programs that are installed, in a directory of its own, and stopped
-at the end. ClickHouse is started from a package: its engine, behind its own HTTP interface.
+``FMD_OTEL_TEST_CLICKHOUSE_URL`` (the URL of a user who may create databases), else it is started from the
+programs that are installed, in a directory of its own, and stopped at the end. Where none are, it is the one
+that runs on this machine; with it all takes longer, since it loses nothing when the power fails. ClickHouse
+is started from a package: its engine, behind its own HTTP interface.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
@@ -237,7 +239,7 @@ class OwnServer(Server):
 def find(kind: str) -> Iterator[Server]:
     """Yield a server of a kind; skip, and say what to do, where there is none."""
     url = os.environ.get(_VARIABLES[kind])
-    for place in [url] if url else _LOCAL[kind]:
+    for place in [url] if url else [] if _installed(kind) else _LOCAL[kind]:
         server = Server(kind, place)
         if url or server.answers():
             with server.finally_:
@@ -295,9 +297,19 @@ def own(kind: str, *, zone: str = "UTC", options: tuple[str, ...] = ()) -> Itera
         guard.communicate()
 
 
-def _program(kind: str, name: str) -> str:
+def _installed(kind: str) -> bool:
+    if kind == CLICKHOUSE:
+        return find_spec("chdb") is not None
+    return all(_where(name) for name in _PROGRAMS[kind])
+
+
+def _where(name: str) -> str | None:
     places = [place for pattern in _ELSEWHERE for place in sorted(glob.glob(pattern), reverse=True)]  # noqa: PTH207 # absolute patterns
-    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *places]))
+    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *places]))
+
+
+def _program(kind: str, name: str) -> str:
+    found = _where(name)
     if found is None:
         pytest.skip(
             f"needs a {kind} server. The remedy, as root: apt-get install {_PACKAGES[kind]}; or set "
