@@ -59,13 +59,13 @@ def test_a_batch_cut_short_after_any_step_counts_once_when_it_is_sent_again(
 
     batch = [record(), record(endpoint="other", group_by="ada"), record(level=0)]
     with monkeypatch.context() as patch:
-        patch.setattr("fmd_otel_exporter.dialects.clickhouse_mutex.LASTS_S", 3)
         patch.setattr(Transaction, "send", send_and_die)
         patch.setattr(Transaction, "rollback", Transaction._forget)
         try:
             writer.write(batch)
         except SystemExit:
             store.dispose()
+    let_turns_end(store)
     result = Writer(store).write(batch)
     assert result.written + result.duplicate == 3
     assert set(see.sums().values()) == {3}
@@ -73,9 +73,18 @@ def test_a_batch_cut_short_after_any_step_counts_once_when_it_is_sent_again(
     assert Writer(store).write(batch) == WriteResult(0, 3)
 
 
+def let_turns_end(store: Store) -> None:
+    """Let it be so late that no turn lasts any more whose holder was killed, without waiting for it."""
+    with store._together() as connection:
+        connection.exec_driver_sql(
+            f"ALTER TABLE {clickhouse_mutex.TABLE} UPDATE lasts_s = 0 WHERE over = 0 "
+            "SETTINGS mutations_sync = 2"
+        )
+
+
 @contextmanager
-def cut_short(monkeypatch, step: int) -> Iterator[None]:
-    """Have a batch's writer killed after so many of its changes."""
+def cut_short(store: Store, monkeypatch, step: int) -> Iterator[None]:
+    """Have a batch's writer killed after so many of its changes, a while ago."""
     done = 0
 
     def then_die(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -87,14 +96,16 @@ def cut_short(monkeypatch, step: int) -> Iterator[None]:
         return result
 
     with monkeypatch.context() as patch:
-        patch.setattr(clickhouse_mutex, "LASTS_S", 3)
         for name in ("note", "begin"):
             patch.setattr(clickhouse_late, name, partial(then_die, getattr(clickhouse_late, name)))
         send, change = Transaction.send, Transaction.change
         patch.setattr(Transaction, "send", lambda *args, **options: then_die(send, *args, **options))
         patch.setattr(Transaction, "change", lambda *args, **options: then_die(change, *args, **options))
         patch.setattr(Transaction, "rollback", Transaction._forget)
-        yield
+        with suppress(SystemExit):
+            yield
+    store.dispose()
+    let_turns_end(store)
 
 
 @pytest.mark.parametrize("retention", [Retention(8, 30, 0), Retention(30, 8, 0)])
@@ -107,9 +118,8 @@ def test_a_batch_for_a_sealed_day_cut_short_after_any_step_counts_once_however_o
     Writer(store).write([record(ts_us=old_us + n, group_by="ada", ip="::1") for n in range(2)])
     keep(retention)
     batch = [record(ts_us=old_us + 9 + n, group_by="ada", ip="::1") for n in range(3)]
-    with cut_short(monkeypatch, step), suppress(SystemExit):
+    with cut_short(store, monkeypatch, step):
         Writer(store).write(batch)
-    store.dispose()
     for _ in range(2):
         Writer(store).write(batch)
         with store.write() as connection:
@@ -139,9 +149,8 @@ def test_a_late_batch_cut_short_counts_once_though_its_second_day_would_be_seale
         for day_us, count in ((sealed_us, 3), (summed_us, 4), (new_us, 5))
         for n in range(count)
     ]
-    with cut_short(monkeypatch, step), suppress(SystemExit):
+    with cut_short(store, monkeypatch, step):
         Writer(store).write(batch)
-    store.dispose()
     for _ in range(2):
         keep(retention(8))
     for _ in range(2):
@@ -160,9 +169,8 @@ def test_a_batch_for_a_day_without_any_cut_short_counts_once_though_the_day_woul
 ):
     Writer(store).write([record(ts_us=today_us, group_by="ada", ip="::1")])
     batch = [record(ts_us=today_us - 40 * DAY_US + n, group_by="ada", ip="::1") for n in range(3)]
-    with cut_short(monkeypatch, step), suppress(SystemExit):
+    with cut_short(store, monkeypatch, step):
         Writer(store).write(batch)
-    store.dispose()
     for _ in range(2):
         keep(Retention(8, 8, 0))
     Writer(store).write(batch)
@@ -177,9 +185,8 @@ def test_a_batch_that_never_comes_again_holds_its_days_up_for_a_week(
 ):
     Writer(store).write([record(ts_us=today_us)])
     batch = [record(ts_us=today_us - 40 * DAY_US)]
-    with cut_short(monkeypatch, 2), suppress(SystemExit):
+    with cut_short(store, monkeypatch, 2):
         Writer(store).write(batch)
-    store.dispose()
     keep(Retention(8, 8, 0))
     assert len(see.rows("request")) == 2
     monkeypatch.setattr(clickhouse_late, "COMES_AGAIN_DAYS", 0)
