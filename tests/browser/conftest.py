@@ -18,11 +18,13 @@ from fmd_otel_dash.factory import Dashboard
 from fmd_otel_dash.services import Services
 from fmd_otel_dash.settings import DashboardSettings
 from fmd_otel_exporter.records import RequestRecord
-from fmd_otel_exporter.store import Store, open_store
 from fmd_otel_exporter.writer import Writer
+from tests.new_databases import new_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from fmd_otel_exporter.store import Store
 
 PASSWORD = "correct horse battery"
 FLAGS = (
@@ -221,7 +223,7 @@ def serve(tmp_path: Any, stage: Stage) -> Iterator[Callable[..., Running]]:
     stores: list[Store] = []
 
     def start(**settings: Any) -> Running:
-        store = open_store(f"sqlite:///{tmp_path / f'{len(stores)}.db'}")
+        store = new_store(tmp_path / f"{len(stores)}.db")
         stores.append(store)
         add_users(store)
         dashboard = Dashboard(Services(DashboardSettings(database=store.url, **settings), store=store))

@@ -13,7 +13,7 @@ from fmd_otel_dash.auth.gate import COOKIE
 from fmd_otel_dash.factory import Dashboard
 from fmd_otel_dash.services import Services
 from fmd_otel_dash.settings import DashboardSettings
-from fmd_otel_exporter.store import open_store
+from tests.new_databases import new_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,7 +76,7 @@ def output_of(dashboard: Dashboard, part: str) -> str:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path / 'fmd.db'}")
+    opened = new_store(tmp_path / "fmd.db")
     yield opened
     opened.dispose()
 

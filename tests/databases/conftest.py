@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import delete, text
 
 from fmd_otel_exporter.dialects.clickhouse_mutex import TABLE
-from fmd_otel_exporter.store import Store, open_store
 from tests.databases.servers import CLICKHOUSE, MARIADB, ODD, POSTGRESQL, OwnServer, Server, find, own
 from tests.databases.suites import NOT_OF_CLICKHOUSE
 from tests.exporter.conftest import (
@@ -27,12 +26,15 @@ from tests.exporter.conftest import (
     sums,
     today_us,
 )
+from tests.new_databases import new_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from sqlalchemy import Connection
+
+    from fmd_otel_exporter.store import Store
 
 __all__ = [
     "at",
@@ -139,7 +141,7 @@ def url(new_url: Callable[[], str]) -> str:
 def store(server: Server | None, tmp_path: Path) -> Iterator[Store]:
     """An empty database with our tables."""
     if server is None:
-        opened = open_store(f"sqlite:///{tmp_path / 'fmd.db'}")
+        opened = new_store(tmp_path / "fmd.db")
         yield opened
         opened.dispose()
         return

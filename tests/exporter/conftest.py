@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,12 @@ from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.retention import Retention, prune
 from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.settings import ExporterSettings
-from fmd_otel_exporter.store import Store, open_store
+from tests.new_databases import new_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+
+    from fmd_otel_exporter.store import Store
 
 _DAY_US = 86_400_000_000
 NOON_US = (time.time_ns() // 1000 // _DAY_US - 2) * _DAY_US + _DAY_US // 2
@@ -66,7 +68,7 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
-    store = open_store(url)
+    store = new_store(Path(url.removeprefix("sqlite:///")))
     yield store
     store.dispose()
 

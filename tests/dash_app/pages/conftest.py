@@ -83,6 +83,7 @@ def now(clock):
 @pytest.fixture
 def write(store):
     """Write requests: ``write(ts_us, "shop.cart", status=500)``, or several moments at once."""
+    writer = Writer(store)
 
     def into(moments: int | list[int], endpoint: str = "shop.cart", **fields: Any) -> list[RequestRecord]:
         records = []
@@ -94,14 +95,19 @@ def write(store):
                 "version": "1.0", "route": f"/{endpoint}", "blueprint": "shop",
             }  # fmt: skip
             records.append(RequestRecord(**(given | fields)))
-        Writer(store).write(records)
+        writer.write(records)
         return records
 
     return into
 
 
 @pytest.fixture
-def write_profile(store):
+def detail_writer(store):
+    return DetailWriter(store)
+
+
+@pytest.fixture
+def write_profile(detail_writer):
     """Write profiles of requests: ``write_profile(ts_us, "shop.cart", version="1.7.0")``."""
 
     def into(moments: int | list[int], endpoint: str = "shop.cart", **fields: Any) -> list[Any]:
@@ -110,14 +116,14 @@ def write_profile(store):
             made_profiles.profile(next(_numbers), ts_us, version, endpoint, **fields)
             for ts_us in ([moments] if isinstance(moments, int) else moments)
         ]
-        DetailWriter(store).write(records)
+        detail_writer.write(records)
         return records
 
     return into
 
 
 @pytest.fixture
-def write_outlier(store):
+def write_outlier(detail_writer):
     """Write outliers with their steps: ``write_outlier(ts_us, "shop.cart", duration_us=900_000)``."""
 
     def into(moments: int | list[int], endpoint: str = "shop.cart", **fields: Any) -> list[Any]:
@@ -126,14 +132,14 @@ def write_outlier(store):
             number = next(_numbers)
             records.append(made_details.outlier(number, ts_us, endpoint, **fields))
             records.append(made_details.trace(number, ts_us, endpoint))
-        DetailWriter(store).write(records)
+        detail_writer.write(records)
         return records
 
     return into
 
 
 @pytest.fixture
-def write_exception(store):
+def write_exception(detail_writer):
     """Write exceptions: ``write_exception(ts_us, "shop.cart", message="no price")``."""
 
     def into(moments: int | list[int], endpoint: str = "shop.cart", **fields: Any) -> list[Any]:
@@ -141,7 +147,7 @@ def write_exception(store):
             made_details.exception(next(_numbers), ts_us, endpoint, **fields)
             for ts_us in ([moments] if isinstance(moments, int) else moments)
         ]
-        DetailWriter(store).write(records)
+        detail_writer.write(records)
         return records
 
     return into

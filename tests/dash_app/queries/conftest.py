@@ -8,15 +8,15 @@ from datetime import datetime, timezone
 import pytest
 
 from fmd_otel_exporter.records import RequestRecord
-from fmd_otel_exporter.store import open_store
 from fmd_otel_exporter.writer import Writer
+from tests.new_databases import new_store
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture
 def store(tmp_path):
-    opened = open_store(f"sqlite:///{tmp_path / 'requests.db'}")
+    opened = new_store(tmp_path / "requests.db")
     yield opened
     opened.dispose()
 
