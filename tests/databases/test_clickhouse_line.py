@@ -129,6 +129,8 @@ class Scripted:
         return head + b"\r\n\r\n" + body
 
     def close(self) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for a connection
         self._socket.close()
         self._thread.join(10)
 

@@ -249,7 +249,7 @@ def collector():
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         kept.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield kept
         server.shutdown()

@@ -39,7 +39,7 @@ class Recorder(BaseHTTPRequestHandler):
 def server():
     with HTTPServer(("127.0.0.1", 0), Recorder) as made:
         made.found = []
-        thread = threading.Thread(target=made.serve_forever, daemon=True)
+        thread = threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield made
         made.shutdown()
