@@ -53,10 +53,11 @@ def sentence(one: EndpointReport, against: str) -> Sentence:
     small = [each for each in quality if each.significant]
     if small:
         words = " and ".join(_told(each) for each in small)
-        return Sentence(f"No change that matters {against}", f"{words}, {_basis(one, small, n)}", "neutral")
+        told = f"No change of durations or errors that matters {against}"
+        return Sentence(told, f"{words}, {_basis(one, small, n)}", "neutral")
     found = _interval(one.findings["latency"], always_signed=True)
     basis = ", ".join(each for each in (f"95 % CI of durations {found}", _traffic(one), n) if each)
-    return Sentence(f"No change beyond chance {against}", basis, "neutral")
+    return Sentence(f"No change of durations or errors beyond chance {against}", basis, "neutral")
 
 
 def _basis(one: EndpointReport, findings: list[Finding], n: str) -> str:

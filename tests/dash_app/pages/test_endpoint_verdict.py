@@ -88,7 +88,7 @@ def test_no_change_is_told_with_how_large_one_could_have_been(now, spread, head)
     spread(now - DAY, DAY, 200)
 
     assert re.search(
-        r"No change beyond chance against the previous 24 hours,  "
+        r"No change of durations or errors beyond chance against the previous 24 hours,  "
         r"95 % CI of durations [+-]\S+ to [+-]\S+ %, n = 200 against 200\.",
         head(),
     )
@@ -98,7 +98,7 @@ def test_a_change_too_small_to_matter_is_called_that(now, spread, head):
     spread(now - 2 * DAY, DAY, 3000)
     spread(now - DAY, DAY, 3000, 1.03)
 
-    assert re.search(r"No change that matters against .*\d(\.\d)? % slower", head())
+    assert re.search(r"No change of durations or errors that matters against .*\d(\.\d)? % slower", head())
 
 
 @pytest.mark.parametrize("n", [5, 15])
