@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import text
 
 from fmd_otel_exporter.dialects.postgresql_connection import bounded
 from fmd_otel_exporter.dialects.postgresql_errors import NoAnswerError
+from fmd_otel_exporter.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -63,3 +65,22 @@ def test_a_session_is_the_same_on_every_server(store):
     }
     with store.write() as connection:
         assert connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "read committed"
+
+
+def test_nothing_stays_behind_in_a_session_that_a_pooler_gives_to_others(store, record):
+    """PgBouncer, for one, may run each transaction in another session, which is somebody else's by then."""
+    writer = Writer(store)
+    asked = text("SELECT count(*) FROM pg_prepared_statements")
+    for n in range(12):  # psycopg prepares what comes for the sixth time
+        writer.write([record(endpoint=f"e{each}", version=f"{n}") for each in range(3)])
+        with store.read() as connection:
+            assert connection.scalar(asked) == 0
+    with store.write() as connection:
+        assert connection.scalar(asked) == 0
+    with store.dialect.migration_lock(), store.read() as connection:
+        begun = (
+            "SELECT a.xact_start FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
+            "WHERE l.locktype = 'advisory' AND a.datname = current_database()"
+        )
+        assert None not in connection.scalars(text(begun)).all()
+        assert connection.scalars(text(begun)).all()

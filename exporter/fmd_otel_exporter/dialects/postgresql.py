@@ -104,15 +104,20 @@ class PostgresqlDialect(Parts, Transactional):
 
     @contextmanager
     def migration_lock(self) -> Iterator[None]:
-        """Hold an advisory lock of the database; it goes with its connection, however that ends."""
-        engine = self._engine(isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        """Hold an advisory lock of the database; it goes with its transaction, however that ends.
+
+        One of the session's would stay in it where a pooler gives that to somebody else.
+        """
+        engine = self._engine(isolation_level="READ COMMITTED", poolclass=NullPool)
         try:
             with engine.connect() as connection:
                 deadline = time.monotonic() + say.MIGRATION_LOCK_S
-                while not connection.scalar(select(func.pg_try_advisory_lock(_ADVISORY_LOCK))):
+                while not connection.scalar(select(func.pg_try_advisory_xact_lock(_ADVISORY_LOCK))):
+                    connection.rollback()
                     if time.monotonic() > deadline:
                         raise say.MIGRATION_LOCKED.error(self._server, f"{say.MIGRATION_LOCK_S} s")
                     time.sleep(_LOCK_POLL_S)
+                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
                 yield
         except SQLAlchemyError as exc:
             problem = self.problem(exc)

@@ -32,6 +32,9 @@ def connect(dialect: Any, record: Any, args: Any, options: dict[str, Any]) -> Pa
         settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _SESSION.items())
         connection.execute(f"SELECT {settings}")
         connection.autocommit = False
+        # A pooler may run the next transaction in another session, where a statement of that name is missing,
+        # or is another one.
+        connection.prepare_threshold = None
     except BaseException:
         connection.close()
         raise
