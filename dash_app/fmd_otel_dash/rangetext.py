@@ -99,8 +99,11 @@ def is_relative(moment: str) -> bool:
 
 
 def utc_moment(us: int) -> str:
-    """Write an instant as a moment that means the same in every zone; whole seconds, as people read them."""
-    return local_time(us, ZoneInfo("UTC")).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Write an instant as a moment that means the same in every zone; whole seconds, as people read them.
+
+    What lies beyond the last one that people can ask for is written as that.
+    """
+    return local_time(min(us, _MAX_US), ZoneInfo("UTC")).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse_text(

@@ -11,6 +11,7 @@ import pytest
 from fmd_otel_dash.pages import PAGES
 from fmd_otel_dash.queries.requests import requests
 from fmd_otel_dash.queries.scope import Scope
+from fmd_otel_exporter.batch import LAST_TS_US
 from fmd_otel_exporter.records import CodeLine, ProfileNode
 
 HOUR = 3600 * 1_000_000
@@ -108,6 +109,17 @@ def test_it_renders_with_one_request(path, now, write, all_cards):
     assert shown or path in WITHOUT_CARDS
     for each in shown.values():
         in_order(each)
+
+
+@pytest.mark.parametrize(
+    "path", ["/overview", "/api_performance", "/reporting", "/endpoint/<int:endpoint_id>", "/endpoints"]
+)
+def test_it_renders_where_a_clock_has_shown_the_last_moment_there_is(path, write, address, cards_of, card):
+    write(LAST_TS_US)
+    path = address(path)
+
+    for card_id in cards_of(path):
+        in_order(card(card_id, path, "", "Asia/Tokyo"))
 
 
 @pytest.mark.parametrize("path", PATHS)
