@@ -77,6 +77,7 @@ ODD = {
         "--transaction-isolation=SERIALIZABLE", "--innodb-snapshot-isolation=ON",
         "--character-set-server=latin1", "--collation-server=latin1_swedish_ci",
         "--default-storage-engine=MyISAM", "--max-allowed-packet=16384", "--max-connections=40",
+        "--lower-case-table-names=1",
     ),
 }  # fmt: skip
 """What an administrator may have set."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fmd_otel_exporter.store import open_store
 from tests.dash_app.queries.conftest import at, request_at, write  # noqa: F401 # fixtures
 from tests.databases.suites import suite_of
 
@@ -31,3 +32,12 @@ def test_the_server_is_odd_indeed(server, kind: str):
         assert zone in ("EST", "EDT")
         assert "NO_BACKSLASH_ESCAPES" in mode
         assert size == 16384
+
+
+def test_sizes_are_those_of_tables_whose_names_are_in_another_case(url: str):
+    """MariaDB may store names in small letters, whatever they are given in."""
+    ours = open_store(url, "Shop_2")
+    with ours.read() as connection:
+        tables = ours.dialect.sizes(connection, "Shop_2").tables
+    assert {each.name.removeprefix("Shop_2_") for each in ours.tables.metadata.sorted_tables} <= {*tables}
+    ours.dispose()

@@ -12,19 +12,22 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _TABLES = text(
-    "SELECT table_name, table_rows, data_length + index_length, data_free FROM information_schema.tables "
+    "SELECT table_name, table_rows, data_length + index_length, data_free, @@lower_case_table_names "
+    "FROM information_schema.tables "
     "WHERE table_schema = DATABASE() AND left(table_name, char_length(:start)) = :start"
 )
+"""Of any case: that is how both compare these names."""
 
 
 def sizes(connection: Connection, prefix: str) -> Sizes:
     """Return what is in our tables; InnoDB guesses their rows from a few pages."""
     found: dict[str, TableSize] = {}
     free = 0
-    for name, rows, size, unused in connection.execute(_TABLES, {"start": f"{prefix}_"}):
-        found[name.removeprefix(f"{prefix}_")] = TableSize(
-            None if rows is None else int(rows), int(size or 0)
-        )
+    start = f"{prefix}_"
+    for name, rows, size, unused, folds in connection.execute(_TABLES, {"start": start}):
+        if not folds and not name.startswith(start):  # somebody else's
+            continue
+        found[name[len(start) :].lower()] = TableSize(None if rows is None else int(rows), int(size or 0))
         free += int(unused or 0)
     version = str(connection.exec_driver_sql("SELECT VERSION()").scalar())
     product, _, _ = version.partition("-")
