@@ -12,10 +12,11 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from fmd_otel_exporter.native import Signal, start_thread
+from fmd_otel_exporter.native import Signal, allocate_rlock, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 MOST_JOBS = 512
 """That may wait; whoever brings more does without, and says so in what is stored."""
@@ -33,16 +34,25 @@ class Backstage:
         self.ticker: Callable[[], float | None] | None = None
         """Something to do at regular times: returns in how many seconds again, or None to be left alone."""
         self._exit_registered = False
+        self._noticing: dict[int, AbstractContextManager[object]] = {}
         self._reset()
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
         self._jobs: deque[Callable[[], None]] = deque()
         self._later: deque[tuple[float, Callable[[], None]]] = deque()
         self._signal = Signal()
         self._starting: list[None] = [None]
         self._is_busy = False
         self._hurry = False
+        self._pid = os.getpid()  # last: whoever reads it goes on with the rest
+
+    def _notice_fork(self) -> None:
+        """Begin anew once, of however many threads find out that this is another process."""
+        pid = os.getpid()
+        # By the process: whoever holds one in the parent does not exist here.
+        with self._noticing.setdefault(pid, allocate_rlock()):
+            if self._pid != pid:
+                self._reset()
 
     def submit(self, job: Callable[[], None]) -> bool:
         """Have something done soon; the job brings its own failures where they belong.
@@ -51,7 +61,7 @@ class Backstage:
             Whether there was room for it.
         """
         if self._pid != os.getpid():
-            self._reset()  # the parent does its own work
+            self._notice_fork()  # the parent does its own work
         if len(self._jobs) >= MOST_JOBS:
             return False
         self._jobs.append(job)
@@ -64,14 +74,14 @@ class Backstage:
             Whether it will be.
         """
         if self._pid != os.getpid():
-            self._reset()
+            self._notice_fork()
         self._later.append((time.monotonic() + LATER_S, job))
         return self.wake()
 
     def wake(self) -> bool:
         """Let the thread look at once; start it where there is none."""
         if self._pid != os.getpid():
-            self._reset()
+            self._notice_fork()
         if self._starting:
             return self._start()
         self._signal.set()

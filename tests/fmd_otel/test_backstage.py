@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -146,3 +148,31 @@ def test_a_forked_worker_does_its_own_work_and_not_its_parents(stage, held):
     held.set()
     assert stage.drain(WAIT_S)
     assert done == ["parent"]
+
+
+def test_the_first_work_in_a_forked_process_may_come_from_many_threads_at_once():
+    code = """
+import ctypes, os, sys, threading, time
+from fmd_otel.backstage import Backstage
+sys.setswitchinterval(1e-6)
+stage, codes = Backstage(), set()
+for _ in range(60):
+    pid = ctypes.PyDLL(None).fork()  # as servers written in C do, without Python's hooks
+    if pid == 0:
+        done, together = [], threading.Barrier(8)
+        def work():
+            together.wait()
+            for _ in range(3): stage.submit(lambda: done.append(None))
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        until = time.monotonic() + 10
+        while len(done) < 24 and time.monotonic() < until: time.sleep(0.001)
+        os._exit(len(done) != 24)
+    codes.add(os.waitpid(pid, 0)[1])
+print(codes)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True
+    )
+    assert done.stdout.split() == ["{0}"]
