@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select, text
 
+from fmd_otel_exporter.dialects import postgresql_parts
 from fmd_otel_exporter.dialects.postgresql_parts import AHEAD_DAYS, DAY_US, MOST_PARTS, is_partitioned, parts
 from fmd_otel_exporter.maintainer import Maintainer
 from fmd_otel_exporter.retention import Retention, prune
@@ -77,6 +78,16 @@ def test_the_day_of_a_row_gets_its_part_before_it_is_written(store: Store, recor
     Writer(store).write([record(ts_us=NOW_US - age * DAY_US) for age in (0, 5, 20, 20)])
     assert days() == [-20, -5, *range(-1, AHEAD_DAYS + 1)]
     assert in_default() == 0
+
+
+def test_a_batch_takes_a_second_connection_only_for_a_day_without_a_part(store: Store, record, monkeypatch):
+    """Where as many write at once as there are connections, each would wait for another one's."""
+    made = []
+    monkeypatch.setattr(postgresql_parts, "make_days", lambda _connection, _name, days: made.extend(days))
+    Writer(store).write([record(ts_us=NOW_US), record(ts_us=NOW_US - DAY_US)])
+    assert made == []
+    Writer(store).write([record(ts_us=NOW_US), record(ts_us=NOW_US - 9 * DAY_US)])
+    assert made == [TODAY_US - 9 * DAY_US]
 
 
 def test_what_is_far_from_today_goes_into_the_default_part(store: Store, record, days, in_default, see):

@@ -138,7 +138,7 @@ def make_days(connection: Connection, name: str, days_us: Iterable[int]) -> None
     there = parts(connection, name)
     for day_us in sorted(days_us):
         end_us = day_us + DAY_US
-        if any(part.start_us < end_us and day_us < part.end_us for part in there):
+        if _has_part(there, day_us):
             continue
         if len(there) + made >= MOST_PARTS:
             return
@@ -156,6 +156,10 @@ def make_days(connection: Connection, name: str, days_us: Iterable[int]) -> None
         except DBAPIError:  # rows in the default part, or somebody is using that
             continue
         made += 1
+
+
+def _has_part(there: Iterable[Part], day_us: int) -> bool:
+    return any(part.start_us < day_us + DAY_US and day_us < part.end_us for part in there)
 
 
 def days_of(times_us: Iterable[int]) -> set[int]:
@@ -216,6 +220,9 @@ class Places:
             return
         self._seen |= new
         days = days_of(new)
+        if days:  # nearly always made ahead, and then another connection need not be waited for
+            there = parts(connection, self._name)
+            days = {day for day in days if not _has_part(there, day)}
         if days:
             with suppress(SQLAlchemyError), connection.engine.begin() as other:
                 make_days(other, self._name, days)
