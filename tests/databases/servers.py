@@ -1,10 +1,11 @@
 """Database servers for tests: one that is there, or one that is started for the occasion.
 
 A server is taken from its variable, ``FMD_OTEL_TEST_POSTGRESQL_URL``, ``FMD_OTEL_TEST_MYSQL_URL`` or
-``FMD_OTEL_TEST_CLICKHOUSE_URL`` (the URL of a user who may create databases), else it is started from the
-programs that are installed, in a directory of its own, and stopped at the end. Where none are, it is the one
-that runs on this machine; with it all takes longer, since it loses nothing when the power fails. ClickHouse
-is started from a package: its engine, behind its own HTTP interface.
+``FMD_OTEL_TEST_CLICKHOUSE_URL`` (the URL of a user who may create databases), else it is the one that runs on
+this machine, else it is started from the programs that are installed, in a directory of its own, and stopped
+at the end. With ``FMD_OTEL_TEST_OWN_SERVERS`` one is started even where one runs: that one would lose nothing
+if the power failed, for which all takes longer. ClickHouse is started from a package: its engine, behind its
+own HTTP interface.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ _VARIABLES = {
     MARIADB: "FMD_OTEL_TEST_MYSQL_URL",
     CLICKHOUSE: "FMD_OTEL_TEST_CLICKHOUSE_URL",
 }
+_OWN = "FMD_OTEL_TEST_OWN_SERVERS"
 _LOCAL = {
     POSTGRESQL: (
         "postgresql+psycopg://postgres@127.0.0.1:5432/postgres",
@@ -240,7 +242,8 @@ class OwnServer(Server):
 def find(kind: str) -> Iterator[Server]:
     """Yield a server of a kind; skip, and say what to do, where there is none."""
     url = os.environ.get(_VARIABLES[kind])
-    for place in [url] if url else [] if _installed(kind) else _LOCAL[kind]:
+    there = [] if os.environ.get(_OWN) and _installed(kind) else _LOCAL[kind]
+    for place in [url] if url else there:
         server = Server(kind, place)
         if url or server.answers():
             with server.finally_:
