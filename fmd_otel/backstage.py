@@ -12,11 +12,11 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from fmd_otel_exporter.native import Signal, allocate_rlock, start_thread
+from fmd_otel_exporter.forks import Forks
+from fmd_otel_exporter.native import Signal, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
 MOST_JOBS = 512
 """That may wait; whoever brings more does without, and says so in what is stored."""
@@ -34,7 +34,7 @@ class Backstage:
         self.ticker: Callable[[], float | None] | None = None
         """Something to do at regular times: returns in how many seconds again, or None to be left alone."""
         self._exit_registered = False
-        self._noticing: dict[int, AbstractContextManager[object]] = {}
+        self._forks = Forks()
         self._reset()
 
     def _reset(self) -> None:
@@ -47,12 +47,7 @@ class Backstage:
         self._pid = os.getpid()  # last: whoever reads it goes on with the rest
 
     def _notice_fork(self) -> None:
-        """Begin anew once, of however many threads find out that this is another process."""
-        pid = os.getpid()
-        # By the process: whoever holds one in the parent does not exist here.
-        with self._noticing.setdefault(pid, allocate_rlock()):
-            if self._pid != pid:
-                self._reset()
+        self._forks.notice(lambda: self._pid, self._reset)
 
     def submit(self, job: Callable[[], None]) -> bool:
         """Have something done soon; the job brings its own failures where they belong.

@@ -13,9 +13,10 @@ from weakref import WeakSet
 
 from fmd_otel_exporter.counters import Failures, PipelineCounters, counters_of
 from fmd_otel_exporter.detail_worker import DetailWorker
+from fmd_otel_exporter.forks import Forks
 from fmd_otel_exporter.level_rule import level_for
 from fmd_otel_exporter.memory_spool import MemorySpool
-from fmd_otel_exporter.native import allocate_rlock, start_thread
+from fmd_otel_exporter.native import start_thread
 from fmd_otel_exporter.profile_orders import ProfileOrders
 from fmd_otel_exporter.settings import absolute_url
 from fmd_otel_exporter.speaker import Speaker
@@ -23,7 +24,6 @@ from fmd_otel_exporter.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from fmd_otel_exporter.averages import Average
@@ -73,7 +73,7 @@ class Pipeline:
         self._closed = False
         self._hopeless = False
         self._exit_registered = False
-        self._noticing: dict[int, AbstractContextManager[object]] = {}
+        self._forks = Forks()
         self._reset()
         _watch_forks(self)
 
@@ -117,12 +117,7 @@ class Pipeline:
         self._reset()
 
     def _notice_fork(self) -> None:
-        """Begin anew once, of however many threads find out that this is another process."""
-        pid = os.getpid()
-        # By the process: whoever holds one in the parent does not exist here.
-        with self._noticing.setdefault(pid, allocate_rlock()):
-            if self._pid != pid:
-                self._after_fork()
+        self._forks.notice(lambda: self._pid, self._after_fork)
 
     # From request threads
 

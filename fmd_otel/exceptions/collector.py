@@ -16,6 +16,7 @@ from fmd_otel.exceptions.document import exception_document
 from fmd_otel.exceptions.draft import calls_at, draft, message_of
 from fmd_otel.web_address import address_of, hidden_parts, path_values, without_parts
 from fmd_otel_exporter.documents import encode_document
+from fmd_otel_exporter.forks import Forks
 from fmd_otel_exporter.records import CAPTURED, ExceptionRecord
 
 if TYPE_CHECKING:
@@ -117,12 +118,13 @@ class Exceptions:
         self._of_one = Allowance(KEPT_AT_ONCE, KEPT_EVERY_S)
         self._of_all = Allowance(ALL_KEPT_AT_ONCE, ALL_KEPT_EVERY_S)
         self._one_by_one = Allowance(AT_ONCE, 1 / AT_ONCE)
+        self._forks = Forks()
         self._hold_nothing()
 
     def _hold_nothing(self) -> None:
-        self._pid = os.getpid()
         self._held: deque[ExceptionRecord] = deque()
         self._is_adding_up = False
+        self._pid = os.getpid()  # last: whoever reads it goes on with the rest
 
     def saw(
         self,
@@ -217,7 +219,7 @@ class Exceptions:
     def _count(self, record: ExceptionRecord) -> None:
         """Hand over what is only counted: at once, or in a storm together with others of its kind."""
         if self._pid != os.getpid():  # what was held when the process was forked, the parent hands over
-            self._hold_nothing()
+            self._forks.notice(lambda: self._pid, self._hold_nothing)
         held = self._held
         if self._one_by_one.take(0) or len(held) >= MOST_HELD:
             self._monitor.pipeline.offer_detail(record)

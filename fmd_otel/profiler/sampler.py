@@ -20,6 +20,7 @@ from fmd_otel.profiler.request_profile import DUTY, Moment
 from fmd_otel.profiler.sites import WaitingSites
 from fmd_otel.profiler.walker import collector_at_rest, current_frames
 from fmd_otel.watch import NEVER_NS
+from fmd_otel_exporter.forks import Forks
 from fmd_otel_exporter.native import Signal, start_thread
 
 if TYPE_CHECKING:
@@ -93,11 +94,11 @@ class Sampler:
         """Requests that are looked after, as long as they are in here: added on their own threads by whoever
         wants it, see ``look_round``, and taken out again at their end."""
         self._exit_registered = False
+        self._forks = Forks()
         self._reset()
 
     def _reset(self) -> None:
         """Begin anew in this process: requests of the parent are the parent's, and so is its thread."""
-        self._pid = os.getpid()
         self._profiles: dict[int, Profile] = {}
         self.notes.clear()
         self._complete: deque[Profile] = deque(maxlen=MOST_COMPLETE)
@@ -121,13 +122,17 @@ class Sampler:
         self._is_busy = False
         self.dropped = 0
         self.looks = 0
+        self._pid = os.getpid()  # last: whoever reads it goes on with the rest
+
+    def _notice_fork(self) -> None:
+        self._forks.notice(lambda: self._pid, self._reset)
 
     # From request threads
 
     def begin(self, profile: Profile) -> None:
         """Look at a request from now on."""
         if self._pid != os.getpid():  # servers written in C fork without Python's hooks
-            self._reset()
+            self._notice_fork()
         profile.pid = self._pid
         self._profiles[id(profile)] = profile
         self._last_begin_ns = profile.start_ns
@@ -169,7 +174,7 @@ class Sampler:
         is_near = -LATE_NS < until_turn_ns < _LATEST * self._period_ns * self._stretch
         if not is_near or self._parked or not self._running:
             if self._pid != os.getpid():  # not asked of every request: some systems take long to answer
-                self._reset()
+                self._notice_fork()
                 self.notes.add(request)
                 self._last_begin_ns = now_ns
             self._wake()
