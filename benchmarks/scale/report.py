@@ -119,7 +119,7 @@ def sizes(found: Mapping[str, Mapping[str, int]], rows: int) -> str:
     for product, by_table in found.items():
         cells = [f"{by_table[table] / rows:.1f}" for table in tables]
         together = sum(by_table.values()) / rows
-        verdict = targets.of_size(product, together, by_table["subject_pack"] / rows)
+        verdict = targets.of_size(product, by_table["request"] / rows)
         lines.append(_row([product, *cells, f"{together:.1f}", verdict]))
     return "\n".join(lines)
 

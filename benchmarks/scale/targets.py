@@ -16,7 +16,7 @@ OF_ROWS = 10_000_000
 MOST_GROWTH = 2.0
 """From a tenth of that, for what is answered from sums."""
 BYTES = {"SQLite": 75.0}
-"""A request, all sums and indexes included."""
+"""A row of `request` with its key; the columns beside it tell what sums add."""
 PAGE_MS = 150.0
 """Of the server's CPU time, for all cards of a page of ten million requests on SQLite."""
 _OF_ROWS_ONE_BY_ONE = ("Requests, ", "One request", "Endpoint: requests ")
@@ -58,15 +58,10 @@ def is_from_sums(view: str) -> bool:
     return not view.startswith(_OF_ROWS_ONE_BY_ONE) and not any(word in view for word in _OF_SUBJECTS)
 
 
-def of_size(product: str, bytes_a_request: float, of_subjects: float) -> str:
-    """Return the verdict on the bytes that a request takes."""
+def of_size(product: str, bytes_a_row: float) -> str:
+    """Return the verdict on the bytes that a row of ``request`` takes."""
     limit = BYTES.get(product)
-    if limit is None:
-        return ""
-    met = bytes_a_request <= limit
-    text = _verdict(f"≤ {limit:g}", met=met)
-    rest = bytes_a_request - of_subjects
-    return text if met else f"{text}; {rest:.1f} without `subject_pack`"
+    return "" if limit is None else _verdict(f"a row ≤ {limit:g}", met=bytes_a_row <= limit)
 
 
 def of_writing(product: str, cost: Cost) -> str:

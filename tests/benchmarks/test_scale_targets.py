@@ -34,9 +34,9 @@ def test_a_verdict_on_fewer_requests_says_so() -> None:
 
 
 def test_bytes_and_writing_have_theirs() -> None:
-    assert targets.of_size("SQLite", 75, 20) == "≤ 75: met"
-    assert targets.of_size("SQLite", 92.5, 19.9) == "≤ 75: **missed**; 72.6 without `subject_pack`"
-    assert targets.of_size("PostgreSQL", 345, 100) == ""
+    assert targets.of_size("SQLite", 75) == "a row ≤ 75: met"
+    assert targets.of_size("SQLite", 92.5) == "a row ≤ 75: **missed**"
+    assert targets.of_size("PostgreSQL", 345) == ""
     assert targets.of_writing("SQLite", Cost(18, 0, 1)) == "together ≤ 18: met"
     assert targets.of_writing("PostgreSQL", Cost(20, 21, 1)) == "together ≤ 40: **missed**"
     assert targets.of_writing("ClickHouse", Cost(12, 200, 1)) == "client ≤ 12: met"
@@ -49,5 +49,5 @@ def test_the_tables_have_a_column_for_them() -> None:
     )
     by_table = {"request": 70 * M, "subject_pack": 10 * M}
     assert report.sizes({"SQLite": by_table}, M).splitlines()[-1] == (
-        "| SQLite | 70.0 | 10.0 | 80.0 | ≤ 75: **missed**; 70.0 without `subject_pack` |"
+        "| SQLite | 70.0 | 10.0 | 80.0 | a row ≤ 75: met |"
     )
