@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _PATIENCE_S = 1.0
 """Longest the consumer waits for the lock: only a disk that hangs holds it longer."""
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
+"""Errors of a process or machine that has too much open just now, and not of the file."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,12 @@ class Delivery:
             intake.empty_trash()
             if sealed is None:
                 return None
-            if sealed.records is None and not self._load(sealed):
-                continue
+            if sealed.records is None:
+                loaded = self._load(sealed)
+                if loaded is None:
+                    return None
+                if not loaded:
+                    continue
             if sealed.records:
                 self._make_durable(sealed)
                 return Batch(sealed.key, sealed.records, sealed)
@@ -167,14 +173,19 @@ class Delivery:
 
     # One segment
 
-    def _load(self, sealed: Sealed) -> bool:
-        """Read a segment; False if it cannot be, and is off the queue."""
+    def _load(self, sealed: Sealed) -> bool | None:
+        """Read a segment; False if it cannot be, and is off the queue, None if it cannot be just now."""
         path = sealed.path
         try:
             if path is None:
                 raise FileNotFoundError(errno.ENOENT, "was never written")
             contents = read_segment(path)
         except OSError as error:
+            if error.errno in _PASSING:
+                self._disk.remark(
+                    f"fmd-otel: spooled requests have to wait: {path}: {error.strerror or error}"
+                )
+                return None
             self._disk.remark(f"fmd-otel: spooled requests are lost: {path}: {error.strerror or error}")
             self._count(dropped_lost=sealed.count)
             self._forget(sealed)
