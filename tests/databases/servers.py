@@ -1,9 +1,9 @@
 """Database servers for tests: one that is there, or one that is started for the occasion.
 
-A server is taken from its variable, ``FMD_OTEL_TEST_POSTGRESQL_URL``, ``FMD_OTEL_TEST_MYSQL_URL`` or
-``FMD_OTEL_TEST_CLICKHOUSE_URL`` (the URL of a user who may create databases), else it is the one that runs on
+A server is taken from its variable, ``TEST_POSTGRESQL_URL``, ``TEST_MYSQL_URL`` or
+``TEST_CLICKHOUSE_URL`` (the URL of a user who may create databases), else it is the one that runs on
 this machine, else it is started from the programs that are installed, in a directory of its own, and stopped
-at the end. With ``FMD_OTEL_TEST_OWN_SERVERS`` one is started even where one runs: that one would lose nothing
+at the end. With ``TEST_OWN_SERVERS`` one is started even where one runs: that one would lose nothing
 if the power failed, for which all takes longer. ClickHouse is started from a package: its engine, behind its
 own HTTP interface.
 """
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 
 POSTGRESQL, MARIADB, CLICKHOUSE = "postgresql", "mariadb", "clickhouse"
 _VARIABLES = {
-    POSTGRESQL: "FMD_OTEL_TEST_POSTGRESQL_URL",
-    MARIADB: "FMD_OTEL_TEST_MYSQL_URL",
-    CLICKHOUSE: "FMD_OTEL_TEST_CLICKHOUSE_URL",
+    POSTGRESQL: "TEST_POSTGRESQL_URL",
+    MARIADB: "TEST_MYSQL_URL",
+    CLICKHOUSE: "TEST_CLICKHOUSE_URL",
 }
-_OWN = "FMD_OTEL_TEST_OWN_SERVERS"
+_OWN = "TEST_OWN_SERVERS"
 _LOCAL = {
     POSTGRESQL: (
         "postgresql+psycopg://postgres@127.0.0.1:5432/postgres",

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-OUTAGE_S = float(os.environ.get("FMD_OTEL_TEST_OUTAGE_S", "1"))
+OUTAGE_S = float(os.environ.get("TEST_OUTAGE_S", "1"))
 """How long each outage lasts. More than ten seconds is more than SQLite waits for a lock."""
 SUMS = (
     "SELECT count(*) FROM fmd_request",
