@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,6 +37,12 @@ def chromium() -> str:
     pytest.skip(
         "needs Chromium. The remedy, as root: make setup (or apt-get install chromium fonts-liberation)"
     )
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C end what tests start, also where they run behind a shell's ``&``, which has it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
