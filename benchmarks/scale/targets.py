@@ -16,7 +16,7 @@ OF_ROWS = 10_000_000
 MOST_GROWTH = 2.0
 """From a tenth of that, for what is answered from sums."""
 BYTES = {"SQLite": 75.0}
-"""A row of `request` with its key; the columns beside it tell what sums add."""
+"""A row of ``request`` with its key; the columns beside it tell what sums add."""
 PAGE_MS = 150.0
 """Of the server's CPU time, for all cards of a page of ten million requests on SQLite."""
 _OF_ROWS_ONE_BY_ONE = ("Requests, ", "One request", "Endpoint: requests ")

@@ -19,13 +19,20 @@ class Counted:
 
     def begin(self) -> None:
         self.begun += 1
-        self.notice()  # as a finaliser may that runs meanwhile
         self.pid = os.getpid()
 
     def notice(self) -> None:
-        if self.begun and self.pid == 0:
-            return
         self.forks.notice(lambda: self.pid, self.begin)
+
+
+class Interrupted(Counted):
+    """One that somebody uses while it is beginning, as a finaliser may."""
+
+    def begin(self) -> None:
+        if not self.begun:
+            self.begun = 1
+            self.notice()
+        super().begin()
 
 
 def test_many_threads_that_find_out_at_once_begin_anew_once():
@@ -37,7 +44,7 @@ def test_many_threads_that_find_out_at_once_begin_anew_once():
 
             def find_out(counted=counted, together=together, seen=seen):
                 together.wait()
-                counted.forks.notice(lambda: counted.pid, counted.begin)
+                counted.notice()
                 seen.append(counted.pid)
 
             threads = [threading.Thread(target=find_out) for _ in range(8)]
@@ -51,10 +58,14 @@ def test_many_threads_that_find_out_at_once_begin_anew_once():
         sys.setswitchinterval(interval)
 
 
-def test_whoever_comes_again_while_beginning_is_not_held_up():
-    counted = Counted()
-    counted.forks.notice(lambda: counted.pid, counted.begin)
-    assert counted.begun == 1
+def test_whoever_comes_again_on_the_same_thread_while_it_is_beginning_does_not_wait_for_itself():
+    counted = Interrupted()
+    thread = threading.Thread(target=counted.notice, daemon=True)
+    thread.start()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    assert counted.pid == os.getpid()
+    assert counted.begun == 3  # the first half, the one in between whole, the other half
 
 
 def test_a_lock_that_a_thread_of_the_parent_holds_holds_up_nobody_in_the_child(monkeypatch):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from fmd_otel_exporter.spool import Spool, SpoolLimits, delivery, disk, replay
+from fmd_otel_exporter.spool import Spool, SpoolLimits, disk, replay
 from fmd_otel_exporter.spool.codec import encode
 from fmd_otel_exporter.spool.intake import MOST_PARKED
 from fmd_otel_exporter.spool.owner import entries
@@ -206,26 +206,22 @@ def test_a_lock_file_removed_under_a_running_process_makes_it_take_another_name(
     assert names(directory) == []
 
 
-def test_segments_wait_while_the_process_may_open_no_more_files(
-    directory, record, drain, caplog, monkeypatch
-) -> None:
+def test_segments_wait_while_the_process_may_open_no_more_files(directory, record, drain, caplog) -> None:
     spool = Spool(directory, SpoolLimits(batch_size=10, memory_records=10))
     for n in range(30):
         spool.append(record(n))
-
-    def too_many(path):
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
-
-    with monkeypatch.context() as patched:
-        patched.setattr(delivery, "read_segment", too_many)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
         while batch := spool.next_batch():  # those still in memory
             spool.done(batch)
-        assert spool.counters().waiting > 0
-    spool.tend()
-    assert "have to wait" in warnings(caplog)[0]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert spool.counters().waiting == 20
     drain(spool)
     counters = spool.counters()
     assert (counters.delivered, counters.dropped_lost, counters.waiting) == (30, 0, 0)
+    assert any("have to wait" in warning for warning in warnings(caplog))
     spool.close()
 
 
