@@ -13,9 +13,9 @@ import threading
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import chain, takewhile, zip_longest
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fmd_otel.synthetic import Dealer, Slot, Workload, slots_of
@@ -25,8 +25,9 @@ from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from concurrent.futures import Future
+    from ctypes import c_byte
 
     from fmd_otel_exporter.store import Store
 
@@ -156,18 +157,17 @@ def _made_here(order: Order, ids: Ids, parts: Sequence[list[Slot]]) -> Generator
 
 
 def _made_beside(order: Order, ids: Ids, parts: Sequence[list[Slot]], processes: int) -> Generator[Made]:
+    # A fork would take along the connections to the database.
+    context = multiprocessing.get_context("spawn")
+    wanted = context.RawValue("b", 1)
     executor = ProcessPoolExecutor(
-        processes,
-        # A fork would take along the connections to the database.
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin,
-        initargs=(order, ids),
+        processes, mp_context=context, initializer=_begin, initargs=(order, ids, wanted)
     )
-    others = set(multiprocessing.active_children())
     under_way: deque[Future[Made]] = deque()
     try:
         for part in parts:
-            under_way.append(executor.submit(_batch_of, part))
+            with _ctrl_c_for_this_process():
+                under_way.append(executor.submit(_batch_of, part))
             if len(under_way) > processes * _AHEAD:
                 yield under_way.popleft().result()
         while under_way:
@@ -177,10 +177,24 @@ def _made_beside(order: Order, ids: Ids, parts: Sequence[list[Slot]], processes:
             "a process that makes requests has died, perhaps for want of memory; try --processes 1"
         ) from exc
     finally:
-        executor.shutdown(wait=False, cancel_futures=True)
-        # What they are in the middle of may take seconds, and nobody wants it any more.
-        for process in set(multiprocessing.active_children()) - others:
-            process.terminate()
+        # What they are in the middle of may take seconds, and nobody wants it any more. They are asked to end
+        # and waited for: one that is terminated may leave half an answer, for whose end the executor's thread
+        # waits for ever; and an interpreter that ends beside that thread may write to a pipe it has closed.
+        wanted.value = 0
+        executor.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _ctrl_c_for_this_process() -> Iterator[None]:
+    """Have processes that are started meanwhile hold back Ctrl-C; the one that writes ends them.
+
+    They could ignore it only once they have imported all they need, and would tell of it until then.
+    """
+    held_back = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
 
 
 class _Maker:
@@ -189,7 +203,7 @@ class _Maker:
         self._ids = ids
         self._details = order.details
 
-    def batch_of(self, part: Sequence[Slot]) -> Made:
+    def batch_of(self, part: Iterable[Slot]) -> Made:
         made = list(chain.from_iterable(map(self._dealer.requests_of, part)))
         return prepare(made, self._ids), [detail.make(made) for detail in self._details]
 
@@ -198,13 +212,13 @@ class _Maker:
 
 
 _maker: list[_Maker] = []
+_wanted: list[c_byte] = []
 
 
-def _begin(order: Order, ids: Ids) -> None:
-    # Ctrl-C is for the process that writes; it ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _begin(order: Order, ids: Ids, wanted: c_byte) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _maker.append(_Maker(order, ids))
+    _wanted.append(wanted)
 
 
 def _end_with_parent() -> None:
@@ -216,4 +230,5 @@ def _end_with_parent() -> None:
 
 
 def _batch_of(part: list[Slot]) -> Made:
-    return _maker[0].batch_of(part)
+    # A batch that ends early is one that nobody waits for.
+    return _maker[0].batch_of(takewhile(lambda _: _wanted[0].value, part))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pty
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -117,6 +119,22 @@ def test_several_processes_write_what_one_does(tmp_path, monkeypatch):
             )
         store.dispose()
     assert found[0] == found[1]
+
+
+def test_whoever_stops_asking_leaves_no_thread_and_no_process_behind(url, monkeypatch):
+    """What is left would meet the end of the interpreter, and show users a traceback of a closed pipe."""
+    monkeypatch.setattr("fmd_otel.bulk.FEW", 0)
+    monkeypatch.setattr("fmd_otel.bulk.BATCH", 300)
+    workload = zipf_workload(endpoints=5, releases=2, users=50, ips=60)
+    store = open_store(url)
+    threads, processes = set(threading.enumerate()), set(multiprocessing.active_children())
+    written = write(store, Order(workload, UNTIL_US - DAY_US, UNTIL_US, 20_000), processes=2)
+    assert next(written) > 0
+    assert set(multiprocessing.active_children()) > processes
+    written.close()
+    assert set(threading.enumerate()) == threads
+    assert set(multiprocessing.active_children()) == processes
+    store.dispose()
 
 
 def test_requests_that_are_there_are_left_alone(run, rows):
@@ -246,6 +264,27 @@ def test_ctrl_c_ends_all_and_leaves_whole_batches(long_one, url, rows):
     assert "Traceback" not in output + errors
     assert psutil.wait_procs(others, timeout=30)[1] == []
     assert _count(url) == sum(row["n"] for row in rows("hits")) == sum(row["n"] for row in rows("lat_hist"))
+
+
+def test_ctrl_c_while_helpers_are_starting_is_told_by_the_command_alone(url):
+    process = subprocess.Popen(
+        _command(url, "--requests", "100M"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not any(
+        "spawn_main" in " ".join(each.cmdline()) for each in psutil.Process(process.pid).children()
+    ):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.001)
+    time.sleep(0.2)  # they are importing
+    os.killpg(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Stopped. 0 requests" in errors
+    assert "Traceback" not in output + errors
 
 
 def test_nobody_is_left_behind_by_one_that_was_killed(long_one):
