@@ -7,15 +7,11 @@ the numbers that stand for names. So these are settled first, and all the rest i
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
-import threading
-from collections import deque
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from itertools import chain, takewhile, zip_longest
+from itertools import chain, cycle, zip_longest
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fmd_otel.synthetic import Dealer, Slot, Workload, slots_of
@@ -25,9 +21,9 @@ from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
-    from concurrent.futures import Future
-    from ctypes import c_byte
+    from collections.abc import Generator, Iterator, Sequence
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
 
     from fmd_otel_exporter.store import Store
 
@@ -35,8 +31,6 @@ BATCH = 16_000
 """Requests in a transaction, roughly: so many share their rows of sums; more would gain little."""
 FEW = 50_000
 """Not worth starting processes for."""
-_AHEAD = 2
-"""Batches that wait for being written, for each process."""
 
 
 Made = tuple["Batch", "list[Any]"]
@@ -159,29 +153,40 @@ def _made_here(order: Order, ids: Ids, parts: Sequence[list[Slot]]) -> Generator
 def _made_beside(order: Order, ids: Ids, parts: Sequence[list[Slot]], processes: int) -> Generator[Made]:
     # A fork would take along the connections to the database.
     context = multiprocessing.get_context("spawn")
-    wanted = context.RawValue("b", 1)
-    executor = ProcessPoolExecutor(
-        processes, mp_context=context, initializer=_begin, initargs=(order, ids, wanted)
-    )
-    under_way: deque[Future[Made]] = deque()
+    processes = min(processes, len(parts))
+    helpers: list[SpawnProcess] = []
+    pipes: list[Connection] = []
     try:
-        for part in parts:
-            with _ctrl_c_for_this_process():
-                under_way.append(executor.submit(_batch_of, part))
-            if len(under_way) > processes * _AHEAD:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
-    except BrokenProcessPool as exc:
+        for first in range(processes):
+            # A pipe for each: of a helper that dies in the middle of a batch, the end can be seen.
+            pipe, its_end = context.Pipe(duplex=False)
+            pipes.append(pipe)
+            with its_end, _ctrl_c_for_this_process():
+                helper = context.Process(
+                    target=_make, args=(its_end, order, ids, parts[first::processes]), daemon=True
+                )
+                helper.start()
+                helpers.append(helper)
+        for _, pipe in zip(parts, cycle(pipes), strict=False):
+            yield _received(pipe)
+    finally:
+        # What they are in the middle of may take seconds, and nobody wants it any more.
+        for helper in helpers:
+            helper.terminate()
+        for helper in helpers:
+            helper.join()
+        for pipe in pipes:
+            pipe.close()
+
+
+def _received(pipe: Connection) -> Made:
+    try:
+        made: Made = pipe.recv()
+    except (EOFError, OSError) as exc:
         raise FmdOtelError(
             "a process that makes requests has died, perhaps for want of memory; try --processes 1"
         ) from exc
-    finally:
-        # What they are in the middle of may take seconds, and nobody wants it any more. They are asked to end
-        # and waited for: one that is terminated may leave half an answer, for whose end the executor's thread
-        # waits for ever; and an interpreter that ends beside that thread may write to a pipe it has closed.
-        wanted.value = 0
-        executor.shutdown(cancel_futures=True)
+    return made
 
 
 @contextmanager
@@ -190,6 +195,8 @@ def _ctrl_c_for_this_process() -> Iterator[None]:
 
     They could ignore it only once they have imported all they need, and would tell of it until then.
     """
+    # It starts with the first process, and has signals come through when it has.
+    resource_tracker.ensure_running()
     held_back = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -203,32 +210,15 @@ class _Maker:
         self._ids = ids
         self._details = order.details
 
-    def batch_of(self, part: Iterable[Slot]) -> Made:
+    def batch_of(self, part: Sequence[Slot]) -> Made:
         made = list(chain.from_iterable(map(self._dealer.requests_of, part)))
         return prepare(made, self._ids), [detail.make(made) for detail in self._details]
 
 
-# In the processes that make requests
-
-
-_maker: list[_Maker] = []
-_wanted: list[c_byte] = []
-
-
-def _begin(order: Order, ids: Ids, wanted: c_byte) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _maker.append(_Maker(order, ids))
-    _wanted.append(wanted)
-
-
-def _end_with_parent() -> None:
-    """Leave nobody behind that waits for work for ever, also where the parent was killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _batch_of(part: list[Slot]) -> Made:
-    # A batch that ends early is one that nobody waits for.
-    return _maker[0].batch_of(takewhile(lambda _: _wanted[0].value, part))
+def _make(pipe: Connection, order: Order, ids: Ids, parts: Sequence[list[Slot]]) -> None:
+    """Make batches in a process of its own, each when the one before it has been taken."""
+    maker = _Maker(order, ids)
+    # Whoever does not listen any more has ended.
+    with suppress(BrokenPipeError):
+        for part in parts:
+            pipe.send(maker.batch_of(part))

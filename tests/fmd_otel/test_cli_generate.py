@@ -8,7 +8,6 @@ import pty
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from fmd_otel.bulk import Order, write
 from fmd_otel.cli import main
 from fmd_otel.cli.options import Count
 from fmd_otel.synthetic import zipf_workload
+from fmd_otel_exporter.errors import FmdOtelError
 from fmd_otel_exporter.store import open_store
 from fmd_otel_exporter.subject_packs import read_counts
 from fmd_otel_exporter.writer import Writer
@@ -121,20 +121,38 @@ def test_several_processes_write_what_one_does(tmp_path, monkeypatch):
     assert found[0] == found[1]
 
 
-def test_whoever_stops_asking_leaves_no_thread_and_no_process_behind(url, monkeypatch):
-    """What is left would meet the end of the interpreter, and show users a traceback of a closed pipe."""
+@pytest.fixture
+def being_written(url, monkeypatch):
+    """Requests that two processes make here, the first of which are written."""
     monkeypatch.setattr("fmd_otel.bulk.FEW", 0)
-    monkeypatch.setattr("fmd_otel.bulk.BATCH", 300)
+    monkeypatch.setattr("fmd_otel.bulk.BATCH", 3000)
     workload = zipf_workload(endpoints=5, releases=2, users=50, ips=60)
     store = open_store(url)
-    threads, processes = set(threading.enumerate()), set(multiprocessing.active_children())
-    written = write(store, Order(workload, UNTIL_US - DAY_US, UNTIL_US, 20_000), processes=2)
+    written = write(store, Order(workload, UNTIL_US - DAY_US, UNTIL_US, 50_000), processes=2)
     assert next(written) > 0
-    assert set(multiprocessing.active_children()) > processes
+    yield written
     written.close()
-    assert set(threading.enumerate()) == threads
-    assert set(multiprocessing.active_children()) == processes
     store.dispose()
+
+
+def test_whoever_stops_asking_leaves_no_process_behind(being_written):
+    assert len(multiprocessing.active_children()) == 2
+    being_written.close()
+    assert multiprocessing.active_children() == []
+
+
+def test_a_helper_that_dies_in_the_middle_of_an_answer_is_told(being_written):
+    helpers = [psutil.Process(each.pid) for each in multiprocessing.active_children()]
+    used = []
+    # Those that stand still have more to say than a pipe holds.
+    while len(used) < 3 or used[-1] != used[-3]:
+        used.append([helper.cpu_times() for helper in helpers])
+        time.sleep(0.2)
+    for helper in helpers:
+        helper.kill()
+    with pytest.raises(FmdOtelError, match="has died"):
+        list(being_written)
+    assert multiprocessing.active_children() == []
 
 
 def test_requests_that_are_there_are_left_alone(run, rows):
