@@ -15,10 +15,10 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format bench scale clean system-packages
+.PHONY: help setup demo test test-mysql lint format bench scale clean system-packages
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.for-development system-packages $(SPEEDSCOPE)/package.json $(AXE)/package.json ## Make .venv with all that developing needs; as root also Chromium and databases
 
@@ -27,6 +27,9 @@ demo: $(VENV)/.for-demo ## Run the example shop under load with its dashboard (o
 
 test: setup ## Run the whole suite (a part of it: make test ARGS="-k overview")
 	$(BIN)/python -m pytest $(ARGS)
+
+test-mysql: setup ## Run the tests of MariaDB on MySQL itself (a Debian fetches one into var/tools)
+	mysqld=$$(.ci/mysql-server) && TEST_MYSQLD=$$mysqld $(BIN)/python -m pytest -k "mariadb or mysql" tests/databases $(ARGS)
 
 lint: $(VENV)/.for-development ## Check style, types and import directions
 	$(BIN)/ruff check

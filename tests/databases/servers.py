@@ -5,7 +5,8 @@ A server is taken from its variable, ``TEST_POSTGRESQL_URL``, ``TEST_MYSQL_URL``
 this machine, else it is started from the programs that are installed, in a directory of its own, and stopped
 at the end. With ``TEST_OWN_SERVERS`` one is started even where one runs: that one would lose nothing
 if the power failed, for which all takes longer. ClickHouse is started from a package: its engine, behind its
-own HTTP interface.
+own HTTP interface. Where ``TEST_MYSQLD`` names MySQL's server program (``.ci/mysql-server`` fetches one), it
+takes the place of MariaDB's.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ _VARIABLES = {
     CLICKHOUSE: "TEST_CLICKHOUSE_URL",
 }
 _OWN = "TEST_OWN_SERVERS"
+_MYSQLD = "TEST_MYSQLD"
 _LOCAL = {
     POSTGRESQL: (
         "postgresql+psycopg://postgres@127.0.0.1:5432/postgres",
@@ -76,13 +78,14 @@ ODD = {
     ),
     MARIADB: (
         "--sql-mode=ANSI,ONLY_FULL_GROUP_BY,NO_BACKSLASH_ESCAPES,NO_UNSIGNED_SUBTRACTION",
-        "--transaction-isolation=SERIALIZABLE", "--innodb-snapshot-isolation=ON",
+        "--transaction-isolation=SERIALIZABLE",
+        "--loose-innodb-snapshot-isolation=ON", "--loose-sql-require-primary-key=ON",
         "--character-set-server=latin1", "--collation-server=latin1_swedish_ci",
         "--default-storage-engine=MyISAM", "--max-allowed-packet=16384", "--max-connections=40",
         "--lower-case-table-names=1",
     ),
 }  # fmt: skip
-"""What an administrator may have set."""
+"""What an administrator may have set; what is loose, only one of MariaDB and MySQL knows."""
 
 
 _GUARD = """
@@ -242,7 +245,8 @@ class OwnServer(Server):
 def find(kind: str) -> Iterator[Server]:
     """Yield a server of a kind; skip, and say what to do, where there is none."""
     url = os.environ.get(_VARIABLES[kind])
-    there = [] if os.environ.get(_OWN) and _installed(kind) else _LOCAL[kind]
+    is_own_wanted = os.environ.get(_OWN) or (kind == MARIADB and os.environ.get(_MYSQLD))
+    there = [] if is_own_wanted and _installed(kind) else _LOCAL[kind]
     for place in [url] if url else there:
         server = Server(kind, place)
         if url or server.answers():
@@ -256,13 +260,6 @@ def find(kind: str) -> Iterator[Server]:
 @contextlib.contextmanager
 def own(kind: str, *, zone: str = "UTC", options: tuple[str, ...] = ()) -> Iterator[OwnServer]:
     """Start a server in a directory of its own, and stop it in the end."""
-    if kind == CLICKHOUSE:
-        pytest.importorskip(
-            "chdb", reason=f"needs the package chdb, or {_VARIABLES[kind]} set to a server's URL"
-        )
-        first, program = "true", f"{sys.executable} {_FRONT}"
-    else:
-        first, program = (_program(kind, name) for name in _PROGRAMS[kind])
     folder = Path(tempfile.mkdtemp(prefix="fmd-otel-test-"))
     guard = subprocess.Popen(
         [sys.executable, "-c", _GUARD, folder], stdin=subprocess.PIPE, start_new_session=True
@@ -270,27 +267,17 @@ def own(kind: str, *, zone: str = "UTC", options: tuple[str, ...] = ()) -> Itera
     try:
         if (user := _unprivileged(kind)) is not None:
             shutil.chown(folder, user)
-        port, data = _free_port(), folder / "data"
-        if kind == POSTGRESQL:
-            init = f"{first} -D {data} -U postgres -A trust -E UTF8 --locale=C --no-sync"
-            command = f"{program} -D {data} -p {port} -h 127.0.0.1 -k {folder} -F"
-        elif kind == CLICKHOUSE:
-            init, command = first, f"{program} {port} {folder}"
-        else:
-            init = f"{first} --no-defaults --datadir={data} --auth-root-authentication-method=normal"
-            command = (
-                f"{program} --no-defaults --datadir={data} --port={port} --bind-address=127.0.0.1 "
-                f"--socket={folder}/socket --pid-file={folder}/pid --skip-name-resolve"
-            )
+        port = _free_port()
+        init, command = _commands(kind, folder, port, options)
         done = subprocess.run(
             init.split(), user=user, capture_output=True, text=True, cwd=folder, check=False
         )
         if done.returncode:
-            raise RuntimeError(f"{first} fails:\n{done.stdout}{done.stderr}")
+            raise RuntimeError(f"{init} fails:\n{done.stdout}{done.stderr}")
         if kind == POSTGRESQL:
-            rules = data / "pg_hba.conf"
+            rules = folder / "data" / "pg_hba.conf"
             rules.write_text(f"host all {GUARDED} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
-        server = OwnServer(kind, [*command.split(), *options], port=port, folder=folder, zone=zone)
+        server = OwnServer(kind, command.split(), port=port, folder=folder, zone=zone)
         server.start()
         try:
             with server.finally_:
@@ -301,9 +288,38 @@ def own(kind: str, *, zone: str = "UTC", options: tuple[str, ...] = ()) -> Itera
         guard.communicate()
 
 
+def _commands(kind: str, folder: Path, port: int, options: tuple[str, ...]) -> tuple[str, str]:
+    """Return what makes a server's files, and what starts it."""
+    data, odd = folder / "data", " ".join(options)
+    if kind == CLICKHOUSE:
+        pytest.importorskip(
+            "chdb", reason=f"needs the package chdb, or {_VARIABLES[kind]} set to a server's URL"
+        )
+        return "true", f"{sys.executable} {_FRONT} {port} {folder}"
+    mysqld = os.environ.get(_MYSQLD) if kind == MARIADB else None
+    first, program = (mysqld, mysqld) if mysqld else (_program(kind, name) for name in _PROGRAMS[kind])
+    if kind == POSTGRESQL:
+        return (
+            f"{first} -D {data} -U postgres -A trust -E UTF8 --locale=C --no-sync",
+            f"{program} -D {data} -p {port} -h 127.0.0.1 -k {folder} -F {odd}",
+        )
+    start = (
+        f"{program} --no-defaults --datadir={data} --port={port} --bind-address=127.0.0.1 "
+        f"--socket={folder}/socket --pid-file={folder}/pid {odd}"
+    )
+    if mysqld:  # it cannot take other options for names later on, and knows root by the name of this machine
+        return f"{start} --initialize-insecure", start
+    return (
+        f"{first} --no-defaults --datadir={data} --auth-root-authentication-method=normal",
+        f"{start} --skip-name-resolve",
+    )
+
+
 def _installed(kind: str) -> bool:
     if kind == CLICKHOUSE:
         return find_spec("chdb") is not None
+    if kind == MARIADB and os.environ.get(_MYSQLD):
+        return True
     return all(_where(name) for name in _PROGRAMS[kind])
 
 

@@ -220,7 +220,8 @@ def test_a_lock_held_by_somebody_else_ends_in_a_word_about_it(store: Store, reco
 @BOTH
 def test_a_statement_that_takes_for_ever_ends_in_a_word_about_it(store: Store, kind: str):
     other = open_store(store.url)
-    shorten, sleep = "SET max_statement_time = 0.1", "SELECT SLEEP(20)"
+    shorten = "SET /*M! max_statement_time = 0.1 */ /*!50708 max_execution_time = 100 */"
+    sleep = "SELECT SLEEP(20)"
     if kind == "postgresql":
         shorten, sleep = "SET statement_timeout = '100ms'", "SELECT pg_sleep(20)"
     caught = trouble(other.run, shorten, text(sleep))
