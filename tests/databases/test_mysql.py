@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from fmd_otel_exporter.dialects.mysql_rows import chunks
 from fmd_otel_exporter.errors import StorageError
 from fmd_otel_exporter.store import Store, open_store
+from fmd_otel_exporter.writer import Writer
 
 
 @pytest.fixture
@@ -57,3 +58,16 @@ def test_letters_of_several_bytes_count_as_several():
 def test_a_url_has_to_name_the_database():
     with pytest.raises(StorageError, match="which database of the server"):
         open_store("mysql://root@127.0.0.1")
+
+
+def test_the_end_of_each_endpoint_is_looked_up_and_not_looked_for(store: Store, record):
+    """Their optimizers differ in what they find their way by."""
+    Writer(store).write([record() for _ in range(500)])
+    time = store.tables.request.c.ts
+    for newest in (False, True):
+        ends = store.dialect.ends_of_each(store.tables.endpoint, time, newest=newest)
+        with store.read() as connection:
+            connection.execute(text("FLUSH STATUS"))
+            assert len(connection.execute(ends).all()) == 1
+            read = connection.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'"))
+            assert sum(int(row[1]) for row in read) < 10
