@@ -32,7 +32,7 @@ except ImportError as exc:
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import URL, Connection, Engine, Insert, Table
+    from sqlalchemy import URL, Column, ColumnElement, Connection, Engine, Insert, Select, Table
 
     from fmd_otel_exporter.sizes import Sizes
 
@@ -110,6 +110,21 @@ class MysqlDialect(Transactional):
         event.listen(engine, "do_execute", send_rows)
         event.listen(engine, "do_executemany", send_rows)
         return engine
+
+    # Reading
+
+    def ends_of_each(
+        self, endpoint: Table, time: Column[Any], *, newest: bool, within: Sequence[ColumnElement[bool]] = ()
+    ) -> Select[Any]:
+        """Group by the first column of the key, which takes two looks into it for each endpoint.
+
+        Looked up for each endpoint in turn, the first row in order would cost MySQL 0.2 ms each, for it reads
+        ahead, and the least of all times a look at all rows.
+        """
+        owner = next(iter(time.table.primary_key))
+        end = (func.max if newest else func.min)(time).label("at")
+        found = select(owner.label("id"), end).where(*within).group_by(owner).subquery()
+        return select(found).join(endpoint, endpoint.c.id == found.c.id)
 
     # Start
 

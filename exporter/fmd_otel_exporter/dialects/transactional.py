@@ -49,12 +49,12 @@ class Transactional:
         self, endpoint: Table, time: Column[Any], *, newest: bool, within: Sequence[ColumnElement[bool]] = ()
     ) -> Select[Any]:
         """Return one look-up for each endpoint: the least of all times would take reading all rows."""
-        owner = next(iter(time.table.primary_key))
-        ordered = (owner.desc(), time.desc()) if newest else (owner, time)
         end = (
-            # The first row in order, and not the least of all times: for that, MySQL would read all rows, and
-            # would sort them where the order leaves out the endpoint, which is the same in all.
-            select(time).where(owner == endpoint.c.id, *within).order_by(*ordered).limit(1).scalar_subquery()
+            select(time)
+            .where(next(iter(time.table.primary_key)) == endpoint.c.id, *within)
+            .order_by(time.desc() if newest else time)
+            .limit(1)
+            .scalar_subquery()
         )
         return select(endpoint.c.id, end.label("at"))
 
