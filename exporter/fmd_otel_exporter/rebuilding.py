@@ -19,14 +19,15 @@ from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S, LATENCY_BUCKET_S
 from fmd_otel_exporter.subject_sums import SEALED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Connection, Select, Table
+    from sqlalchemy import Column, ColumnElement, Connection, Select, Table
 
     from fmd_otel_exporter.store import Store
 
 HOUR_S = 3600
 _US = 1_000_000
+_NEVER = 1 << 62
 
 
 class Hour(NamedTuple):
@@ -38,9 +39,10 @@ class Hour(NamedTuple):
 
 
 def hours_to_compare(store: Store, start_s: int | None = None, end_s: int | None = None) -> list[int]:
-    """Return the starts of the hours of which all requests are there, within a range.
+    """Return the starts of the hours of which all requests are there, within a range, oldest first.
 
-    A database that cannot make batches wait has those of days that are over only.
+    Of days without requests and sums there are none. A database that cannot make batches wait has those of
+    days that are over only.
 
     Raises:
         StorageError: The database cannot be used now.
@@ -50,16 +52,42 @@ def hours_to_compare(store: Store, start_s: int | None = None, end_s: int | None
     until = now_us // _US if store.dialect.undoes else first_open_day(now_us)
     until = until if end_s is None else min(end_s, until)
     days, subjects = tables.rollup_day.c, tables.subject_rollup.c
-    firsts = store.dialect.earliest(tables.endpoint, tables.request.c.ts)
     with store.read() as connection:
-        oldest_us = min((row[1] for row in connection.execute(firsts) if row[1] is not None), default=None)
+        oldest = _oldest_hour(connection, store)
         gone = {*connection.scalars(select(days.day).where(days.sealed > 0))}
         gone |= {*connection.scalars(select(subjects.day).where(subjects.state >= SEALED))}
-    if oldest_us is None:
-        return []
-    first = oldest_us // _US // HOUR_S * HOUR_S
-    first = first if start_s is None else max(first, start_s // HOUR_S * HOUR_S)
-    return [hour for hour in range(first, until, HOUR_S) if hour // DAY_S * DAY_S not in gone]
+        first = oldest if start_s is None else max(oldest, start_s // HOUR_S * HOUR_S)
+        there = [day for day in _days(connection, store, first, until) if day not in gone]
+    return [hour for day in there for hour in range(max(day, first), min(day + DAY_S, until), HOUR_S)]
+
+
+def _oldest_hour(connection: Connection, store: Store) -> int:
+    oldest_us = _first(connection, store, store.tables.request.c.ts)
+    return _NEVER if oldest_us is None else oldest_us // _US // HOUR_S * HOUR_S
+
+
+def _days(connection: Connection, store: Store, start: int, end: int) -> Iterator[int]:
+    """Yield the days of a range that have requests or sums, from one to the next."""
+    tables = store.tables
+    times = ((tables.request.c.ts, _US), (tables.hits.c.bucket, 1), (tables.lat_hist.c.bucket, 1))
+    while start < end:
+        found = [
+            (_first(connection, store, time, time >= start * unit, time < end * unit), unit)
+            for time, unit in times
+        ]
+        nearest = min((first // unit for first, unit in found if first is not None), default=None)
+        if nearest is None:
+            return
+        day = nearest // DAY_S * DAY_S
+        yield day
+        start = day + DAY_S
+
+
+def _first(
+    connection: Connection, store: Store, time: Column[int], *within: ColumnElement[bool]
+) -> int | None:
+    firsts = store.dialect.earliest(store.tables.endpoint, time, within)
+    return min((row[1] for row in connection.execute(firsts) if row[1] is not None), default=None)
 
 
 def rebuild(store: Store, hours: list[int]) -> Iterator[Hour]:
@@ -71,9 +99,11 @@ def rebuild(store: Store, hours: list[int]) -> Iterator[Hour]:
     Raises:
         StorageError: The database cannot be used now.
     """
-    for place, start in enumerate(hours):
+    with store.read() as connection:
+        oldest = _oldest_hour(connection, store)
+    for start in hours:
         # Requests of the oldest hour may have been deleted at any minute of it.
-        yield Hour(start, _rebuild_hour(store, start, only_more=place == 0))
+        yield Hour(start, _rebuild_hour(store, start, only_more=start <= oldest))
 
 
 def _rebuild_hour(store: Store, start: int, *, only_more: bool) -> bool:
@@ -85,8 +115,9 @@ def _rebuild_hour(store: Store, start: int, *, only_more: bool) -> bool:
         store.dialect.hold_batches(connection, store.prefix)
         if not _differs(connection, store, start, only_more=only_more):  # a batch was under way
             return False
-        for table, query in _queries(store, start):
-            store.dialect.replace_sums(connection, table, _within(store, table, start), query)
+        endpoints = _endpoints(connection, store)
+        for table, query in _queries(store, start, endpoints):
+            store.dialect.replace_sums(connection, table, _within(table, start, endpoints), query)
         register = store.tables.rollup_day
         day = start // DAY_S * DAY_S
         # Its sums are made of these.
@@ -97,9 +128,10 @@ def _rebuild_hour(store: Store, start: int, *, only_more: bool) -> bool:
 
 
 def _differs(connection: Connection, store: Store, start: int, *, only_more: bool) -> bool:
-    for table, query in _queries(store, start):
+    endpoints = _endpoints(connection, store)
+    for table, query in _queries(store, start, endpoints):
         keys = len(table.primary_key)
-        stored = _sums(connection, select(table).where(_within(store, table, start)), keys)
+        stored = _sums(connection, select(table).where(_within(table, start, endpoints)), keys)
         true = _sums(connection, query, keys)
         if only_more and sum(each[0] for each in stored.values()) > sum(each[0] for each in true.values()):
             return False
@@ -113,12 +145,16 @@ def _sums(connection: Connection, query: Select[Any], keys: int) -> dict[tuple[i
     return {tuple(row[:keys]): tuple(row[keys:]) for row in rows if row[keys]}
 
 
-def _within(store: Store, table: Table, start: int) -> Any:
-    endpoints = select(store.tables.endpoint.c.id)
+def _endpoints(connection: Connection, store: Store) -> Sequence[int]:
+    """Return the ids by which keys begin: given one by one, MySQL finds its way by them as others do, too."""
+    return connection.scalars(select(store.tables.endpoint.c.id)).all()
+
+
+def _within(table: Table, start: int, endpoints: Sequence[int]) -> ColumnElement[bool]:
     return and_(table.c.endpoint_id.in_(endpoints), table.c.bucket >= start, table.c.bucket < start + HOUR_S)
 
 
-def _queries(store: Store, start: int) -> list[tuple[Table, Select[Any]]]:
+def _queries(store: Store, start: int, endpoints: Sequence[int]) -> list[tuple[Table, Select[Any]]]:
     """Return both tables of sums, and what adds up an hour for them, in the order of their columns."""
     tables, raw = store.tables, store.tables.request.c
     n = cast(func.count(), BigInteger).label("n")
@@ -127,13 +163,13 @@ def _queries(store: Store, start: int) -> list[tuple[Table, Select[Any]]]:
         func.min(raw.duration).label("min_us"),
         func.max(raw.duration).label("max_us"),
     ]
-    endpoints = select(tables.endpoint.c.id)
     found = []
     for table, width, what, values in (
         (tables.hits, HITS_BUCKET_S, raw.status, [n, *times]),
         (tables.lat_hist, LATENCY_BUCKET_S, raw.bkt, [n]),
     ):
-        bucket = raw.ts // literal_column(str(width * _US)) * literal_column(str(width))
+        # What is divided leaves no remainder: MySQL would round to four digits first, up to the next hour.
+        bucket = (raw.ts - raw.ts % literal_column(str(width * _US))) // literal_column(str(_US))
         keys = [raw.endpoint_id, bucket.label("bucket"), raw.version_id, what]
         query = select(*keys, *values).where(
             raw.endpoint_id.in_(endpoints), raw.ts >= start * _US, raw.ts < (start + HOUR_S) * _US

@@ -111,5 +111,46 @@ def test_an_hour_that_lost_its_first_minutes_is_left_alone(store: Store, see, me
     assert see.rows("hits") == before
 
 
+@pytest.mark.usefixtures("written")
+def test_of_an_hour_asked_for_by_itself_too_large_sums_are_made_right_as_well(
+    store: Store, see, mended, noon_us
+):
+    hits, noon = store.tables.hits, noon_us // 1_000_000
+    before = see.rows("hits")
+    row = next(row for row in before if row["bucket"] >= noon + 3600)
+    with store.write() as connection:
+        connection.execute(delete(hits).where(*(column == row[column.name] for column in hits.primary_key)))
+    with store.write() as connection:
+        connection.execute(insert(hits).values(row | {"n": 2 * row["n"]}))
+    assert mended(noon + 3600, noon + 7200) == 1
+    assert see.rows("hits") == before
+
+
+def test_the_last_microsecond_of_an_hour_is_of_that_hour(store: Store, see, mended, noon_us, record):
+    Writer(store).write([record(ts_us=noon_us + n * HOUR_US - 1) for n in range(1, 5)])
+    before = see.rows("hits"), see.rows("lat_hist")
+    assert mended() == 0
+    assert (see.rows("hits"), see.rows("lat_hist")) == before
+
+
+def test_days_without_requests_take_no_time(store: Store, record, noon_us):
+    times = (HOUR_US, noon_us - 30 * DAY_US, noon_us)
+    Writer(store).write([record(ts_us=time) for time in times])
+    hours = hours_to_compare(store)
+    assert {time // HOUR_US * 3600 for time in times} <= {*hours}
+    assert hours == sorted(hours)
+    assert len(hours) <= 3 * 24
+
+
+@pytest.mark.usefixtures("written")
+def test_sums_of_a_day_without_requests_are_compared_as_well(store: Store, see, mended, noon_us):
+    hits, before = store.tables.hits, see.rows("hits")
+    other_day = noon_us // 1_000_000 + 86_400
+    with store.write() as connection:
+        connection.execute(insert(hits).values(before[0] | {"bucket": other_day}))
+    assert mended() == 1
+    assert see.rows("hits") == before
+
+
 def test_an_empty_database_has_no_hours(store: Store):
     assert hours_to_compare(store) == []
