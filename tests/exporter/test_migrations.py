@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -139,6 +141,23 @@ def test_a_newer_schema_that_changed_what_was_there_is_not(store: Store, newer, 
     newer(store, oldest)
     with pytest.raises(StorageError, match="upgrade fmd-otel here"):
         open_store(store.url)
+
+
+def test_databases_that_are_made_at_once_each_get_their_own_tables(tmp_path):
+    """As of two applications in one process."""
+    urls = [f"sqlite:///{tmp_path}/{n}.db" for n in range(6)]
+    at_once = threading.Barrier(len(urls))
+
+    def make(url: str) -> str | None:
+        at_once.wait()
+        store = open_store(url)
+        try:
+            return read_revision(store)
+        finally:
+            store.dispose()
+
+    with ThreadPoolExecutor(len(urls)) as pool:
+        assert list(pool.map(make, urls)) == [HEAD] * len(urls)
 
 
 def test_a_database_of_before_this_was_noted_is_noted_with_its_next_upgrade(url: str):

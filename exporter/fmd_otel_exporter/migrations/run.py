@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from alembic import command
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
+_turns: dict[int, Lock] = {}
+
+
 def alembic_config(prefix: str, connection: Connection | None = None) -> Config:
     """Return a configuration that needs no ini file."""
     config = Config()
@@ -29,7 +34,10 @@ def alembic_config(prefix: str, connection: Connection | None = None) -> Config:
 
 def upgrade(connection: Connection, prefix: str) -> None:
     """Bring the tables to the newest revision, inside the caller's transaction."""
-    command.upgrade(alembic_config(prefix, connection), "head")
+    # Alembic knows one database at a time, by attributes of its modules: of two, each would get some of the
+    # other's tables. A child that is forked meanwhile takes a lock of its own.
+    with _turns.setdefault(os.getpid(), Lock()):
+        command.upgrade(alembic_config(prefix, connection), "head")
     _note_oldest_writer(connection, version_table(prefix))
 
 
