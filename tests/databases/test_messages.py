@@ -122,7 +122,9 @@ def test_a_server_with_no_connection_left(server: Server, store: Store):
             server.run(f"ALTER ROLE {GUARDED} CONNECTION LIMIT 0")
             assert "takes no more connections" in told(theirs)
             return
-        server.run(f"GRANT ALL ON {database}.* TO {GUARDED} WITH MAX_USER_CONNECTIONS 1")
+        server.run(
+            f"GRANT ALL ON {database}.* TO {GUARDED}", f"ALTER USER {GUARDED} WITH MAX_USER_CONNECTIONS 1"
+        )
         first = open_store(theirs)
         with first.read():
             assert "takes no more connections" in told(theirs)

@@ -55,6 +55,15 @@ def test_letters_of_several_bytes_count_as_several():
     assert [len(part) for part in chunks(["üü", "üü"], 9)] == [1, 1]
 
 
+@pytest.mark.parametrize(
+    "option", ["ssl_ca=/nowhere", "ssl=true", "connect_timeout=soon", "sslmode=require", "cursorclass=x"]
+)
+def test_an_option_that_leads_to_nothing_is_named(url: str, option: str):
+    with pytest.raises(StorageError, match="with the options of the setting DATABASE") as caught:
+        open_store(f"{url}?{option}")
+    assert option.partition("=")[0] in str(caught.value)
+
+
 def test_a_url_has_to_name_the_database():
     with pytest.raises(StorageError, match="which database of the server"):
         open_store("mysql://root@127.0.0.1")

@@ -24,11 +24,10 @@ _TOO_MANY_PARTS = Trouble(
     "{db} is behind with merging what was inserted ({text}); it takes further rows when it has caught up",
     busy=True,
 )
-_OPTION = Trouble("{db} cannot be opened with the options of the setting DATABASE ({text})")
 _BY_NUMBER = {
     60: say.NO_TABLE,
     81: say.NO_DATABASE,
-    115: _OPTION,
+    115: say.OPTIONS,
     159: say.TOO_SLOW,
     160: say.TOO_SLOW,
     164: say.READ_ONLY,
@@ -69,7 +68,9 @@ def trouble_of(exc: DBAPIError, orig: BaseException) -> Trouble | None:
     if "timed out" in text and "connect" not in text:
         return say.SILENT
     if exc.statement is None:  # it was about connecting
-        return say.UNREACHABLE if isinstance(orig, dbapi.OperationalError | dbapi.DatabaseError) else _OPTION
+        return (
+            say.UNREACHABLE if isinstance(orig, dbapi.OperationalError | dbapi.DatabaseError) else say.OPTIONS
+        )
     if isinstance(orig, dbapi.OperationalError):
         return say.UNREACHABLE if "refused" in text or "resolve" in text else say.LOST
     # Without a number, the driver says by this that it cannot write a value.

@@ -25,7 +25,7 @@ try:
     import pymysql
     from pymysql.cursors import Cursor
 
-    from fmd_otel_exporter.dialects.mysql_errors import trouble_of
+    from fmd_otel_exporter.dialects.mysql_errors import BAD_OPTION, trouble_of
 except ImportError as exc:
     raise missing_driver("pymysql", "mysql", exc) from exc
 
@@ -89,27 +89,40 @@ class MysqlDialect(Transactional):
         return self._engine("REPEATABLE READ, READ ONLY", **say.POOL_OPTIONS)
 
     def _engine(self, transactions: str, **options: Any) -> Engine:
-        engine = create_engine(
-            self._url,
-            connect_args={
-                "charset": "utf8mb4",
-                "connect_timeout": say.CONNECT_TIMEOUT_S,
-                "read_timeout": say.ANSWER_TIMEOUT_S,
-                "write_timeout": say.ANSWER_TIMEOUT_S,
-            },
-            # Parameters are what users of the monitored app typed: they stay out of messages.
-            hide_parameters=True,
-            paramstyle="format",
-            **options,
-        )
+        try:
+            engine = create_engine(
+                self._url,
+                connect_args={
+                    "charset": "utf8mb4",
+                    "connect_timeout": say.CONNECT_TIMEOUT_S,
+                    "read_timeout": say.ANSWER_TIMEOUT_S,
+                    "write_timeout": say.ANSWER_TIMEOUT_S,
+                },
+                # Parameters are what users of the monitored app typed: they stay out of messages.
+                hide_parameters=True,
+                paramstyle="format",
+                **options,
+            )
+        except ValueError as exc:  # an option that is no number
+            raise say.OPTIONS.error(self._server, self._about_options(exc)) from exc
 
         def connect(dialect: Any, record: Any, args: Any, arguments: dict[str, Any]) -> SizedConnection:  # noqa: ARG001 # SQLAlchemy's signature
-            return _connect(arguments, transactions)
+            try:
+                return _connect(arguments, transactions)
+            except pymysql.Error:
+                raise
+            except Exception as exc:
+                # Whatever values of a wrong kind lead to, or a file that one names and that is not there.
+                raise pymysql.InterfaceError(BAD_OPTION, self._about_options(exc)) from exc
 
         event.listen(engine, "do_connect", connect)
         event.listen(engine, "do_execute", send_rows)
         event.listen(engine, "do_executemany", send_rows)
         return engine
+
+    def _about_options(self, exc: Exception) -> str:
+        """Name them, since what PyMySQL says often does not; but no values, which may be secret."""
+        return f"{exc}; they are: {', '.join(self._url.query) or 'none'}"
 
     # Reading
 
@@ -256,11 +269,7 @@ class SizedConnection(pymysql.Connection):
 
 
 def _connect(arguments: dict[str, Any], transactions: str) -> SizedConnection:
-    try:
-        connection = SizedConnection(**arguments)
-    except (TypeError, ValueError, RuntimeError, NotImplementedError) as exc:
-        # An option that it does not know, or a way to sign in for which it lacks a package.
-        raise pymysql.InterfaceError(0, str(exc)) from exc
+    connection = SizedConnection(**arguments)
     try:
         with connection.cursor() as cursor:
             cursor.execute(_SESSION)

@@ -21,8 +21,11 @@ _LOG_FORMAT = Trouble(
     "{server} logs statements instead of rows, which InnoDB refuses here ({text}); set its binlog_format to "
     "MIXED or ROW"
 )
+BAD_OPTION = -1
+"""What PyMySQL itself refuses: an option, or a way to sign in for which it lacks a package."""
 _PACKET = Trouble("{server} refuses packets of that size ({text}); raise its max_allowed_packet")
 _BY_NUMBER = {
+    BAD_OPTION: say.OPTIONS,
     1020: say.UNDONE,  # changed since it was read
     1021: say.DISK_FULL,
     1040: say.FULL,
@@ -46,10 +49,12 @@ _BY_NUMBER = {
     1698: say.WRONG_PASSWORD,
     1792: say.READ_ONLY,
     1836: say.READ_ONLY,
+    1862: say.WRONG_PASSWORD,  # it has expired
     1927: say.LOST,
     1969: say.TOO_SLOW,
     2003: say.UNREACHABLE,
     3024: say.TOO_SLOW,
+    3118: say.WRONG_PASSWORD,  # the account is locked
     4031: say.LOST,
 }
 

@@ -115,6 +115,7 @@ MIGRATION_LOCKED = Trouble(
 )
 DISK_FULL = Trouble("the disk under {db} is full ({text})")
 NO_TABLE = Trouble("{db} lacks a table of fmd-otel ({text})", no_tables=True)
+OPTIONS = Trouble("{db} cannot be opened with the options of the setting DATABASE ({text})")
 OTHER = Trouble("{db} cannot be used ({text})")
 
 
