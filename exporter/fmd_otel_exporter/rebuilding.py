@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import BigInteger, and_, cast, delete, func, literal_column, select
 
 from fmd_otel_exporter.clock import database_now_us
+from fmd_otel_exporter.endpoint_ids import all_endpoint_ids
 from fmd_otel_exporter.rollups import first_open_day
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S, LATENCY_BUCKET_S
 from fmd_otel_exporter.subject_sums import SEALED
@@ -115,7 +116,7 @@ def _rebuild_hour(store: Store, start: int, *, only_more: bool) -> bool:
         store.dialect.hold_batches(connection, store.prefix)
         if not _differs(connection, store, start, only_more=only_more):  # a batch was under way
             return False
-        endpoints = _endpoints(connection, store)
+        endpoints = all_endpoint_ids(connection, store.tables)
         for table, query in _queries(store, start, endpoints):
             store.dialect.replace_sums(connection, table, _within(table, start, endpoints), query)
         register = store.tables.rollup_day
@@ -128,7 +129,7 @@ def _rebuild_hour(store: Store, start: int, *, only_more: bool) -> bool:
 
 
 def _differs(connection: Connection, store: Store, start: int, *, only_more: bool) -> bool:
-    endpoints = _endpoints(connection, store)
+    endpoints = all_endpoint_ids(connection, store.tables)
     for table, query in _queries(store, start, endpoints):
         keys = len(table.primary_key)
         stored = _sums(connection, select(table).where(_within(table, start, endpoints)), keys)
@@ -143,11 +144,6 @@ def _differs(connection: Connection, store: Store, start: int, *, only_more: boo
 def _sums(connection: Connection, query: Select[Any], keys: int) -> dict[tuple[int, ...], tuple[int, ...]]:
     rows = ([int(value) for value in row] for row in connection.execute(query))
     return {tuple(row[:keys]): tuple(row[keys:]) for row in rows if row[keys]}
-
-
-def _endpoints(connection: Connection, store: Store) -> Sequence[int]:
-    """Return the ids by which keys begin: given one by one, MySQL finds its way by them as others do, too."""
-    return connection.scalars(select(store.tables.endpoint.c.id)).all()
 
 
 def _within(table: Table, start: int, endpoints: Sequence[int]) -> ColumnElement[bool]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, delete, func, insert, literal, select, update
 
 from fmd_otel_exporter import lease
+from fmd_otel_exporter.endpoint_ids import all_endpoint_ids
 from fmd_otel_exporter.schema import DAY_S
 
 if TYPE_CHECKING:
@@ -109,8 +110,8 @@ def _compact(connection: Connection, store: Store, day: int) -> None:
     mark = -1 - int.from_bytes(os.urandom(2), "big") // 2
     connection.execute(delete(register).where(register.c.day == day))
     connection.execute(insert(register).values(day=day, sealed=mark))
+    endpoints = all_endpoint_ids(connection, tables)
     for fine, coarse in ((tables.hits, tables.hits_day), (tables.lat_hist, tables.lat_hist_day)):
-        endpoints = select(tables.endpoint.c.id)
         keys = [fine.c[column.name] for column in fine.primary_key if column.name != "bucket"]
         chosen: list[Any] = [_sum_of(fine, column.name, day) for column in coarse.columns]
         store.dialect.replace_sums(

@@ -7,6 +7,7 @@ from sqlalchemy import insert, text
 
 from fmd_otel_exporter.dialects.mysql_rows import chunks
 from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.store import Store, open_store
 from fmd_otel_exporter.writer import Writer
 
@@ -82,3 +83,31 @@ def test_the_end_of_each_endpoint_is_looked_up_and_not_looked_for(store: Store, 
             assert len(connection.execute(ends).all()) == 3
             read = connection.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'"))
             assert sum(int(row[1]) for row in read) < 50
+
+
+def test_a_day_is_summed_up_without_reading_the_others(store: Store, record, noon_us):
+    """As they would for a subquery of endpoints."""
+    day_us = 86_400_000_000
+    Writer(store).write(
+        [
+            record(endpoint=f"e{n % 2}", ts_us=noon_us - day * day_us, duration_us=1000 * n)
+            for n in range(1, 150)
+            for day in range(10)
+        ]
+    )
+    compact_days(store, now_ts_us=noon_us + 2 * day_us)
+    Writer(store).write([record(endpoint="e0", ts_us=noon_us)])
+    with store.write() as connection:
+        connection.execute(text(f"ANALYZE TABLE {store.tables.lat_hist.name}"))
+    read: list[int] = []
+    replace = store.dialect.replace_sums
+
+    def counted(connection, *arguments):
+        connection.execute(text("FLUSH STATUS"))
+        replace(connection, *arguments)
+        found = connection.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'"))
+        read.append(sum(int(row[1]) for row in found if row[0] != "Handler_read_rnd_next"))
+
+    store.dialect.replace_sums = counted
+    assert compact_days(store, now_ts_us=noon_us + 2 * day_us) == 1
+    assert 0 < sum(read) < 1000  # of 2980 rows of ten days

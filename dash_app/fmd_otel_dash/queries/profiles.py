@@ -11,6 +11,7 @@ from fmd_otel_dash.queries.look import family
 from fmd_otel_dash.queries.named import version_names
 from fmd_otel_dash.queries.sources import total
 from fmd_otel_dash.queries.stacks import Stack, Sums, tree_of, trees_from
+from fmd_otel_exporter.endpoint_ids import all_endpoint_ids
 from fmd_otel_exporter.profile_data import price_us_of, unpack
 
 if TYPE_CHECKING:
@@ -158,7 +159,8 @@ def grouped(
         version_ids: Of which versions; None: of all.
     """
     with store.read() as conn:
-        where = _Days(store.tables, endpoint_ids, first_day_s, last_day_s, version_ids)
+        endpoints = all_endpoint_ids(conn, store.tables) if endpoint_ids is None else endpoint_ids
+        where = _Days(store.tables, endpoints, first_day_s, last_day_s, version_ids)
         found = where.sums(conn, by_endpoint=False)
         n = where.counts(conn).values()
         stacks, sums = found.get(0, ({}, {}))
@@ -170,7 +172,9 @@ def by_endpoint(
 ) -> list[tuple[int, Tree]]:
     """Return one tree for each endpoint, for a flame graph over all of them; what took the longest first."""
     with store.read() as conn:
-        where = _Days(store.tables, None, first_day_s, last_day_s, version_ids)
+        where = _Days(
+            store.tables, all_endpoint_ids(conn, store.tables), first_day_s, last_day_s, version_ids
+        )
         counts = where.counts(conn)
         added = {
             endpoint_id: (stacks, sums, counts.get(endpoint_id, 0))
@@ -186,13 +190,13 @@ class _Days:
     def __init__(
         self,
         tables: Tables,
-        endpoint_ids: Collection[int] | None,
+        endpoints: Collection[int],
         first_day_s: int,
         last_day_s: int,
         version_ids: Collection[int] | None,
     ) -> None:
         self._tables = tables
-        self._endpoint_ids = endpoint_ids
+        self._endpoints = endpoints
         self._days = (first_day_s, last_day_s)
         self._version_ids = version_ids
 
@@ -234,13 +238,7 @@ class _Days:
         return {row[0]: row[1] for row in conn.execute(query)}
 
     def _where(self, c: Any) -> list[ColumnElement[bool]]:
-        where = [c.day >= self._days[0], c.day < self._days[1]]
-        endpoint_ids = self._endpoint_ids
-        if endpoint_ids is None:
-            # The key begins with the endpoint: naming all of them is a seek each, not a walk through it all.
-            where.append(c.endpoint_id.in_(select(self._tables.endpoint.c.id)))
-        else:
-            where.append(c.endpoint_id.in_(endpoint_ids))
+        where = [c.endpoint_id.in_(self._endpoints), c.day >= self._days[0], c.day < self._days[1]]
         if self._version_ids is not None:
             where.append(c.version_id.in_(self._version_ids))
         return where
