@@ -111,3 +111,13 @@ def test_a_day_is_summed_up_without_reading_the_others(store: Store, record, noo
     store.dialect.replace_sums = counted
     assert compact_days(store, now_ts_us=noon_us + 2 * day_us) == 1
     assert 0 < sum(read) < 1000  # of 2980 rows of ten days
+
+
+def test_sizes_are_of_now(store: Store, record):
+    """MySQL would tell again what it told a moment ago, for a day."""
+    told = []
+    for _ in range(2):
+        Writer(store).write([record() for _ in range(400)])
+        with store.read() as connection:
+            told.append(store.dialect.sizes(connection, store.prefix).tables["request"].rows)
+    assert told[1] > told[0]

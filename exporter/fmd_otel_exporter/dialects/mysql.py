@@ -44,7 +44,9 @@ _SESSION = (
     "group_concat_max_len = 1048576, "
     f"innodb_lock_wait_timeout = {say.LOCK_TIMEOUT_S}, lock_wait_timeout = {say.LOCK_TIMEOUT_S} "
     f"/*M! , max_statement_time = {say.STATEMENT_TIMEOUT_S} */ "
-    f"/*!50708 , max_execution_time = {1000 * say.STATEMENT_TIMEOUT_S} */"
+    f"/*!50708 , max_execution_time = {1000 * say.STATEMENT_TIMEOUT_S} */ "
+    # Or it tells the sizes of tables as they were up to a day ago.
+    "/*!80000 , information_schema_stats_expiry = 0 */"
 )
 _LOCK_STEP_S = 2
 _MOST_BYTES = 1 << 20
