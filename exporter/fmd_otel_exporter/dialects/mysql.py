@@ -131,15 +131,17 @@ class MysqlDialect(Transactional):
     def ends_of_each(
         self, endpoint: Table, time: Column[Any], *, newest: bool, within: Sequence[ColumnElement[bool]] = ()
     ) -> Select[Any]:
-        """Group by the first column of the key, which takes two looks into it for each endpoint.
+        """Order by the whole key: where the endpoint is left out, which is one and the same, MySQL sorts.
 
-        Looked up for each endpoint in turn, the first row in order would cost MySQL 0.2 ms each, for it reads
-        ahead, and the least of all times a look at all rows.
+        To group by endpoint would be faster there by 0.2 ms for each, as long as the server's statistics are
+        right; while they are not, it reads all rows.
         """
         owner = next(iter(time.table.primary_key))
-        end = (func.max if newest else func.min)(time).label("at")
-        found = select(owner.label("id"), end).where(*within).group_by(owner).subquery()
-        return select(found).join(endpoint, endpoint.c.id == found.c.id)
+        ordered = (owner.desc(), time.desc()) if newest else (owner, time)
+        end = (
+            select(time).where(owner == endpoint.c.id, *within).order_by(*ordered).limit(1).scalar_subquery()
+        )
+        return select(endpoint.c.id, end.label("at"))
 
     # Start
 
