@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import Connection, insert, select, text
+from sqlalchemy.exc import IntegrityError
 
 from fmd_otel_exporter.dialects.mysql_rows import chunks
 from fmd_otel_exporter.errors import StorageError
@@ -63,6 +64,25 @@ def test_an_option_that_leads_to_nothing_is_named(url: str, option: str):
     with pytest.raises(StorageError, match="with the options of the setting DATABASE") as caught:
         open_store(f"{url}?{option}")
     assert option.partition("=")[0] in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["autocommit=true", "autocommit=false", "use_unicode=0"])
+def test_no_option_makes_half_batches_or_other_texts(url: str, option: str, record):
+    """PyMySQL takes any text for true, and would keep each statement of a batch that ends early."""
+    store = open_store(f"{url}?{option}")
+    batch, records = store.tables.batch, [record(group_by="Zoë")]
+
+    def insert_twice(connection: Connection) -> None:
+        for _ in range(2):
+            connection.execute(insert(batch).values(id=b"x" * 16, ts=1))
+
+    with pytest.raises(IntegrityError):
+        store.run(insert_twice)
+    with store.read() as connection:
+        assert connection.execute(select(batch)).first() is None
+    assert Writer(store).write(records) == (1, 0)
+    assert Writer(store).write(records) == (0, 1)
+    store.dispose()
 
 
 def test_a_url_has_to_name_the_database():

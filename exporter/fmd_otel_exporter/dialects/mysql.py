@@ -96,6 +96,9 @@ class MysqlDialect(Transactional):
                 self._url,
                 connect_args={
                     "charset": "utf8mb4",
+                    "use_unicode": True,
+                    # Whatever the URL says: a batch whose statements each last would be there by half.
+                    "autocommit": False,
                     "connect_timeout": say.CONNECT_TIMEOUT_S,
                     "read_timeout": say.ANSWER_TIMEOUT_S,
                     "write_timeout": say.ANSWER_TIMEOUT_S,
