@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from fmd_otel_exporter.dialects.postgresql_connection import bounded
 from fmd_otel_exporter.dialects.postgresql_errors import NoAnswerError
+from fmd_otel_exporter.store import open_store
 from fmd_otel_exporter.writer import Writer
 
 if TYPE_CHECKING:
@@ -49,6 +50,16 @@ def test_silence_is_ended_and_news_begin_the_wait_anew():
 @pytest.fixture
 def kind() -> str:
     return "postgresql"
+
+
+@pytest.mark.parametrize("option", ["autocommit=true", "prepare_threshold=5", "prepare_threshold=None"])
+def test_what_an_option_says_of_transactions_and_statements_is_up_to_us(url: str, option: str, record):
+    store = open_store(f"{url}?{option}")
+    assert Writer(store).write([record()]) == (1, 0)
+    with store.read() as connection:
+        driver = connection.connection.driver_connection
+        assert (driver.autocommit, driver.prepare_threshold) == (False, None)
+    store.dispose()
 
 
 def test_a_session_is_the_same_on_every_server(store):

@@ -26,15 +26,15 @@ _SESSION = {
 
 def connect(dialect: Any, record: Any, args: Any, options: dict[str, Any]) -> PatientConnection:  # noqa: ARG001 # SQLAlchemy's signature
     """Connect, as a listener to SQLAlchemy's ``do_connect``."""
-    connection = PatientConnection.connect(*args, **{**options, "autocommit": True})
+    # A pooler may run the next transaction in another session, where a statement of that name is missing, or
+    # is another one. And out of a URL a number comes as a text, which psycopg cannot compare.
+    ours = {"autocommit": True, "prepare_threshold": None}
+    connection = PatientConnection.connect(*args, **{**options, **ours})
     try:
         # Not by the connection option "options": poolers such as PgBouncer refuse that one.
         settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _SESSION.items())
         connection.execute(f"SELECT {settings}")
         connection.autocommit = False
-        # A pooler may run the next transaction in another session, where a statement of that name is missing,
-        # or is another one.
-        connection.prepare_threshold = None
     except BaseException:
         connection.close()
         raise
