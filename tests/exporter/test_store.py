@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import sqlite3
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -159,6 +161,18 @@ except Exception as exc:
     output = run(code)
     assert output.startswith("StorageError no file can be written beside the SQLite database /")
     assert "give this user write access" in output
+
+
+def test_a_file_system_without_locks_is_told_at_once(url: str, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    began = time.monotonic()
+    with pytest.raises(StorageError, match=r"no file can be locked .*No locks available") as caught:
+        open_store(url)
+    assert not caught.value.busy
+    assert time.monotonic() - began < 5
 
 
 def test_looking_without_migrating_creates_nothing(url: str, tmp_path: Path):

@@ -24,7 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from fmd_otel_exporter.dialects import sqlite_sizes
-from fmd_otel_exporter.dialects.sqlite_errors import cannot_write_beside, explain, no_directory
+from fmd_otel_exporter.dialects.sqlite_errors import cannot_lock, cannot_write_beside, explain, no_directory
 from fmd_otel_exporter.dialects.sqlite_layout import keep_by_number, wanted_by_number
 from fmd_otel_exporter.dialects.transactional import Transactional
 from fmd_otel_exporter.errors import StorageError
@@ -147,7 +147,7 @@ class SqliteDialect(Transactional):
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
-                except OSError as exc:
+                except BlockingIOError as exc:
                     if time.monotonic() > deadline:
                         raise StorageError(
                             f"another process has held {path} for {LOCK_TIMEOUT_S:.0f} s while it creates or "
@@ -155,6 +155,8 @@ class SqliteDialect(Transactional):
                             busy=True,
                         ) from exc
                     time.sleep(_LOCK_POLL_S)
+                except OSError as exc:
+                    raise cannot_lock(self.path, exc) from exc
             yield
         finally:
             os.close(handle)

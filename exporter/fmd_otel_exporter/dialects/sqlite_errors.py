@@ -63,3 +63,12 @@ def cannot_write_beside(path: Path, exc: OSError) -> StorageError:
         f"no file can be written beside the SQLite database {path} ({exc.strerror}); give this user write "
         f"access to {path.parent}, which SQLite's write-ahead log needs, too"
     )
+
+
+def cannot_lock(path: Path, exc: OSError) -> StorageError:
+    """Return the error for a file system that has no locks, or no more of them, as some on a network."""
+    return StorageError(
+        f"no file can be locked beside the SQLite database {path} ({exc.strerror}), and SQLite needs locks, "
+        "too; name a database on a local disk, or one of a server, in the setting DATABASE "
+        "(FMD_OTEL_DATABASE)"
+    )
