@@ -88,7 +88,7 @@ def _status(span: ReadableSpan, found: Mapping[str, Any]) -> int:
     try:
         if status is not None:
             return int(status)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass  # someone else's instrumentation wrote something odd; go by what happened
     failed = span.status.status_code is StatusCode.ERROR or any(
         event.name == _EXCEPTION for event in span.events

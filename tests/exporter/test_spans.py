@@ -150,6 +150,7 @@ def test_an_exception_without_a_status_is_a_500(span):
     assert record_from_span(span(bare)).status == 0
     assert record_from_span(span(bare | {"http.status_code": "201"})).status == 201
     assert record_from_span(span(bare | {"http.status_code": "odd"})).status == 0
+    assert record_from_span(span(bare | {"http.status_code": float("inf")})).status == 0
 
 
 def test_clocks_that_step_back_give_no_negative_duration(span):
