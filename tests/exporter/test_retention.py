@@ -69,6 +69,20 @@ def test_rows_go_by_their_age_and_sums_by_that_of_their_day(writer: Writer, reco
     assert keep() == {}
 
 
+def test_rows_stay_until_their_users_are_added_up_on_the_first_minutes_after_midnight_as_well(
+    store: Store, writer: Writer, record, today_us: int, see
+):
+    midnight_us = today_us // DAY_US * DAY_US
+    moments = [midnight_us - DAY_US + minute * 60 * S_US for minute in (1, 2, 30)]
+    writer.write([record(ts_us=ts_us, group_by="me") for ts_us in moments])
+    for minutes, left in ((5, moments), (11, moments[2:])):
+        now_us = midnight_us + minutes * 60 * S_US
+        compact_days(store, now_ts_us=now_us)
+        for _ in prune(store, Retention(raw_days=1).cutoffs(now_us)):
+            pass
+        assert [row["ts"] for row in see.rows("request")] == left
+
+
 def test_nothing_is_written_when_nothing_is_old(store: Store, writer: Writer, record, today_us: int):
     writer.write([record(ts_us=today_us)])
     begun: list[str] = []
