@@ -117,7 +117,12 @@ def parse_text(
     wanted = " ".join(text.split())
     if not wanted:
         raise RangeError(f"Type a range of time. {EXAMPLES}")
-    start, end = _moments(wanted, now_us, zone, started)
+    try:
+        start, end = _moments(wanted, now_us, zone, started)
+    except RangeError:
+        raise
+    except (ValueError, OverflowError):  # of a date that no calendar has, or whose next day none has
+        raise RangeError(f"“{_short(wanted)}” is not a range of time. {EXAMPLES}") from None
     start_us = moment_us(start, now_us=now_us, zone=zone, started=started)
     end_us = moment_us(end, now_us=now_us, zone=zone, end=True, started=started)
     if start_us >= end_us:

@@ -156,6 +156,8 @@ def test_what_people_type_is_understood(text, start, end):
         ("2026-02-30", "“2026-02-30” is not a time"),
         ("2026-13-01 to 2026-14-01", "“2026-13-01” is not a time"),
         ("25:00 to 26:00", "is not a time"),
+        ("2026-13-01 10:00 to 09:00", "“2026-13-01 10:00 to 09:00” is not a range"),
+        ("9999-12-31 10:00 to 09:00", "“9999-12-31 10:00 to 09:00” is not a range"),
         ("2026-11-03 to 2026-11-01", "ends before it starts"),
         ("now to now", "ends before it starts"),
         ("0h", "is not a range"),
