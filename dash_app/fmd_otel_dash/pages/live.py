@@ -45,6 +45,8 @@ NEWS = "live-news"
 MOST = 100
 _MOST_KNOWN = 1000
 _HEIGHT = 620
+_NO_ENDPOINT = (1 << 31) - 1
+"""Stands for numbers that are too large for any."""
 _NOTHING = "Nothing in the last minute. New requests show here by themselves."
 
 
@@ -86,7 +88,9 @@ def register(registry: Registry) -> None:
 
 def read(view: View) -> tuple[RequestRow, ...]:
     """Return the newest requests that the filters let through: never from the cache, but a minute at most."""
-    chosen = tuple(int(each) for each in view.state.get_all("endpoint") if each.isdecimal())
+    chosen = tuple(
+        min(int(each), _NO_ENDPOINT) for each in view.state.get_all("endpoint") if each.isdecimal()
+    )
     scope = Scope(0, 0, services=view.scope.services, endpoint_ids=chosen, versions=view.scope.versions)
     return tail(view.store, time.time_ns() // 1000, scope, request_rows.wanted(view.state), limit=MOST)
 

@@ -72,6 +72,7 @@ def test_filters_are_those_of_the_address(now, write, news):
     assert [row["name"] for row in news(search="?user=bob")["rows"]] == ["shop.pay"]
     assert [row["name"] for row in news(search="?endpoint=1")["rows"]] == ["shop.cart"]
     assert len(news(search="?endpoint=1&endpoint=2&endpoint=x")["rows"]) == 2
+    assert news(search=f"?endpoint={10**30}")["rows"] == []
 
 
 def test_of_very_many_the_newest_hundred_are_sent_and_it_says_so(now, write, news):
