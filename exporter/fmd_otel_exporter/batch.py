@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fmd_otel_exporter.buckets import bucket_of
 from fmd_otel_exporter.native import give_way
+from fmd_otel_exporter.records import LARGEST_STATUS
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S, LATENCY_BUCKET_S
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ LAST_TS_US = 253_402_300_799 * SECOND_US
 LONGEST_US = 366 * DAY_S * SECOND_US
 """A request longer than a year is a clock at fault, and a few of them would overflow a 64-bit sum."""
 METHOD_LENGTH = 16
-LARGEST_STATUS = 999
 
 Row = tuple[int, int, bytes, int, int, int, "int | None", "int | None", int, str, "int | None", bytes]
 """A row of the request table, in the order of its columns."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import SpanKind, StatusCode
 
 from fmd_otel_exporter import attributes as names
-from fmd_otel_exporter.records import RequestRecord
+from fmd_otel_exporter.records import LARGEST_STATUS, RequestRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,12 +84,14 @@ def unmatched(status: int) -> str:
 
 
 def _status(span: ReadableSpan, found: Mapping[str, Any]) -> int:
-    status = _first(found, names.STATUS)
+    said = _first(found, names.STATUS)
     try:
-        if status is not None:
-            return int(status)
+        status = None if said is None else int(said)
     except (TypeError, ValueError, OverflowError):
-        pass  # someone else's instrumentation wrote something odd; go by what happened
+        status = None
+    if status is not None and 0 <= status <= LARGEST_STATUS:
+        return status
+    # Or someone else's instrumentation wrote something odd; go by what happened.
     failed = span.status.status_code is StatusCode.ERROR or any(
         event.name == _EXCEPTION for event in span.events
     )

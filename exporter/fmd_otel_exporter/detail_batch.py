@@ -5,12 +5,13 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fmd_otel_exporter.batch import DAY_US, LARGEST_STATUS, LONGEST_US, SECOND_US, timestamp
+from fmd_otel_exporter.batch import DAY_US, LONGEST_US, SECOND_US, timestamp
 from fmd_otel_exporter.detail_tables import PLACE_LENGTH
 from fmd_otel_exporter.names import storable
 from fmd_otel_exporter.profile_data import added_up, pack
 from fmd_otel_exporter.records import (
     CAPTURED,
+    LARGEST_STATUS,
     UNHANDLED,
     DetailRecord,
     ExceptionRecord,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+LARGEST_STATUS = 999
+"""A status line has room for three digits; any other number counts as unknown, which is 0."""
+
 
 class RequestRecord(NamedTuple):
     """One request, as it travels from the web worker to the database.

@@ -56,6 +56,16 @@ def test_what_is_offered_is_in_the_database_after_a_flush(pipeline: Pipeline, re
     assert counters.last_error is None
 
 
+def test_a_request_with_a_status_beyond_all_numbers_is_counted(pipeline: Pipeline, record, url: str, rows):
+    pipeline.offer(record(status=2**40))
+    assert pipeline.force_flush()
+    counters = pipeline.counters()
+    assert (counters.accepted, counters.written, counters.dropped) == (1, 1, {})
+    store = open_store(url)
+    assert [row["status"] for row in rows(store, "request")] == [0]
+    store.dispose()
+
+
 def test_requests_arrive_by_themselves(pipeline: Pipeline, record, eventually):
     pipeline.offer(record())
     eventually(lambda: pipeline.counters().written == 1)

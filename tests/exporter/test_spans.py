@@ -149,8 +149,15 @@ def test_an_exception_without_a_status_is_a_500(span):
     assert record_from_span(span(bare, then=lambda s: s.set_status(Status(StatusCode.ERROR)))).status == 500
     assert record_from_span(span(bare)).status == 0
     assert record_from_span(span(bare | {"http.status_code": "201"})).status == 201
-    assert record_from_span(span(bare | {"http.status_code": "odd"})).status == 0
-    assert record_from_span(span(bare | {"http.status_code": float("inf")})).status == 0
+
+
+@pytest.mark.parametrize("status", ["odd", float("inf"), float("nan"), -1, 1000, 2**31, 2**63])
+def test_a_status_that_is_none_is_unknown_and_makes_no_name_of_its_own(span, status: object):
+    odd = {"http.method": "GET", "http.target": "/a", "http.status_code": status}
+    record = record_from_span(span(odd))
+    assert (record.status, record.endpoint) == (0, "unmatched:0xx")
+    failed = record_from_span(span(odd, then=lambda s: s.record_exception(ValueError("x"))))
+    assert (failed.status, failed.endpoint) == (500, "unmatched:5xx")
 
 
 def test_clocks_that_step_back_give_no_negative_duration(span):

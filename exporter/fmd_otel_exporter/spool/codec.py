@@ -105,12 +105,15 @@ def encode(record: Record) -> tuple[int, bytes]:
         flags |= _WITH_LENGTHS
         parts = [part.encode("utf-8", "surrogatepass") for part in texts]
         tail = _LENGTHS.pack(*map(len, parts)) + b"".join(parts)
-    return KIND_REQUEST, (
-        _FIXED.pack(flags, len(span_id), len(trace_id), ts_us, duration_us, headers_us, status, level)
-        + span_id
-        + trace_id
-        + tail
-    )
+    lengths = len(span_id), len(trace_id)
+    try:
+        fixed = _FIXED.pack(flags, *lengths, ts_us, duration_us, headers_us, status, level)
+    except struct.error:
+        if not isinstance(status, int):
+            raise
+        # Maybe a status that no row could hold either, and that counts as unknown there.
+        fixed = _FIXED.pack(flags, *lengths, ts_us, duration_us, headers_us, 0, level)
+    return KIND_REQUEST, fixed + span_id + trace_id + tail
 
 
 def decode(kind: int, payload: bytes) -> Record:

@@ -34,6 +34,17 @@ def test_64_bits_and_a_sign_fit(record, value) -> None:
     assert decode(*encode(odd)) == odd
 
 
+@pytest.mark.parametrize("status", [-(2**31), 2**31 - 1, 1000])
+def test_a_status_that_no_row_holds_comes_back(record, status) -> None:
+    odd = record(status=status)
+    assert decode(*encode(odd)) == odd
+
+
+@pytest.mark.parametrize("status", [-(2**31) - 1, 2**31, 10**400])
+def test_a_status_that_is_larger_still_is_unknown(record, status) -> None:
+    assert decode(*encode(record(status=status))) == record(status=0)
+
+
 def test_a_kind_of_a_later_release_is_told_apart() -> None:
     with pytest.raises(UnknownLayoutError):
         decode(KIND_REQUEST + 1, b"anything")
