@@ -81,6 +81,7 @@ ODD = {
         "--transaction-isolation=SERIALIZABLE",
         "--loose-innodb-snapshot-isolation=ON", "--loose-sql-require-primary-key=ON",
         "--character-set-server=latin1", "--collation-server=latin1_swedish_ci",
+        "--loose-skip-character-set-client-handshake",
         "--default-storage-engine=MyISAM", "--max-allowed-packet=16384", "--max-connections=40",
         "--lower-case-table-names=1",
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, event, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from fmd_otel_exporter.dialects.mysql_rows import chunks
@@ -25,6 +25,23 @@ def test_tables_are_of_the_engine_and_encoding_they_need(store: Store, server):
     )
     assert {row[0] for row in found} >= set(store.tables.metadata.tables) - {"fmd_version"}
     assert {(row[1], row[2]) for row in found} == {("InnoDB", "utf8mb4_bin")}
+
+
+def test_the_server_warns_of_nothing_that_is_written(store: Store, record):
+    warned: list[str] = []
+
+    def look(_connection, cursor, statement: str, *_) -> None:
+        if cursor.warning_count:
+            warned.append(statement)
+
+    engine = store._engine("write")
+    event.listen(engine, "after_cursor_execute", look)
+    try:
+        for _ in range(2):  # as new rows, and as more of the same
+            Writer(store).write([record(ts_us=1), record(ts_us=2)])
+    finally:
+        event.remove(engine, "after_cursor_execute", look)
+    assert not warned
 
 
 def test_an_error_shows_no_values(store: Store):
@@ -141,3 +158,28 @@ def test_sizes_are_of_now(store: Store, record):
         with store.read() as connection:
             told.append(store.dialect.sizes(connection, store.prefix).tables["request"].rows)
     assert told[1] > told[0]
+
+
+@pytest.mark.parametrize(
+    ("charset", "option"),
+    [("latin1", ""), ("utf8mb3", "?charset=latin1"), ("ascii", "?init_command=SET+NAMES+latin1")],
+)
+def test_whatever_encoding_a_database_has_ours_holds_every_text(
+    server, url: str, charset: str, option: str, record
+):
+    server.run(f"ALTER DATABASE {url.rpartition('/')[2]} CHARACTER SET {charset}")
+    store = open_store(f"{url}{option}")
+    names = {"Zoë", "\N{GRINNING FACE}", "日本", "\N{EURO SIGN}"}
+    written = [record(endpoint=name, version=name, group_by=name, method=name) for name in names]
+    assert Writer(store).write(written) == (4, 0)
+    with store.read() as connection:
+        for column in (store.tables.endpoint.c.name, store.tables.version.c.name):
+            kept = connection.execute(select(column, func.char_length(column)))
+            assert {(row[0], row[1]) for row in kept} == {(name, len(name)) for name in names}
+        of_columns = text(
+            "SELECT table_name, character_set_name FROM information_schema.columns "
+            "WHERE table_schema = DATABASE() AND character_set_name IS NOT NULL"
+        )
+        charsets = {row[1] for row in connection.execute(of_columns) if not row[0].endswith("version")}
+    assert charsets == {"utf8mb4"}
+    store.dispose()

@@ -210,10 +210,14 @@ class MysqlDialect(Transactional):
         greatest: Sequence[str] = (),
     ) -> InsertRows:
         """Return one ``INSERT .. ON DUPLICATE KEY UPDATE`` for many rows."""
-        changes = [f"{each} = {each} + VALUES({each})" for each in add]
-        changes += [f"{each} = LEAST({each}, VALUES({each}))" for each in least]
-        changes += [f"{each} = GREATEST({each}, VALUES({each}))" for each in greatest]
-        return InsertRows(connection, table, f" ON DUPLICATE KEY UPDATE {', '.join(changes)}")
+        # MySQL warns of VALUES(), at every statement; what it has instead MariaDB does not know.
+        names_rows = _is_mysql(connection, (8, 0, 20))
+        alias, new = (" AS new", "new.{0}") if names_rows else ("", "VALUES({0})")
+        old = f"{connection.dialect.identifier_preparer.format_table(table)}.{{0}}"
+        changes = [f"{{0}} = {old} + {new}".format(each) for each in add]
+        changes += [f"{{0}} = LEAST({old}, {new})".format(each) for each in least]
+        changes += [f"{{0}} = GREATEST({old}, {new})".format(each) for each in greatest]
+        return InsertRows(connection, table, f"{alias} ON DUPLICATE KEY UPDATE {', '.join(changes)}")
 
     def row_updater(
         self,
@@ -273,6 +277,12 @@ class SizedConnection(pymysql.Connection):
     """A connection that knows how long a statement may be."""
 
     most_bytes = _MOST_BYTES
+
+
+def _is_mysql(connection: Connection, since: tuple[int, ...]) -> bool:
+    """Tell whether it is MySQL itself, of a version or later."""
+    dialect: Any = connection.dialect
+    return not dialect.is_mariadb and dialect.server_version_info >= since
 
 
 def _connect(arguments: dict[str, Any], transactions: str) -> SizedConnection:
