@@ -13,15 +13,34 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+from fmd_otel.handle import Handle
+from fmd_otel_exporter.pipeline import Pipeline
+from fmd_otel_exporter.span_exporter import FmdSpanExporter
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+# How long an example takes says more of what else a machine does than of what is tested.
+settings.register_profile(
+    "patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)
 def state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep spools of servers' databases out of the home of whoever runs the tests."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let flushes that have to succeed wait for a busy machine, longer than an application would."""
+    monkeypatch.setattr("fmd_otel_exporter.pipeline.STALL_MS", 30_000)
+    for each in (Pipeline, Handle, FmdSpanExporter):
+        monkeypatch.setattr(each.force_flush, "__defaults__", (60_000,))
 
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

@@ -14,6 +14,7 @@ from fmd_otel_exporter.pipeline import Pipeline
 from fmd_otel_exporter.settings import ExporterSettings
 from fmd_otel_exporter.store import open_store
 from fmd_otel_exporter.writer import Writer
+from tests.ending import end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +54,7 @@ def trouble(
 def pipeline(store: Store) -> Iterator[Pipeline]:
     pipeline = Pipeline(ExporterSettings(database=store.url, delay_ms=10, batch_size=50))
     yield pipeline
-    pipeline.shutdown(1000)
+    end(pipeline)
 
 
 @BOTH

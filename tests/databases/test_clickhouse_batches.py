@@ -21,6 +21,7 @@ from fmd_otel_exporter.settings import ExporterSettings
 from fmd_otel_exporter.subject_packs import read_counts
 from fmd_otel_exporter.subject_sums import sum_up_subjects
 from fmd_otel_exporter.writer import Writer, WriteResult
+from tests.ending import end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -266,7 +267,7 @@ def test_requests_received_twice_by_otlp_count_once(store: Store, record, see, m
     with ExitStack() as stack:
         pipelines = [Pipeline(settings, role="otlp") for _ in range(2)]
         for pipeline in pipelines:
-            stack.callback(pipeline.shutdown)
+            stack.callback(end, pipeline)
             pipeline.offer(record())
             eventually(partial(pipeline.force_flush, 10_000), 60)
         monkeypatch.setattr(Transaction, "send", send_when_both_have_looked)

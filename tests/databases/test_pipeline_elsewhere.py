@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fmd_otel_exporter.pipeline import Pipeline
 from fmd_otel_exporter.store import Store, open_store
 from tests.databases.suites import suite_of
 
@@ -36,14 +35,6 @@ def url(new_url: Callable[[], str], kind: str) -> str:
     if kind == "clickhouse":
         open_store(url).dispose()
     return url
-
-
-@pytest.fixture(autouse=True)
-def _patience(kind: str, monkeypatch) -> None:
-    """Wait longer for the ClickHouse of the tests, which takes one statement at a time."""
-    if kind == "clickhouse":
-        monkeypatch.setattr("fmd_otel_exporter.pipeline.STALL_MS", 30_000)
-        monkeypatch.setattr(Pipeline.force_flush, "__defaults__", (60_000,))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from fmd_otel_exporter.pipeline import Pipeline
 from fmd_otel_exporter.settings import ExporterSettings
 from fmd_otel_exporter.store import Store, open_store
 from fmd_otel_exporter.writer import Writer
+from tests.ending import end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,7 +89,7 @@ def test_requests_wait_until_the_database_takes_them(store: Store, refuse, recor
     assert counters.written + counters.duplicate == 62
     assert counters.dropped == {}
     assert set(see.sums().values()) == {64}
-    pipeline.shutdown(20_000)
+    end(pipeline, 20_000)
 
 
 @pytest.mark.parametrize("kind", ["clickhouse"], indirect=True)

@@ -56,7 +56,7 @@ def test_24_racing_starts_on_empty_databases_all_succeed(new_url: Callable[[], s
         store.dispose()
     assert succeeded == 24
     for racer in racers:
-        assert racer.communicate(timeout=60) == ("", "")
+        assert racer.communicate(timeout=300) == ("", "")
 
 
 def test_the_revisions_lead_to_the_tables_of_the_schema(store: Store):
@@ -167,7 +167,7 @@ def _fail(message: str) -> None:
 
 def test_what_a_write_finds_stays_so_until_it_ends(store: Store):
     attempt = store.tables.login_attempt
-    together = threading.Barrier(6, timeout=30)
+    together = threading.Barrier(6, timeout=300)
 
     def insert_if_fewer_than_three(number: int) -> None:
         together.wait()

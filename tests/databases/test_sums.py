@@ -19,6 +19,7 @@ from fmd_otel_exporter.rollups import GRACE_S, compact_days
 from fmd_otel_exporter.settings import ExporterSettings
 from fmd_otel_exporter.writer import Writer, WriteResult
 from tests.databases.conftest import empty
+from tests.ending import end
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -194,4 +195,4 @@ def test_a_level_set_by_one_is_obeyed_by_another(store: Store, record, eventuall
         set_level(store, endpoint_id, level)
         eventually(lambda: pipeline.level_of("shop", "shop.cart") == level)
     finally:
-        pipeline.shutdown(1000)
+        end(pipeline)

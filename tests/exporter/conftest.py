@@ -19,6 +19,7 @@ from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.retention import Retention, prune
 from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.settings import ExporterSettings
+from tests.ending import end, end_all_pipelines
 from tests.new_databases import new_store
 
 if TYPE_CHECKING:
@@ -50,6 +51,13 @@ def _record(**fields: Any) -> RequestRecord:
     return RequestRecord(**(values | fields))
 
 
+@pytest.fixture(autouse=True)
+def no_thread_outlives_its_test() -> Iterator[None]:
+    """End pipelines that nobody has ended."""
+    yield
+    end_all_pipelines()
+
+
 @pytest.fixture
 def record() -> Callable[..., RequestRecord]:
     """Make one request, a new one each time; keyword arguments say what matters about it."""
@@ -77,7 +85,7 @@ def store(url: str) -> Iterator[Store]:
 def pipeline(url: str) -> Iterator[Pipeline]:
     pipeline = Pipeline(ExporterSettings(database=url, delay_ms=20))
     yield pipeline
-    pipeline.shutdown(1000)
+    end(pipeline)
 
 
 @pytest.fixture
@@ -166,7 +174,7 @@ def run(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., str]:
 
     def complete(code: str, *arguments: str) -> str:
         process = start(code, *arguments)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
         return output.strip()
 

@@ -11,6 +11,7 @@ from fmd_otel_exporter.dialects import dialect_for
 from fmd_otel_exporter.pipeline import Pipeline
 from fmd_otel_exporter.settings import ExporterSettings
 from fmd_otel_exporter.store import Store, open_store
+from tests.ending import end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +42,7 @@ def pipeline(url: str, monkeypatch) -> Iterator[Pipeline]:
     monkeypatch.setattr("fmd_otel_exporter.worker.SCHEMA_EVERY_S", 0.0)
     pipeline = Pipeline(ExporterSettings(database=url, delay_ms=20, batch_size=10))
     yield pipeline
-    pipeline.shutdown(1000)
+    end(pipeline)
 
 
 def test_to_tables_with_more_in_them_it_goes_on_writing_and_says_so_once(

@@ -17,12 +17,14 @@ from opentelemetry.util._once import Once
 
 from fmd_otel import capturing, instrumentation
 from fmd_otel.attach import attach
+from fmd_otel.backstage import backstage
 from fmd_otel.configuration import config
 from fmd_otel.monitor import Monitor
 from fmd_otel.services import ServiceNames
 from fmd_otel.settings import Settings
 from fmd_otel_exporter.counters import Failures
 from fmd_otel_exporter.settings import ExporterSettings
+from tests.ending import DEADLINE_S, end_all_pipelines
 
 
 @dataclass
@@ -80,7 +82,7 @@ class Watched:
 
 @pytest.fixture(autouse=True)
 def clean_process(monkeypatch):
-    """No variable, setting or provider of one test reaches another."""
+    """No variable, setting, provider or work in the background of one test reaches another."""
     for name in list(os.environ):
         if name.startswith(("FMD_OTEL_", "OTEL_")):
             monkeypatch.delenv(name)
@@ -89,6 +91,8 @@ def clean_process(monkeypatch):
     monkeypatch.setattr(instrumentation, "service_names", ServiceNames())
     monkeypatch.setattr(instrumentation, "_said", set())
     yield
+    assert backstage().drain(DEADLINE_S)
+    end_all_pipelines()
     config.reset()
 
 

@@ -11,6 +11,7 @@ from fmd_otel_exporter.pipeline import Pipeline
 from fmd_otel_exporter.settings import ExporterSettings
 from fmd_otel_exporter.spool import DiskSpool, Spool, SpoolLimits
 from fmd_otel_exporter.worker import Worker
+from tests.ending import end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,7 +97,7 @@ def pipeline(tmp_path, make, monkeypatch) -> Iterator[Pipeline]:
         ExporterSettings(database=f"sqlite:///{tmp_path / 'fmd.db'}", delay_ms=20, batch_size=10)
     )
     yield pipeline
-    pipeline.shutdown(2000)
+    end(pipeline, 2000)
 
 
 def test_a_pipeline_flushes_through_it(pipeline, record) -> None:
@@ -115,7 +116,7 @@ def test_a_pipeline_whose_database_is_away_keeps_requests_for_the_next(
         pipeline.offer(record(n))
     assert not pipeline.force_flush(500)
     assert pipeline.counters().queue_depth == 35
-    pipeline.shutdown(0)
+    end(pipeline, 0)
     pipeline._spool.close()
     (tmp_path / "fmd.db").rmdir()
 
