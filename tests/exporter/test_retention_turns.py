@@ -236,6 +236,8 @@ offset_s = int(sys.argv[2]) / 1_000_000 - time.time()
 mine = maintainer.Maintainer(Retention(7, 14), clock=lambda: time.time() + offset_s)
 store = open_store(sys.argv[1])
 print("ready", flush=True)
+if sys.argv[3] == "goes on":
+    sys.stdin.readline()
 told = 0
 while True:
     mine.work(store, 0.01)
@@ -262,6 +264,8 @@ def test_a_killed_maintainer_is_replaced_by_another_process_once_its_lease_is_ov
     first.wait()
     left = see.sums()["requests"]
     assert 0 < left < 300
+    second.stdin.write("go\n")
+    second.stdin.flush()
     begun = [int(second.stdout.readline())]  # it waits for the lease to run out, and then goes on
     eventually(lambda: see.sums()["requests"] == 0)
     assert 0 < begun[0] <= left
@@ -307,7 +311,7 @@ print("done", flush=True)
         for _ in prune(store, WEEK.cutoffs(today_us)):
             pass
     for process in writers:
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=300)
         assert (output, errors) == ("done\n", "")
     compact_days(store, now_ts_us=today_us)
     for _ in prune(store, WEEK.cutoffs(today_us)):

@@ -71,7 +71,7 @@ def processors(watched):
 
 
 def kept(watched):
-    assert backstage().drain(10)
+    assert backstage().drain(60)
     assert watched.handle.failures == {}
     assert not in_flight().by_span
     found = [record for record in watched.sink.details if isinstance(record, TraceRecord)]
@@ -154,6 +154,7 @@ def test_profiled_requests_are_kept(traced, serve):
 
 def test_an_incident_is_kept_in_part(traced, serve, monkeypatch):
     monkeypatch.setattr(watcher_module, "SPECIAL_AT_ONCE", 3)
+    monkeypatch.setattr(watcher_module, "SPECIAL_EVERY_S", 3600.0)
     watched = traced(answering_500)
     for _ in range(10):
         serve(watched.app, "/x")
@@ -404,9 +405,9 @@ def test_requests_in_parallel_do_not_mix(traced, serve):
 
     def steps(tracer):
         with tracer.start_as_current_span(threading.current_thread().name):
-            barrier.wait(10)
+            barrier.wait(60)
             one_step(tracer)
-            barrier.wait(10)
+            barrier.wait(60)
         return "x"
 
     watched = traced(steps, before=[Outlier()])

@@ -26,7 +26,7 @@ APPS = Path(__file__).parent / "apps"
 BIN = Path(sys.executable).parent
 PATHS = ("/", "/shop/item/1", "/shop/item/2", "/fail", "/nope", "/file")
 STATUS = {"/": 200, "/shop/item/1": 200, "/shop/item/2": 200, "/fail": 503, "/nope": 404, "/file": 200}
-DEADLINE_S = 40
+DEADLINE_S = 90
 
 DOORS = {
     "launcher": ([str(BIN / "opentelemetry-instrument")], "plain"),

@@ -39,7 +39,7 @@ def run(code, environ, cwd, *prefix):
         env=environ,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     return json.loads(done.stdout.splitlines()[-1])

@@ -15,7 +15,7 @@ pytest.importorskip(
 pytestmark = pytest.mark.integration
 
 SERVERS = ["gunicorn-2", "gunicorn-gthread", "gunicorn-gevent"]
-DEADLINE_S = 60
+DEADLINE_S = 90
 FAST = 80
 MOST_SLOW = 24
 SLOW = "/work?s=0.4"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.conftest import DEADLINE_S
+
 pytestmark = pytest.mark.integration
 
 N = 42
@@ -142,7 +144,7 @@ def test_a_worker_that_is_killed_takes_nothing_along_that_was_written_and_its_su
     _status, body = running.get("/")
     assert database.wait_for(21) == 21
     os.kill(int(body.split()[-1]), signal.SIGKILL)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + DEADLINE_S
     while "SIGKILL" not in running.output() and time.monotonic() < deadline:
         time.sleep(0.05)
     running.send(20)
@@ -164,7 +166,7 @@ def test_a_reload_of_the_development_server_goes_on_counting(start, database, tm
     running.send(10)
     assert database.wait_for(10) == 10
     (tmp_path / "edited.py").write_text("from plain import create_app\napp = create_app()\n# edited\n")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + DEADLINE_S
     while (
         "Restarting with" not in running.output().partition("Detected change")[2]
         and time.monotonic() < deadline

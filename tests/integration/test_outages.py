@@ -23,6 +23,7 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from fmd_otel_exporter.spool import inspect, spool_directory
 from tests.databases.servers import MARIADB, POSTGRESQL, own
 from tests.integration.conftest import DEADLINE_S, PATHS, STATUS
 
@@ -132,6 +133,11 @@ def assert_all_once(database, requests: int) -> None:
 
 # SQLite
 
+
+def connect(database) -> sqlite3.Connection:
+    return sqlite3.connect(database.path, isolation_level=None, timeout=DEADLINE_S)
+
+
 HOLD = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
@@ -210,7 +216,7 @@ def test_a_full_disk_under_the_spool_degrades_to_memory_with_one_warning(
     disk = small_disk(tmp_path / "disk", "300k")
     with during(database.count, FMD_OTEL_SPOOL_DIR=str(disk)) as traffic:
         fill_up(disk / "ballast")
-        with closing(sqlite3.connect(database.path, isolation_level=None)) as holder:
+        with closing(connect(database)) as holder:
             holder.execute("BEGIN IMMEDIATE")  # so that requests have to wait somewhere
             traffic.go_on(400, OUTAGE_S)
             holder.execute("COMMIT")
@@ -226,7 +232,7 @@ def test_a_read_only_directory_for_the_spool_degrades_to_memory_with_one_warning
     disk = small_disk(tmp_path / "disk", "300k", options="ro")
     with (
         during(database.count, FMD_OTEL_SPOOL_DIR=str(disk)) as traffic,
-        closing(sqlite3.connect(database.path, isolation_level=None)) as holder,
+        closing(connect(database)) as holder,
     ):
         holder.execute("BEGIN IMMEDIATE")
         traffic.go_on(400, OUTAGE_S)
@@ -323,11 +329,13 @@ def test_all_workers_killed_during_an_outage(start, database):
     with Traffic(running) as traffic:
         traffic.go_on(50)
         wait_until(lambda: database.count() > 0)
-        holder = sqlite3.connect(database.path, isolation_level=None)
+        holder = connect(database)
         holder.execute("BEGIN IMMEDIATE")
         traffic.go_on(200, OUTAGE_S)
     assert not traffic.failures
-    time.sleep(0.2)  # the last requests end a moment after their clients have the answers
+    # The last requests end a moment after their clients have the answers.
+    spool = spool_directory(database.url, "fmd")
+    wait_until(lambda: database.count() + inspect(spool).records >= traffic.answered)
     os.killpg(running.process.pid, signal.SIGKILL)
     running.process.wait()
     holder.close()

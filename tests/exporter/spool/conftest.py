@@ -75,7 +75,7 @@ def drain() -> Callable[[Spool], list[int]]:
 def run_script() -> Callable[..., str]:
     """Run one of the programs beside the tests in a process of its own, and return what it prints."""
 
-    def run(name: str, *arguments: object, timeout_s: float = 120) -> str:
+    def run(name: str, *arguments: object, timeout_s: float = 300) -> str:
         script = Path(__file__).parent / name
         environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         done = subprocess.run(

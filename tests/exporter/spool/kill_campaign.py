@@ -32,7 +32,8 @@ LONGEST_S = 0.05
 PATIENCE_S = 0.2
 """How long a process may take to reach the point where it kills itself; some times that where it opens a
 database of the product's, and many times with a server."""
-AT_MOST_S = 10.0
+AT_MOST_S = 30.0
+"""The same where every process gets there, around a transaction, however busy the machine is."""
 
 
 def kill_self() -> None:
@@ -153,7 +154,8 @@ def main(home: Path, kills: int, seed: int, sink_name: str, url: str | None = No
             lives.append((spawn(home, killed, killer, sink_class, url), point))
         time.sleep(chance.random() * LONGEST_S * slower)
         for pid, point in lives:
-            deadline = time.monotonic() + (patience_s if point else 0.0)
+            limit_s = AT_MOST_S if point in AROUND else patience_s if point else 0.0
+            deadline = time.monotonic() + limit_s
             status = 0
             while not (found := os.waitpid(pid, os.WNOHANG))[0] and time.monotonic() < deadline:
                 time.sleep(0.001)

@@ -15,6 +15,7 @@ from fmd_otel.profiler.watcher import ProfileWatcher
 from fmd_otel_exporter.records import ProfileRecord
 
 HERE = Path(__file__).parent
+FLUSH_S = 60.0
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Profiled:
     @property
     def all(self):
         """All profiles there are, once they have been put together."""
-        assert self.sampler.flush()
+        assert self.sampler.flush(FLUSH_S)
         return [record for record in self.records if isinstance(record, ProfileRecord)]
 
 

@@ -18,6 +18,7 @@ from opentelemetry import trace
 from fmd_otel.profiler.follow import shared_follower
 from fmd_otel.profiler.watcher import ProfileWatcher
 from fmd_otel.request_state import STATE_KEY
+from tests.fmd_otel.profiler.conftest import FLUSH_S
 
 SLEEP_S = 0.08
 
@@ -82,7 +83,7 @@ def test_below_level_3_nothing_is_looked_at(app, profile, serve, level):
     app.add_url_rule("/slow", "slow", rest)
     profiled = profile(app, level=level)
     serve(app, "/slow")
-    assert profiled.sampler.flush()
+    assert profiled.sampler.flush(FLUSH_S)
     assert (profiled.records, profiled.sampler.in_flight, profiled.sampler._running) == ([], 0, False)
     assert "fmd.profile" not in profiled.watched.span().attributes
     assert "ensure_sync" not in app.__dict__
@@ -92,7 +93,7 @@ def test_a_request_shorter_than_a_period_leaves_no_profile(app, profile, serve):
     profiled = profile(app, period_ms=1000.0)
     for _ in range(20):
         serve(app, "/")
-    assert profiled.sampler.flush()
+    assert profiled.sampler.flush(FLUSH_S)
     assert profiled.records == []
     assert profiled.sampler.in_flight == 0
     assert profiled.sampler.looks == 0
@@ -343,7 +344,7 @@ def test_another_requests_work_on_the_thread_of_an_open_stream_is_not_the_stream
     serve(app, "/slow")
     assert list(body) == [b"b"]
     body.close()
-    profiled.sampler.flush()
+    profiled.sampler.flush(FLUSH_S)
     streamed = next(record for record in profiled.records if record.endpoint == "stream")
     assert tree(streamed).paths("rest") == []
     assert tree(streamed).share("[sending]") > 0.1
@@ -356,7 +357,7 @@ def test_a_body_that_nobody_reads_is_let_go(app, profile, environ):
     rest()
     del body
     gc.collect()
-    assert profiled.sampler.flush()
+    assert profiled.sampler.flush(FLUSH_S)
     assert profiled.sampler.in_flight == 0
 
 
@@ -449,7 +450,7 @@ def test_a_websocket_is_not_profiled(app, profile, serve):
     app.add_url_rule("/slow", "slow", rest)
     profiled = profile(app)
     serve(app, "/slow", HTTP_UPGRADE="websocket")
-    profiled.sampler.flush()
+    profiled.sampler.flush(FLUSH_S)
     assert profiled.records == []
     assert profiled.watched.sink.only.level == 0
 
@@ -562,11 +563,11 @@ def test_two_requests_of_one_trace_are_told_apart(app, profile, serve, tree):
 
     def served(work):
         def view():
-            barrier.wait(10)
+            barrier.wait(60)
             thread = threading.Thread(target=with_context, args=(otel_context.get_current(), work))
             thread.start()
             thread.join()
-            barrier.wait(10)
+            barrier.wait(60)
             return "x"
 
         return view

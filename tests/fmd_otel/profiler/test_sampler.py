@@ -20,9 +20,10 @@ from fmd_otel.profiler.request_profile import Moment, RequestProfile
 from fmd_otel.profiler.sampler import Sampler
 from fmd_otel.profiler.sites import WaitingSites
 from fmd_otel.watch import NEVER_NS
+from tests.fmd_otel.profiler.conftest import FLUSH_S
 
 MS = 1_000_000
-DEADLINE_S = 20
+DEADLINE_S = 60
 
 
 def wait_until(condition):
@@ -48,7 +49,8 @@ def test_there_is_no_thread_before_the_first_request():
 
 
 def test_one_thread_looks_at_all_requests(app, profile, environ):
-    app.add_url_rule("/slow", "slow", lambda: time.sleep(0.2) or "x")
+    go_on = threading.Event()
+    app.add_url_rule("/slow", "slow", lambda: go_on.wait(DEADLINE_S) and "x")
     profiled = profile(app)
     before = len(profiler_threads())
 
@@ -58,9 +60,13 @@ def test_one_thread_looks_at_all_requests(app, profile, environ):
     clients = [threading.Thread(target=send) for _ in range(16)]
     for client in clients:
         client.start()
-    wait_until(lambda: profiled.sampler.in_flight == 16)
+    wait_until(
+        lambda: [each.samples > 0 for each in profiled.sampler._profiles.copy().values()] == [True] * 16
+    )
+    assert profiled.sampler.in_flight == 16
     assert len(profiler_threads()) == before + 1
     assert all(thread.daemon for thread in profiler_threads())
+    go_on.set()
     for client in clients:
         client.join()
     assert len(profiled.all) == 16
@@ -101,7 +107,7 @@ def test_a_forked_worker_has_a_thread_of_its_own_and_no_requests_of_its_parent(s
             delivered = []
             kept_of_parent = sampler.end(mine, time.perf_counter_ns(), delivered.append)
             sampler.end(profile, time.perf_counter_ns(), delivered.append)
-            sampler.flush()
+            sampler.flush(FLUSH_S)
             os.write(writer, f"{len(delivered)} {sampler.in_flight} {kept_of_parent}".encode())
         finally:
             os._exit(0)
@@ -135,7 +141,7 @@ def test_a_profile_that_cannot_be_delivered_does_not_stop_the_others(sampler):
         sampler.begin(profile)
         wait_until(lambda each=profile: each.samples)
         sampler.end(profile, time.perf_counter_ns(), deliver)
-    assert sampler.flush()
+    assert sampler.flush(FLUSH_S)
     assert len(delivered) == 1
     assert sampler.guard.counts["a profile"] == 1
 
@@ -320,9 +326,11 @@ def test_requests_that_come_look_round_for_old_ones_so_that_the_thread_need_not(
     sampler._turn = lambda wake_ns: turns.append(time.perf_counter_ns()) or original(wake_ns)
     usual_ns = sampler_module.WATCH_PERIODS * sampler._period_ns
     deadline = time.monotonic() + DEADLINE_S
-    while sampler._stretch < sampler_module.MOST_STRETCH and time.monotonic() < deadline:
+    stretches = {1}
+    while sampler_module.MOST_STRETCH not in stretches and time.monotonic() < deadline:
         serve_quickly(sampler)
-    assert sampler._stretch == sampler_module.MOST_STRETCH
+        stretches.add(sampler._stretch)
+    assert max(stretches) == sampler_module.MOST_STRETCH
     old = Noted()
     sampler.notes.add(old)
     while not old.looks and time.monotonic() < deadline:
@@ -344,11 +352,11 @@ def serve_quickly(sampler):
 
 def test_whoever_looks_round_wakes_the_thread_for_an_old_request_only(sampler, monkeypatch):
     woken = []
-    note(sampler, Noted())
-    wait_until(lambda: sampler._running and not sampler.notes)
+    sampler._running = True  # and it takes no turn of its own in between
     monkeypatch.setattr(sampler._signal, "set", lambda: woken.append(True))
-    sampler._wake_ns = time.perf_counter_ns() + sampler._period_ns
     old, new = Noted(), Noted()
+    old.start_ns = new.start_ns
+    sampler._wake_ns = new.start_ns + sampler._period_ns
     sampler.notes.add(old)
     sampler.look_round(new)
     assert not woken
@@ -394,11 +402,17 @@ def test_without_clocks_of_other_threads_each_line_still_has_its_share(
 ):
     monkeypatch.setattr("fmd_otel.profiler.place.own_clock", lambda: clocks.NO_CLOCK)
 
+    at = []
+
     @app.route("/slow")
     def slow():
+        at.append(time.perf_counter())
         first()
+        at.append(time.perf_counter())
         second()
+        at.append(time.perf_counter())
         busy(0.1)
+        at.append(time.perf_counter())
         return "x"
 
     def first():
@@ -411,9 +425,8 @@ def test_without_clocks_of_other_threads_each_line_still_has_its_share(
     serve(app, "/slow")
     found = tree(profiled.only)
     total_s = profiled.only.duration_us / 1e6
-    assert found.share("first") == pytest.approx(0.2 / total_s, abs=0.1)
-    assert found.share("second") == pytest.approx(0.1 / total_s, abs=0.1)
-    assert found.share("compute") > 0.15
+    for name, begun, ended in zip(("first", "second", "compute"), at, at[1:], strict=False):
+        assert found.share(name) == pytest.approx((ended - begun) / total_s, abs=0.1)
 
 
 def test_a_look_is_taken_at_the_usual_period_again_once_an_ordered_request_is_over(sampler, monkeypatch):

@@ -14,6 +14,7 @@ from opentelemetry.trace import SpanKind
 from fmd_otel.otel_internals import has_exporter
 from fmd_otel.profiler.span_processor import StackSamplingSpanProcessor
 from fmd_otel_exporter.records import ProfileRecord
+from tests.fmd_otel.profiler.conftest import FLUSH_S
 
 if TYPE_CHECKING:
     from fmd_otel.profiler.sampler import Sampler
@@ -48,7 +49,7 @@ class Traced:
 
     @property
     def profiles(self):
-        assert self.sampler.flush()
+        assert self.sampler.flush(FLUSH_S)
         return [record for record in self.pipeline.records if isinstance(record, ProfileRecord)]
 
     @property
