@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-TIMEOUT_S = 60
+TIMEOUT_S = 180
 
 
 class RunningDemo:

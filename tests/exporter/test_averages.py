@@ -65,7 +65,7 @@ def test_a_worker_reads_them_for_its_process(tmp_path, monkeypatch):
     for number in range(5):
         pipeline.offer(request(number, ts_s=now_s))
     assert pipeline.force_flush()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 40
     while (found := pipeline.average_of("shop", "view")) is None and time.monotonic() < deadline:
         pipeline.offer(request(int(time.monotonic_ns()), ts_s=now_s))
         pipeline.force_flush()

@@ -107,7 +107,7 @@ def test_four_writers_at_once_add_up_the_same_sums(store: Store, start, see, rou
         writer.stdin.write("go\n")
         writer.stdin.flush()
     for writer in writers:
-        assert writer.communicate(timeout=120) == (f"{rounds * 40}\n", "")
+        assert writer.communicate(timeout=300) == (f"{rounds * 40}\n", "")
     check(
         see, [detail for writer in range(4) for number in range(rounds) for detail in batch(writer, number)]
     )

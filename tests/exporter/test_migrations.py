@@ -252,4 +252,4 @@ for url in sys.stdin:
         store.dispose()
     assert succeeded == 24
     for racer in racers:
-        assert racer.communicate(timeout=60) == ("", "")
+        assert racer.communicate(timeout=300) == ("", "")

@@ -74,7 +74,7 @@ print(sum(writer.write(batch(int(sys.argv[2]), n)).written for n in range(int(sy
         writer.stdin.write("go\n")
         writer.stdin.flush()
     for writer in writers:
-        output, errors = writer.communicate(timeout=120)
+        output, errors = writer.communicate(timeout=300)
         assert (output, errors) == (f"{rounds * 100}\n", "")
     everything = [
         record for writer in range(4) for number in range(rounds) for record in batch(writer, number)
@@ -108,7 +108,7 @@ for line in sys.stdin:
         results = [tuple(map(int, sender.stdout.readline().split())) for sender in senders]
         assert sorted(results) == [(0, 100), (100, 0)]
     for sender in senders:
-        assert sender.communicate(timeout=60)[1] == ""
+        assert sender.communicate(timeout=300)[1] == ""
     assert set(see.sums().values()) == {2 * victims * 100}
 
 

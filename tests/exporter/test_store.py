@@ -172,7 +172,7 @@ def test_a_file_system_without_locks_is_told_at_once(url: str, monkeypatch):
     with pytest.raises(StorageError, match=r"no file can be locked .*No locks available") as caught:
         open_store(url)
     assert not caught.value.busy
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30  # others are waited for twice as long
 
 
 def test_looking_without_migrating_creates_nothing(url: str, tmp_path: Path):

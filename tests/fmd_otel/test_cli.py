@@ -137,7 +137,7 @@ def test_a_port_in_use_is_told_with_the_remedy(tmp_path):
             command("dashboard", "--port", str(port), "--database", f"sqlite:///{tmp_path}/fmd.db"),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
     assert done.returncode == 1
@@ -153,7 +153,7 @@ def test_an_address_that_is_not_ours_is_told(tmp_path):
         ),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 2
@@ -178,14 +178,14 @@ def test_the_dashboard_is_served_where_it_says_until_it_is_stopped(tmp_path):
         assert answer(set_up) == 200
     finally:
         server.send_signal(signal.SIGTERM)
-        _out, err = server.communicate(timeout=30)
+        _out, err = server.communicate(timeout=300)
     assert server.returncode == 0
     assert "Traceback" not in err
 
 
 def answer(url):
     try:
-        with urllib.request.urlopen(url, timeout=30) as response:  # noqa: S310 # our own address
+        with urllib.request.urlopen(url, timeout=300) as response:  # noqa: S310 # our own address
             return response.status
     except urllib.error.HTTPError as error:
         return error.code

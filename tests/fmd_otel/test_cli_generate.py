@@ -221,7 +221,7 @@ def test_a_log_gets_a_line_for_each_tenth(run):
 def test_a_terminal_gets_a_bar(url):
     master, slave = pty.openpty()
     done = subprocess.run(
-        _command(url, "--requests", "1000"), stdout=subprocess.PIPE, stderr=slave, timeout=60, check=True
+        _command(url, "--requests", "1000"), stdout=subprocess.PIPE, stderr=slave, timeout=300, check=True
     )
     os.close(slave)
     shown = os.read(master, 10_000)
@@ -250,7 +250,7 @@ def long_one(url):
     )
     others = []
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while _count(url) == 0:
             assert time.monotonic() < deadline
             assert process.poll() is None, process.communicate()
@@ -279,11 +279,11 @@ def _count(url):
 def test_ctrl_c_ends_all_and_leaves_whole_batches(long_one, url, rows):
     process, others = long_one
     os.killpg(process.pid, signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Stopped. " in errors
     assert "Traceback" not in output + errors
-    assert psutil.wait_procs(others, timeout=30)[1] == []
+    assert psutil.wait_procs(others, timeout=300)[1] == []
     assert _count(url) == sum(row["n"] for row in rows("hits")) == sum(row["n"] for row in rows("lat_hist"))
 
 
@@ -302,7 +302,7 @@ def test_ctrl_c_while_helpers_are_starting_is_told_by_the_command_alone(url):
         time.sleep(0.001)
     time.sleep(0.2)  # they are importing
     os.killpg(process.pid, signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Stopped. 0 requests" in errors
     assert "Traceback" not in output + errors
@@ -311,7 +311,7 @@ def test_ctrl_c_while_helpers_are_starting_is_told_by_the_command_alone(url):
 def test_nobody_is_left_behind_by_one_that_was_killed(long_one):
     process, others = long_one
     process.kill()
-    assert psutil.wait_procs(others, timeout=30)[1] == []
+    assert psutil.wait_procs(others, timeout=300)[1] == []
 
 
 def test_a_helper_that_dies_is_told(long_one):
@@ -319,7 +319,7 @@ def test_a_helper_that_dies_is_told(long_one):
     for other in others:
         if "spawn_main" in " ".join(other.cmdline()):
             other.kill()
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "Error: a process that makes requests has died" in errors
     assert "Traceback" not in errors

@@ -18,7 +18,7 @@ from fmd_otel_exporter import worker
 from fmd_otel_exporter.documents import decode_document
 from fmd_otel_exporter.records import CAPTURED, UNHANDLED
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 OUTLIERS = """
     SELECT r.duration, o.duration, o.threshold_us, o.span_id, o.status, s.value, o.data
     FROM fmd_outlier o

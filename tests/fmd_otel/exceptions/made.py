@@ -18,7 +18,7 @@ class Kept:
 
 def met(watched):
     """All exceptions that were recorded, with their documents."""
-    assert backstage().drain(5)
+    assert backstage().drain(60)
     return watched.sink.details
 
 

@@ -271,7 +271,7 @@ def test_a_thread_that_outlives_its_request(view, watch, serve):
     def x():
         @copy_current_request_context
         def later():
-            go_on.wait(5)
+            go_on.wait(60)
             fmd_otel.capture(OutOfStockError())
             done.set()
 
@@ -281,7 +281,7 @@ def test_a_thread_that_outlives_its_request(view, watch, serve):
     watched = watch(view(x))
     serve(watched.app, "/x")
     go_on.set()
-    assert done.wait(5)
+    assert done.wait(60)
     found = only(watched)
     assert (found.endpoint, found.span_id) == ("x", watched.sink.only.span_id)
 
