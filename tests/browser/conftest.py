@@ -105,6 +105,8 @@ class Watched:
     page: Page
     running: Running
     troubles: list[str] = field(default_factory=list)
+    _under_way: set[Any] = field(default_factory=set)
+    _last_began: float = 0.0
 
     @property
     def base(self) -> str:
@@ -118,14 +120,21 @@ class Watched:
         page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
         page.on("request", self._asked)
         page.on("response", self._answered)
+        page.on("requestfinished", self._ended)
+        page.on("requestfailed", self._ended)
 
     def _said(self, kind: str, text: str) -> None:
         if kind in {"error", "warning"}:
             self.troubles.append(f"console {kind}: {text}")
 
     def _asked(self, request: Any) -> None:
+        self._under_way.add(request)
+        self._last_began = time.monotonic()
         if not request.url.startswith((self.base, "data:", "blob:")):
             self.troubles.append(f"another host: {request.url}")
+
+    def _ended(self, request: Any) -> None:
+        self._under_way.discard(request)
 
     def _answered(self, response: Any) -> None:
         if response.status >= 400:
@@ -156,9 +165,23 @@ class Watched:
                 '#page [data-dash-is-loading=true], #page .fmd-card-body > [aria-label=Loading]')"""
         )
 
-    def quiet(self) -> None:
-        """Let what is under way finish, so that its troubles are heard."""
-        self.page.wait_for_load_state("networkidle")
+    def quiet(self, for_s: float = 0.1) -> None:
+        """Let what is under way finish, so that its troubles are heard.
+
+        The browser's own ``networkidle`` is a moment after a page was loaded, and past ever after.
+
+        Args:
+            for_s: How long nothing has to be asked; more than the pause of a poll tells that it rests.
+
+        Raises:
+            AssertionError: Requests went on for half a minute.
+        """
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            self.page.wait_for_timeout(50)
+            if not self._under_way and time.monotonic() - self._last_began >= for_s:
+                return
+        raise AssertionError([request.url for request in self._under_way] or "asked again and again")
 
 
 class Stage:

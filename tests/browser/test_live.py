@@ -12,6 +12,8 @@ from playwright.sync_api import expect
 from fmd_otel_exporter.records import RequestRecord
 from fmd_otel_exporter.writer import Writer
 
+LONGER_THAN_A_POLL_S = 1.5
+
 
 @pytest.fixture
 def running(serve):
@@ -71,7 +73,7 @@ def test_it_pauses_and_goes_on(window, come_in):
     page.keyboard.press("p")
     button = page.get_by_role("button", name="Go on")
     expect(button).to_have_attribute("aria-pressed", "true")
-    window.quiet()
+    window.quiet(LONGER_THAN_A_POLL_S)
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     come_in("shop.home")
@@ -97,7 +99,7 @@ def test_it_rests_while_nobody_looks_also_when_paused(window, come_in):
         )
 
     hide(hidden=True)
-    window.quiet()
+    window.quiet(LONGER_THAN_A_POLL_S)
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     come_in("shop.home")

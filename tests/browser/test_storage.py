@@ -148,7 +148,7 @@ def test_nothing_is_asked_again_while_nobody_looks(running, look):
         )
 
     hide(hidden=True)
-    opened.quiet()
+    opened.quiet(2.5)  # longer than the pause of the polls
     asked.clear()
     page.wait_for_timeout(5000)
     assert asked == []
