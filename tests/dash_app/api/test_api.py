@@ -7,9 +7,11 @@ import io
 import itertools
 import json
 import time
+from functools import partial
 
 import pytest
 
+from fmd_otel_dash.api import routes
 from fmd_otel_dash.api.limit import Limit
 from fmd_otel_dash.api.resources import RESOURCES
 from fmd_otel_exporter.records import RequestRecord
@@ -48,6 +50,12 @@ def api(make_dashboard):
         return visitor.follow(f"/api/v1/{path}", headers=headers, **kwargs)
 
     return ask
+
+
+@pytest.fixture
+def no_time_passes(monkeypatch):
+    """Keep limits from filling up again, however long the questions take."""
+    monkeypatch.setattr(routes, "Limit", partial(Limit, clock=lambda: 0.0))
 
 
 @pytest.mark.usefixtures("fill")
@@ -152,6 +160,7 @@ def test_a_token_opens_nothing_but_the_api(make_dashboard):
     assert answer.status_code in {302, 401}
 
 
+@pytest.mark.usefixtures("no_time_passes")
 def test_whoever_asks_too_often_is_told_how_long_to_wait(api):
     answers = [api("endpoints") for _ in range(125)]
     refused = [answer for answer in answers if answer.status_code == 429]
@@ -159,6 +168,7 @@ def test_whoever_asks_too_often_is_told_how_long_to_wait(api):
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
 
 
+@pytest.mark.usefixtures("no_time_passes")
 def test_who_sends_wrong_tokens_has_to_wait_even_with_the_right_one(make_dashboard):
     visitor = Visitor(make_dashboard(security_token=TOKEN))
 

@@ -36,7 +36,8 @@ OPS = {"groups": ["dev", "ops"], "preferred_username": "zoe"}
 
 
 @pytest.fixture
-def provider():
+def provider(monkeypatch):
+    monkeypatch.setattr(oidc, "_TIMEOUT_S", 60)  # it serves from this very process, which may be busy
     made = idp.Provider()
     yield made
     made.close()
@@ -64,7 +65,7 @@ class Stay(HTTPRedirectHandler):
 def away(address):
     """Visit the provider as a browser does, and return where it sends one."""
     try:
-        build_opener(Stay).open(address, timeout=10)
+        build_opener(Stay).open(address, timeout=60)
     except OSError as answer:
         return str(answer.headers["Location"])
     raise AssertionError("not sent on")

@@ -54,7 +54,7 @@ def send(server, tmp_path):
         url = document.get("url", "/").replace("shop", f"127.0.0.1:{server.server_port}")
         command = curl({**document, "url": url})
         done = subprocess.run(
-            ["sh", "-c", command], capture_output=True, text=True, cwd=tmp_path, timeout=20, check=False
+            ["sh", "-c", command], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
         )
         assert (done.returncode, done.stderr.count("curl: (")) == (0, 0), (command, done.stderr)
         [found] = server.found

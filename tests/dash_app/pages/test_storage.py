@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -40,7 +41,7 @@ def ended(store):
     """Wait for a job's end, and return it."""
 
     def wait(name):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (job := jobs.latest(store)[name]).state == jobs.RUNNING:
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -171,7 +172,8 @@ def test_an_admin_deletes_what_is_old(press, ended, write, today, store, card):
     assert (job.state, job.asked) == ("done", {"days": 30, "by": "ada"})
     assert "rows are gone" in job.said
     assert rows(store) == 1
-    assert "Prune, older than 30 d  done just now · ada" in card("storage-jobs", PATH).text
+    told = card("storage-jobs", PATH).text
+    assert re.search(r"Prune, older than 30 d  done (just now|\d+ s ago) · ada", told)
 
 
 def test_an_admin_vacuums(press, ended, card):

@@ -92,7 +92,7 @@ def test_visitors_at_the_same_moment_get_one_dashboard():
     def factory():
         made.append(1)
         begun.set()
-        go.wait(10)
+        go.wait(60)
         return dashboard
 
     mount = LazyMount(app, "/dashboard", factory)
@@ -102,11 +102,11 @@ def test_visitors_at_the_same_moment_get_one_dashboard():
     ]
     for thread in threads:
         thread.start()
-    begun.wait(10)
+    begun.wait(60)
     assert Client(mount).get("/cart").text == "app /cart"  # the app does not wait for the dashboard
     go.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert answers == [200] * 6
     assert made == [1]
 

@@ -18,11 +18,12 @@ def test_it_says_so_and_says_goodbye(store):
         with store.read() as connection:
             return [tuple(row) for row in connection.execute(select(table.c.role, table.c.state))]
 
-    with Presence(DashboardSettings(database=store.url), every_s=0.01):
-        deadline = time.monotonic() + 20
+    with Presence(DashboardSettings(database=store.url), every_s=0.01) as presence:
+        deadline = time.monotonic() + 60
         while said() != [("dashboard", 0)]:
             assert time.monotonic() < deadline
             time.sleep(0.01)
+    presence._thread.join(60)  # its end is waited for no longer than a moment
     assert said() == [("dashboard", 1)]
 
 
@@ -32,11 +33,12 @@ def test_it_waits_for_a_database_that_is_not_there_yet(tmp_path):
         time.sleep(0.05)
         assert presence._thread.is_alive()
         store = open_store(url)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             with store.read() as connection:
                 if connection.execute(select(store.tables.process)).first():
                     break
             assert time.monotonic() < deadline
             time.sleep(0.01)
+    presence._thread.join(60)
     store.dispose()

@@ -28,22 +28,22 @@ def test_a_question_is_asked_once_per_lifetime():
 
 
 def test_those_who_ask_while_it_is_answered_wait_for_the_same_answer():
-    cache, asked, answers = TtlCache(), [], []
+    cache, asked, answers = TtlCache(clock=lambda: 0.0), [], []
     go, begun = threading.Event(), threading.Event()
 
     def slow():
         asked.append(1)
         begun.set()
-        go.wait(10)
+        go.wait(60)
         return "answer"
 
     threads = [threading.Thread(target=lambda: answers.append(cache.get("k", slow))) for _ in range(5)]
     for thread in threads:
         thread.start()
-    begun.wait(10)
+    begun.wait(60)
     go.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert answers == ["answer"] * 5
     assert asked == [1]
 
