@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -183,9 +183,13 @@ def test_what_was_compared_with_nothing_is_no_success(write, report):
     assert "no service has served both" in answer.stderr
 
 
-def test_a_day_that_is_not_over_is_compared_with_as_much_of_another(write, report):
+def test_a_day_that_is_not_over_is_compared_with_as_much_of_another(write, report, monkeypatch):
     write("1.6", 49 * 12, hours=49)
-    today = datetime.now(timezone.utc).strftime("%Y-%m-%d")
+    now = datetime.now(timezone.utc)
+    # Where it is past noon: just after midnight, a day has no requests yet.
+    east_h = 12 if now.hour < 12 else 0
+    today = (now + timedelta(hours=east_h)).strftime("%Y-%m-%d")
+    monkeypatch.setenv("FMD_OTEL_TIMEZONE", f"Etc/GMT-{east_h}")
     found = json.loads(report("--from", today, "--to", today, "--compare", "day", "--format", "json").stdout)
     assert found["after"]["end_us"] <= time.time_ns() // 1000
     assert found["before"]["end_us"] - found["before"]["start_us"] == (
