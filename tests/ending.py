@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.pipeline import Pipeline
 
 DEADLINE_S = 60.0
+PATIENT = """
+import fmd_otel_exporter.pipeline
+fmd_otel_exporter.pipeline.STALL_MS = fmd_otel_exporter.pipeline.EXIT_FLUSH_MS = 60_000
+fmd_otel_exporter.pipeline.Pipeline.force_flush.__defaults__ = (60_000,)
+fmd_otel_exporter.pipeline._FORK_S = 60
+"""
+"""For processes that flush, exit and fork as if the machine were idle."""
 
 
 def end(pipeline: Pipeline, timeout_ms: int = 1000) -> None:

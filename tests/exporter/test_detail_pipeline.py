@@ -17,6 +17,7 @@ from fmd_otel_exporter.records import EndpointInfo
 from fmd_otel_exporter.settings import ExporterSettings
 from fmd_otel_exporter.spool import details_directory, inspect, spool_directory
 from fmd_otel_exporter.store import open_store
+from tests.ending import PATIENT
 from tests.exporter.details import exception, outlier, profile, trace
 
 if TYPE_CHECKING:
@@ -178,11 +179,11 @@ for _ in range(5): p.offer_detail(profile())
 pid = os.fork()
 if pid == 0:
     for _ in range(7): p.offer_detail(outlier())
-    os._exit(0 if p.force_flush(20_000) and p.counters().details_written == 7 else 1)
-print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), p.force_flush(20_000), p.counters().details_written)
+    os._exit(0 if p.force_flush() and p.counters().details_written == 7 else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), p.force_flush(), p.counters().details_written)
 p.shutdown()
 """
-    assert run(code, url, ROOT) == "0 True 5"
+    assert run(PATIENT + code, url, ROOT) == "0 True 5"
     store = open_store(url)
     assert (len(rows(store, "profile")), len(rows(store, "outlier"))) == (5, 7)
     store.dispose()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import func, select
 
+from tests import ending
+
 if TYPE_CHECKING:
     from fmd_otel_exporter.store import Store
 
@@ -23,14 +25,7 @@ def record():
 def settings(**kw):
     return ExporterSettings(**{"database": sys.argv[1], "delay_ms": 20, **kw})
 """
-PATIENT = (
-    HEAD
-    + """
-import fmd_otel_exporter.pipeline
-fmd_otel_exporter.pipeline.STALL_MS = fmd_otel_exporter.pipeline.EXIT_FLUSH_MS = 30_000
-"""
-)
-"""For processes whose database takes what they have, however busy the machine is."""
+PATIENT = HEAD + ending.PATIENT
 
 
 def _count(store: Store) -> int:
@@ -105,7 +100,7 @@ p = shared_pipeline(settings())
 for _ in range(10): p.offer(record())          # the master serves (and writes) before it forks
 idle = contextlib.nullcontext()
 if sys.argv[2] == "without hooks":             # no hook can keep such a server from forking in mid-work
-    p.force_flush(20_000)
+    p.force_flush()
     idle = p._worker.gate
 children = []
 with idle:
@@ -113,12 +108,12 @@ with idle:
         pid = os.fork()
         if pid == 0:
             for _ in range(100): p.offer(record())
-            ok = p.force_flush(20_000) and p.counters().accepted == p.counters().written == 100
+            ok = p.force_flush() and p.counters().accepted == p.counters().written == 100
             os._exit(0 if ok else 1)
         children.append(pid)
 for _ in range(10): p.offer(record())
 codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
-print(codes, p.force_flush(20_000), p.counters().written)
+print(codes, p.force_flush(), p.counters().written)
 """
     )
     assert run(code, store.url, hooks) == "[0, 0, 0] True 20"
@@ -144,7 +139,7 @@ for child in range(10):
         threads = [threading.Thread(target=serve, args=(together,)) for _ in range(8)]
         for thread in threads: thread.start()
         for thread in threads: thread.join()
-        ok = p.force_flush(20_000) and p.counters().accepted == p.counters().written == 24
+        ok = p.force_flush() and p.counters().accepted == p.counters().written == 24
         os._exit(0 if ok else 1)
     codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 print(codes)
@@ -162,7 +157,7 @@ p = shared_pipeline(settings())
 pid = os.fork()
 if pid == 0:
     p.offer(record())
-    os._exit(0 if p.force_flush(20_000) else 1)
+    os._exit(0 if p.force_flush() else 1)
 assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 print(threading.active_count(), "sqlalchemy" in sys.modules)
 """
@@ -176,11 +171,12 @@ def test_threads_that_fork_at_the_same_time_leave_nothing_locked(store: Store, r
     code = (
         PATIENT
         + """
+fmd_otel_exporter.pipeline._FORK_S = 0.25  # the second does not wait for the first
 pauses = [0.0, 0.7]
 os.register_at_fork(before=lambda: time.sleep(pauses.pop()))
 p = shared_pipeline(settings())
 p.offer(record())
-assert p.force_flush(20_000)
+assert p.force_flush()
 def fork():
     pid = os.fork()
     if pid == 0:
@@ -190,7 +186,7 @@ threads = [threading.Thread(target=fork) for _ in range(2)]
 for thread in threads: thread.start(); time.sleep(0.1)
 for thread in threads: thread.join()
 p.offer(record())
-print(p.force_flush(20_000))
+print(p.force_flush())
 """
     )
     assert run(code, store.url) == "True"
@@ -205,11 +201,11 @@ import multiprocessing
 p = shared_pipeline(settings())
 def work(_):
     p.offer(record())
-    return p.force_flush(20_000)
+    return p.force_flush()
 if __name__ == "__main__":
     p.offer(record())
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        print(all(pool.map(work, range(10))), p.force_flush(20_000))
+        print(all(pool.map(work, range(10))), p.force_flush())
 """
     )
     assert run(code, store.url) == "True True"
@@ -226,7 +222,7 @@ from gevent import monkey; monkey.patch_all()
 import gevent, sqlite3
 p = shared_pipeline(settings())
 p.offer(record())
-assert p.force_flush(20_000)
+assert p.force_flush()
 other = sqlite3.connect(sys.argv[1].removeprefix("sqlite:///"), isolation_level=None)
 other.execute("BEGIN IMMEDIATE")
 longest = 0.0
@@ -240,7 +236,7 @@ def serve():
 gevent.joinall([gevent.spawn(serve) for _ in range(5)])
 waiting = p.counters().queue_depth
 other.execute("COMMIT")
-print(waiting, p.force_flush(20_000), p.counters().written, longest < 5)
+print(waiting, p.force_flush(), p.counters().written, longest < 5)
 """
     )
     assert run(code, store.url) == "500 True 501 True"
@@ -272,7 +268,7 @@ deadline = time.monotonic() + 0.5
 signal.setitimer(signal.ITIMER_REAL, 0.0005)
 while time.monotonic() < deadline: p.offer(record())
 signal.setitimer(signal.ITIMER_REAL, 0)
-assert p.force_flush(20_000)
+assert p.force_flush()
 c = p.counters()
 print(c.accepted == c.written + c.dropped_queue_full)
 """

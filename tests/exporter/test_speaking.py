@@ -9,7 +9,7 @@ import pytest
 
 from fmd_otel_exporter.pipeline import Pipeline
 from fmd_otel_exporter.settings import ExporterSettings
-from tests.ending import end
+from tests.ending import PATIENT, end
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ print("ok")
 
 
 def test_a_forked_process_counts_from_nought_and_speaks_for_itself(url, run, said, store, eventually):
-    assert run(CHILD, url) == "ok"
+    assert run(PATIENT + CHILD, url) == "ok"
     rows = eventually(lambda: len(said()) == 2 and said())
     assert len({row["pid"] for row in rows}) == len({row["id"] for row in rows}) == 2
     # The last word of a process that ends may be lost; what it says is its own in any case.

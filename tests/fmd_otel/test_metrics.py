@@ -17,6 +17,7 @@ from opentelemetry.util._once import Once
 import fmd_otel
 from fmd_otel import metrics
 from fmd_otel.metrics import INSTRUMENTS
+from tests.ending import PATIENT
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "self-observation.md"
 
@@ -198,11 +199,11 @@ def written():
 
 for _ in range(4):
     app.test_client().get("/")
-assert handle.force_flush() and written() == 4
+assert handle.force_flush(60_000) and written() == 4
 if os.fork() == 0:
     assert written() == 0, written()
     app.test_client().get("/")
-    assert handle.force_flush() and written() == 1, written()
+    assert handle.force_flush(60_000) and written() == 1, written()
     os._exit(0)
 _, status = os.wait()
 assert status == 0 and written() == 4
@@ -214,6 +215,6 @@ def test_a_forked_process_tells_its_own_numbers(tmp_path):
     import subprocess  # noqa: PLC0415
     import sys  # noqa: PLC0415
 
-    command = [sys.executable, "-c", CHILD, f"sqlite:///{tmp_path / 'fmd.db'}"]
+    command = [sys.executable, "-c", PATIENT + CHILD, f"sqlite:///{tmp_path / 'fmd.db'}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout == "ok\n", done.stderr
