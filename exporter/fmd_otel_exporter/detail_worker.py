@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from fmd_otel_exporter.salvage import write_parts
+from fmd_otel_exporter.tries import Tries
 
 if TYPE_CHECKING:
     from fmd_otel_exporter.detail_writer import DetailWriter
@@ -34,6 +35,7 @@ class DetailWorker:
         self._orders = orders
         self._writer: DetailWriter | None = None
         self._store: Store | None = None
+        self._tries = Tries()
 
     @property
     def waiting(self) -> bool:
@@ -56,11 +58,13 @@ class DetailWorker:
         if self._writer is None or store is not self._store:
             from fmd_otel_exporter.detail_writer import DetailWriter  # noqa: PLC0415 # SQLAlchemy, first needed here
 
-            self._store, self._writer = store, DetailWriter(store, names)
-        for result in list(write_parts(self._writer.write, batch, self._lose)):
+            self._store, self._writer = store, DetailWriter(store, names, tries=self._tries)
+        results = list(write_parts(self._writer.write, batch, self._lose))
+        store.require_in_place()
+        for result in results:
             self.written += result.written
             self.duplicate += result.duplicate
-        store.require_in_place()
+        self._tries.forget()
         self._spool.done()
         return True
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, tuple_
@@ -21,6 +20,7 @@ from fmd_otel_exporter.records import ExceptionRecord, OutlierRecord, ProfileRec
 from fmd_otel_exporter.schema import DAY_S
 from fmd_otel_exporter.spool.detail_codec import check_size
 from fmd_otel_exporter.statements import Compiled
+from fmd_otel_exporter.tries import Tries
 from fmd_otel_exporter.writer import Writer, WriteResult
 
 if TYPE_CHECKING:
@@ -44,15 +44,25 @@ class DetailWriter:
     Exceptions that are only counted leave no row to recognise them by: of those, only a whole batch is.
     """
 
-    def __init__(self, store: Store, names: Writer | None = None, *, most_stacks: int = MOST_STACKS) -> None:
+    def __init__(
+        self,
+        store: Store,
+        names: Writer | None = None,
+        *,
+        most_stacks: int = MOST_STACKS,
+        tries: Tries | None = None,
+    ) -> None:
         """Prepare for a store.
 
         Args:
             store: Where to write.
             names: Who knows the ids of names there.
             most_stacks: How many call paths the sums of a day tell apart.
+            tries: As for :class:`.Writer`.
         """
         self._store = store
+        self._tries = tries or Tries()
+        self._remembers = tries is not None
         self._names = names or Writer(store)
         self._book = CodeBook(store)
         self._day_stacks = DayStacks(store, self._book, most_stacks)
@@ -82,11 +92,21 @@ class DetailWriter:
         self._names.learn(()).endpoints.update({(record.service, ""): make.NOWHERE for record in records})
         ids = self._names.learn(make.as_requests(records))
         batch = self._prepare(records, ids)
+        if not self._remembers:
+            self._tries.forget()
+
+        def write(connection: Connection) -> WriteResult:
+            written = self._insert(connection, batch, ids)
+            return self._expect(batch, WriteResult(written, len(records) - written))
+
         try:
-            written = self._store.run(lambda connection: self._insert(connection, batch, ids))
+            return self._store.run(write)
         except IntegrityError:
             return self._write_what_is_new(batch, ids)
-        return WriteResult(written, len(records) - written)
+
+    def _expect(self, batch: DetailBatch, result: WriteResult) -> WriteResult:
+        self._tries.expect(batch.id, result)
+        return result
 
     def _prepare(self, records: Sequence[DetailRecord], ids: Ids) -> DetailBatch:
         batch = DetailBatch(make.batch_id(records), [], {}, {}, [])
@@ -138,7 +158,7 @@ class DetailWriter:
         removed = set(connection.scalars(select(tables.removed_endpoint.c.id)))
         if removed and not removed.isdisjoint(batch.endpoints()):
             raise EndpointGoneError("an endpoint has been deleted")
-        do.ledger.run(connection, [(batch.id, time.time_ns() // 1000)])
+        do.ledger.run(connection, [(batch.id, self._tries.stamp(batch.id))])
         profiles = [
             item
             for item in sorted(batch.profiles, key=lambda item: item.key)
@@ -178,22 +198,22 @@ class DetailWriter:
     def _write_what_is_new(self, batch: DetailBatch, ids: Ids) -> WriteResult:
         ledger = self._store.tables.batch.c
 
-        def write(connection: Connection) -> int:
-            if connection.scalar(select(ledger.ts).where(ledger.id == batch.id)) is not None:
-                return 0
-            return self._insert(connection, self._new_of(connection, batch), ids)
+        def write(connection: Connection) -> WriteResult:
+            ts = connection.scalar(select(ledger.ts).where(ledger.id == batch.id))
+            if ts is not None:
+                return self._tries.outcome(batch.id, ts) or WriteResult(0, batch.size)
+            written = self._insert(connection, self._new_of(connection, batch), ids)
+            return self._expect(batch, WriteResult(written, batch.size - written))
 
         attempt = 1
         while True:
             try:
-                written = self._store.run(write)
+                return self._store.run(write)
             except IntegrityError:  # noqa: PERF203 # once, nearly always
                 # Where several may write at once, another has just written what was missing a moment ago.
                 if attempt == _ATTEMPTS:
                     raise
                 attempt += 1
-            else:
-                return WriteResult(written, batch.size - written)
 
     def _new_of(self, connection: Connection, batch: DetailBatch) -> DetailBatch:
         tables = self._store.tables

@@ -12,6 +12,7 @@ from fmd_otel_exporter.errors import StorageError, safe_url
 from fmd_otel_exporter.loading import load
 from fmd_otel_exporter.native import Signal, allocate_lock, give_way
 from fmd_otel_exporter.salvage import write_parts
+from fmd_otel_exporter.tries import Tries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,6 +98,7 @@ class Worker:
         self.details = details or DetailWorker()
         self._store: Store | None = None
         self._writer: Writer | None = None
+        self._tries = Tries()
         self._maintainer: Maintainer | None = None
         self._round_ends_at: int | None = None
         self.averages: Mapping[tuple[str, str], Average] = {}
@@ -198,6 +200,7 @@ class Worker:
             self._store,
             default_level=self._settings.default_level,
             default_rules=self._settings.default_rules,
+            tries=self._tries,
         )
         self.steps += 1
         self.announce = True
@@ -311,6 +314,7 @@ class Worker:
         if batch:
             began = time.monotonic()
             self._write(batch)
+            self._tries.forget()
             self._spool.done()
             self.batches.took(time.monotonic() - began)
             if self.speaker is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import and_, select
@@ -23,6 +22,7 @@ from fmd_otel_exporter.errors import EndpointGoneError
 from fmd_otel_exporter.schema import DAY_S
 from fmd_otel_exporter.statements import Statements
 from fmd_otel_exporter.subject_sums import late_sums
+from fmd_otel_exporter.tries import Tries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,9 +68,21 @@ class Writer:
         default_level: int = 1,
         default_rules: Sequence[LevelRule] = (),
         alone: bool = False,
+        tries: Tries | None = None,
     ) -> None:
-        """Prepare for a store; ``default_level`` is what new endpoints get that no rule matches."""
+        """Prepare for a store.
+
+        Args:
+            store: Where to write.
+            default_level: What new endpoints get that no rule matches.
+            default_rules: Rules that follow those of the database.
+            alone: See :attr:`alone`.
+            tries: Of a caller that brings a batch again and again until it is written, and counts it once;
+                without, a batch that was written by an earlier call is a duplicate.
+        """
         self._store = store
+        self._tries = tries or Tries()
+        self._remembers = tries is not None
         self.alone = alone
         """Others who write alone may bring the same requests in other batches at the same moment; where the
         database has no unique keys, they wait for each other.
@@ -108,9 +120,16 @@ class Writer:
             StorageError: The database cannot be used now; nothing was written.
             SQLAlchemyError: A record holds what no row can; nothing was written.
         """
+        if not self._remembers:
+            self._tries.forget()
+        result = WriteResult(written=len(batch.rows) + batch.rowless, duplicate=0)
+
+        def write(connection: Connection) -> None:
+            self._insert(connection, batch, alone=self.alone)
+            self._tries.expect(batch.id, result)
+
         try:
-            self._store.run(lambda connection: self._insert(connection, batch, alone=self.alone))
-            result = WriteResult(written=len(batch.rows) + batch.rowless, duplicate=0)
+            self._store.run(write)
         except IntegrityError:
             result = self._write_what_is_new(batch)
         self._dimensions.ids.first_ts.update(batch.earlier)
@@ -147,15 +166,21 @@ class Writer:
         def write(connection: Connection) -> WriteResult:
             # Whoever brings a part of these requests may be bringing another one just now.
             self._store.dialect.begin_batch(connection, self._store.prefix, alone=True)
-            if connection.scalar(select(ledger.ts).where(ledger.id == batch.id)) is not None:
-                return WriteResult(written=0, duplicate=len(batch.rows) + batch.rowless)
-            fresh = distinct(batch.rows, self._stored(connection, batch.rows))
+            ts = connection.scalar(select(ledger.ts).where(ledger.id == batch.id))
+            if ts is not None:
+                ours = self._tries.outcome(batch.id, ts)
+                return ours or WriteResult(written=0, duplicate=len(batch.rows) + batch.rowless)
+            stored = self._stored(connection, batch.rows)
+            fresh = distinct(batch.rows, stored)
             do = self._compiled(connection)
             if do.guard is None:
                 self._insert(connection, batch.only(fresh), alone=True)
             else:
                 self._insert_guarded(connection, do, do.guard, batch, fresh)
-            return WriteResult(written=len(fresh) + batch.rowless, duplicate=len(batch.rows) - len(fresh))
+            new = len(fresh) + len(stored & self._tries.brought(batch.id))
+            result = WriteResult(written=new + batch.rowless, duplicate=len(batch.rows) - new)
+            self._tries.expect(batch.id, result)
+            return result
 
         attempt = 1
         while True:
@@ -179,9 +204,9 @@ class Writer:
             _require_endpoints(batch, do.closed_days.fetch(connection, _NO_DAYS))
         elif do.guard is not None:
             do.guard.watch(connection, batch.touches, days_of(batch.rows))
-        do.ledger.run(connection, [(batch.id, time.time_ns() // 1000)])
+        do.ledger.run(connection, [(batch.id, self._tries.stamp(batch.id))])
         if batch.rows:
-            do.request.run(connection, batch.rows)
+            self._insert_rows(connection, do, batch.id, batch.rows)
             do.hits.run(connection, batch.hits)
             do.latencies.run(connection, batch.latencies)
             if do.guard is None:
@@ -207,14 +232,26 @@ class Writer:
         if late - owed:
             owed |= late
             guard.owe(connection, batch.id, sorted(owed))
-        do.ledger.run(connection, [(batch.id, time.time_ns() // 1000)])
-        do.request.run(connection, fresh)
+        do.ledger.run(connection, [(batch.id, self._tries.stamp(batch.id))])
+        self._insert_rows(connection, do, batch.id, fresh)
         if days:
             owing = [row for row in batch.rows if (row[1], row[2]) in owed]
             self._keep_days_right(connection, do, batch, owing, found)
         if owed:
             guard.owe(connection, batch.id, ())
         _touch(connection, do, batch)
+
+    def _insert_rows(self, connection: Connection, do: Statements, batch: bytes, rows: list[Row]) -> None:
+        try:
+            do.request.run(connection, rows)
+        except IntegrityError:
+            raise
+        except Exception:
+            if do.guard is not None:  # they may be there all the same
+                self._tries.bring(batch, [row[:3] for row in rows])
+            raise
+        if do.guard is not None:
+            self._tries.bring(batch, [row[:3] for row in rows])
 
     def _keep_days_right(
         self,

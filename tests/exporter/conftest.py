@@ -198,7 +198,7 @@ def at(monkeypatch, today_us: int) -> Callable[[int], None]:
 
     def set_clock(now_us: int) -> None:
         clock = SimpleNamespace(time=lambda: now_us / 1_000_000, time_ns=lambda: now_us * 1000)
-        for module in ("code_book", "detail_writer", "dimensions", "writer"):
+        for module in ("code_book", "dimensions", "tries"):
             monkeypatch.setattr(f"fmd_otel_exporter.{module}.time", clock)
 
     set_clock(today_us)

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fmd_otel_exporter.errors import StorageError
 from fmd_otel_exporter.memory_spool import MemorySpool
 from fmd_otel_exporter.settings import ExporterSettings
 from fmd_otel_exporter.worker import Worker
+from fmd_otel_exporter.writer import Writer, WriteResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -143,3 +145,29 @@ def test_a_database_that_stays_away_is_tried_more_and_more_rarely(
     worker.hurry = True
     worker.tick()
     assert worker.retries == 10
+
+
+def test_parts_of_a_batch_that_are_in_when_trouble_comes_are_counted_as_written_once(
+    worker: Worker, spool, record, monkeypatch
+):
+    bad = record()
+    calls: list[int] = []
+    original = Writer.write
+
+    def write(self: Writer, batch: Sequence[RequestRecord]) -> WriteResult:
+        calls.append(len(batch))
+        if len(calls) == 3:  # the whole batch, the first half, and now the second
+            raise StorageError("gone for a moment")
+        if bad in batch:
+            raise ValueError("no row can hold it")
+        return original(self, batch)
+
+    monkeypatch.setattr(Writer, "write", write)
+    for each in [*(record() for _ in range(5)), bad, record()]:
+        spool.put(each)
+    worker.tick()
+    assert (worker.written, worker.retries) == (0, 1)
+    worker.hurry = True
+    while worker.tick():
+        pass
+    assert (worker.written, worker.duplicate, worker.unwritable) == (6, 0, 1)
