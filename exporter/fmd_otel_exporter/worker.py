@@ -329,8 +329,9 @@ class Worker:
         """Write a batch of details, since no request waits; tell whether more of them do."""
         if self._store is None or self._writer is None:  # pragma: no cover # _work() has opened them
             return False
-        if self.details.write_next(self._store, self._writer):
-            self.steps += 1
+        if not self.details.write_next(self._store, self._writer):
+            return False  # though some may wait for a disk
+        self.steps += 1
         return self.details.waiting
 
     def _write(self, batch: Sequence[RequestRecord]) -> None:

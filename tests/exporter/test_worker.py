@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fmd_otel_exporter.detail_worker import DetailWorker
 from fmd_otel_exporter.errors import StorageError
 from fmd_otel_exporter.memory_spool import MemorySpool
 from fmd_otel_exporter.settings import ExporterSettings
 from fmd_otel_exporter.worker import Worker
 from fmd_otel_exporter.writer import Writer, WriteResult
+from tests.exporter.details import outlier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -145,6 +147,18 @@ def test_a_database_that_stays_away_is_tried_more_and_more_rarely(
     worker.hurry = True
     worker.tick()
     assert worker.retries == 10
+
+
+def test_details_that_cannot_be_read_just_now_leave_the_thread_its_rest(url: str, spool):
+    class OfABrokenDisk(MemorySpool):
+        def take(self, most: int) -> list:  # noqa: ARG002 # as its base
+            return []
+
+    details = OfABrokenDisk(10)
+    details.put(outlier())
+    worker = Worker(ExporterSettings(database=url), spool, {}, {}, DetailWorker(details))
+    assert not worker.tick()
+    assert worker.details.waiting
 
 
 def test_parts_of_a_batch_that_are_in_when_trouble_comes_are_counted_as_written_once(

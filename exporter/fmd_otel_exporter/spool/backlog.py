@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ class Sealed:
     adopted_from: Owner | None = None
     unreadable: list[tuple[int, bytes]] = field(default_factory=list)
     """Whole frames that mean nothing to this release."""
+    not_before: float = 0.0
+    """When to try again to read it, by the monotonic clock."""
 
 
 class Backlog:
@@ -74,11 +77,25 @@ class Backlog:
             self._queue.append(sealed)
 
     def head(self) -> Sealed | None:
-        """Return the segment in work: the one returned last until it is finished, then the oldest."""
+        """Return the segment in work: the one returned last until it is finished, then the oldest.
+
+        Those that could not be read a moment ago let others pass.
+        """
         if self._in_work is None and self._queue:
-            self._in_work = self._queue.popleft()
-            self._uncache(self._in_work)
+            now = time.monotonic()
+            ready = next((waiting for waiting in self._queue if waiting.not_before <= now), None)
+            if ready is not None:
+                self._queue.remove(ready)
+                self._uncache(ready)
+                self._in_work = ready
         return self._in_work
+
+    def postpone(self, sealed: Sealed, until: float) -> None:
+        """Put the segment in work back: its file cannot be read, and maybe can later on."""
+        if sealed is self._in_work:
+            self._in_work = None
+            sealed.not_before = until
+            self._queue.appendleft(sealed)
 
     def finish(self, sealed: Sealed) -> bool:
         """Forget the segment in work; False if it is another one."""

@@ -26,6 +26,8 @@ _PATIENCE_S = 1.0
 """Longest the consumer waits for the lock: only a disk that hangs holds it longer."""
 _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
 """Errors of a process or machine that has too much open just now, and not of the file."""
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR})
+"""There is no such file. After any other error it may be read another time, by this process or the next."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,10 @@ class Delivery:
                 return None
             try:
                 intake.store_parked()
-                if not intake.backlog:
-                    intake.seal_if_used()
                 sealed = intake.backlog.head()
+                if sealed is None:
+                    intake.seal_if_used()
+                    sealed = intake.backlog.head()
             finally:
                 intake.lock.release()
             intake.empty_trash()
@@ -174,18 +177,22 @@ class Delivery:
     # One segment
 
     def _load(self, sealed: Sealed) -> bool | None:
-        """Read a segment; False if it cannot be, and is off the queue, None if it cannot be just now."""
+        """Read a segment; False if others have to come first, or it is lost, None if none can be just now."""
         path = sealed.path
         try:
             if path is None:
                 raise FileNotFoundError(errno.ENOENT, "was never written")
             contents = read_segment(path)
         except OSError as error:
-            if error.errno in _PASSING:
+            if error.errno not in _GONE:
                 self._disk.remark(
                     f"fmd-otel: spooled requests have to wait: {path}: {error.strerror or error}"
                 )
-                return None
+                if error.errno in _PASSING:
+                    return None
+                with self._intake.lock:
+                    self._intake.backlog.postpone(sealed, time.monotonic() + self._limits.retry_interval_s)
+                return False
             self._disk.remark(f"fmd-otel: spooled requests are lost: {path}: {error.strerror or error}")
             self._count(dropped_lost=sealed.count)
             self._forget(sealed)

@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fmd_otel_exporter.spool import Spool, SpoolLimits, disk
+from fmd_otel_exporter.spool import Spool, SpoolLimits, delivery, disk
 from fmd_otel_exporter.spool.codec import encode
 from fmd_otel_exporter.spool.intake import MOST_PARKED
 from fmd_otel_exporter.spool.owner import entries
 from fmd_otel_exporter.spool.segment import frame, read_segment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from fmd_otel_exporter.spool.segment import Contents
 
 SMALL = SpoolLimits(batch_size=10, memory_records=50, scan_interval_s=0, retry_interval_s=0)
 PATIENT = SpoolLimits(batch_size=10, memory_records=50, retry_interval_s=3600)
@@ -224,6 +227,81 @@ def test_segments_wait_while_the_process_may_open_no_more_files(directory, recor
     counters = spool.counters()
     assert (counters.delivered, counters.dropped_lost, counters.waiting) == (30, 0, 0)
     assert any("have to wait" in warning for warning in warnings(caplog))
+    spool.close()
+
+
+@pytest.fixture
+def break_reading(monkeypatch) -> Callable[[int], Callable[[], None]]:
+    """Have the disk answer with an error when the oldest segment that is no longer in memory is read."""
+
+    def begin(number: int) -> Callable[[], None]:
+        broken: list[Path] = []
+
+        def read(path: Path) -> Contents:
+            broken[:] = broken or [path]
+            if path in broken:
+                raise OSError(number, os.strerror(number))
+            return read_segment(path)
+
+        monkeypatch.setattr(delivery, "read_segment", read)
+        return lambda: monkeypatch.setattr(delivery, "read_segment", read_segment)
+
+    return begin
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EACCES])
+def test_a_segment_whose_disk_fails_lets_others_pass_and_is_delivered_when_it_works_again(
+    directory, record, drain, caplog, monkeypatch, break_reading, number: int
+) -> None:
+    spool = Spool(directory, SpoolLimits(batch_size=10, memory_records=10))
+    for n in range(35):
+        spool.append(record(n))
+    mend = break_reading(number)
+    assert drain(spool) == [*range(10), *range(20, 35)]
+    spool.append(record(35))
+    assert drain(spool) == [35]
+    counters = spool.counters()
+    assert (counters.delivered, counters.dropped_lost, counters.waiting) == (26, 0, 10)
+    assert any("have to wait" in warning for warning in warnings(caplog))
+    mend()
+    assert drain(spool) == []  # a disk that hangs is not tried again and again
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 31)
+    assert drain(spool) == list(range(10, 20))
+    counters = spool.counters()
+    assert (counters.delivered, counters.dropped_lost, counters.waiting) == (36, 0, 0)
+    spool.close()
+    assert names(directory) == []
+
+
+def test_what_cannot_be_read_to_the_end_is_left_to_the_next_process_and_not_counted_as_lost(
+    directory, record, drain, break_reading
+) -> None:
+    spool = Spool(directory, SpoolLimits(batch_size=10, memory_records=10))
+    for n in range(30):
+        spool.append(record(n))
+    mend = break_reading(errno.EIO)
+    assert drain(spool) == [*range(10), *range(20, 30)]
+    spool.close()
+    counters = spool.counters()
+    assert (counters.delivered, counters.dropped) == (20, 0)
+    mend()
+    heir = Spool(directory, SMALL)
+    assert drain(heir) == list(range(10, 20))
+    heir.close()
+
+
+def test_what_cannot_be_read_gives_way_like_all_others(directory, record, drain, break_reading) -> None:
+    spool = Spool(directory, SpoolLimits(batch_size=10, memory_records=10, max_bytes=20_000))
+    for n in range(30):
+        spool.append(record(n))
+    break_reading(errno.EIO)
+    drain(spool)
+    for n in range(30, 300):
+        spool.append(record(n))
+    counters = spool.counters()
+    assert counters.dropped_full > 10
+    assert counters.waiting == 300 - 20 - counters.dropped_full
     spool.close()
 
 
