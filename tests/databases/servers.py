@@ -66,7 +66,7 @@ _FRONT = Path(__file__).with_name("clickhouse_front.py")
 _PROGRAMS = {POSTGRESQL: ("initdb", "postgres"), MARIADB: ("mariadb-install-db", "mariadbd")}
 _PACKAGES = {POSTGRESQL: "postgresql", MARIADB: "mariadb-server"}
 _ELSEWHERE = ("/usr/lib/postgresql/*/bin", "/usr/sbin", "/usr/bin", "/usr/local/bin")
-_START_S = 60.0
+_START_S = 180.0
 GUARDED = "guarded"
 """A user whom our own servers ask for a password."""
 ODD = {

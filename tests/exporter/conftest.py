@@ -134,7 +134,7 @@ def see(store: Store, rows: Callable[..., Any], sums: Callable[..., Any]) -> See
 def eventually() -> Callable[[Callable[[], Any]], Any]:
     """Wait until something holds, and fail when it does not within a long while."""
 
-    def wait(condition: Callable[[], Any], within_s: float = 20.0) -> Any:
+    def wait(condition: Callable[[], Any], within_s: float = 60.0) -> Any:
         deadline = time.monotonic() + within_s
         while not (value := condition()):
             assert time.monotonic() < deadline, "it never came true"
