@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.profile_data import Trie
     from fmd_otel_exporter.store import Store
 
+QUIETLY = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 DAY_S = 86_400
 LINES = tuple(CodeLine("app.py", f"f{n}", n, None, in_app=n % 2 == 0) for n in range(4))
 LARGE = st.integers(min_value=0, max_value=2**40)
@@ -93,7 +94,7 @@ def decoded(store: Store, data: bytes) -> Trie:
     return {own: PathNode(*node) for own, node in found.items()}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=QUIETLY)
 @given(batches=st.lists(st.lists(PROFILES, max_size=5), max_size=4))
 def test_sums_of_days_are_those_of_the_stored_profiles(batches: list[list[ProfileRecord]]) -> None:
     store = open_store("sqlite://")

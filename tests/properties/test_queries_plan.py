@@ -32,6 +32,7 @@ from fmd_otel_exporter.schema import SUBJECT_IP, SUBJECT_USER
 from fmd_otel_exporter.subject_sums import sum_up_subjects
 from fmd_otel_exporter.writer import Writer
 
+QUIETLY = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 US = 1_000_000
 DAY = 86_400 * US
 START = 20_533 * DAY  # 2026-03-21, so that the clocks of Europe change inside
@@ -124,7 +125,7 @@ SUMS = {
 }
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=QUIETLY)
 @given(**SUMS)
 def test_hits_and_latencies_equal_the_raw_rows(opened, cases, late, compact_until, ends, versions):
     store = filled(opened(), cases, compact_until, late)
@@ -160,7 +161,7 @@ HOURS = {
 }
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=QUIETLY)
 @given(**HOURS)
 def test_local_hours_equal_the_zones_clock(opened, cases, compact_until, ends, zone):
     store = filled(opened(), cases, compact_until, [])
@@ -229,7 +230,7 @@ VIEWS = {
 }
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=QUIETLY)
 @given(**VIEWS)
 def test_every_view_equals_the_raw_rows(opened, cases, late, compact_until, ends, zone, versions):
     store = filled(opened(), cases, compact_until, [])
@@ -287,7 +288,7 @@ COMPARED = {
 }
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=QUIETLY)
 @given(**COMPARED)
 def test_both_sides_of_a_comparison_equal_the_raw_rows(
     opened, cases, late, compact_until, ends, ends_before, versions, width_s, plans_long
@@ -363,7 +364,7 @@ PEOPLE = {
 }
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=QUIETLY)
 @given(**PEOPLE)
 def test_users_and_addresses_equal_the_raw_rows(
     opened, cases, late, compact_until, again, ends, versions, whom
