@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
@@ -18,7 +18,7 @@ from fmd_otel_exporter.endpoint_changes import count_rows, delete_rows, remove
 from fmd_otel_exporter.errors import FmdOtelError
 from fmd_otel_exporter.maintainer import at_leisure
 from fmd_otel_exporter.native import start_thread
-from fmd_otel_exporter.retention import Cutoffs, Deleted, count_old, prune
+from fmd_otel_exporter.retention import Deleted, count_old, older_than, prune
 from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.schema import DAY_S
 from fmd_otel_exporter.settings import MOST_DAYS
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from fmd_otel_exporter.endpoint_changes import Removed
     from fmd_otel_exporter.jobs import RunningJob
+    from fmd_otel_exporter.retention import Cutoffs
     from fmd_otel_exporter.store import Store
 
 log = logging.getLogger(__name__)
@@ -43,27 +44,31 @@ class UpkeepError(FmdOtelError):
     """Something asked for that cannot be done; the message is for the person who asked."""
 
 
-def older_than(days: object, now_us: int) -> Cutoffs:
-    """Return what goes when all that is older than so many days does; sums by the day stay.
+class Preview(NamedTuple):
+    """What would go."""
 
-    Raises:
-        UpkeepError: That is no number of days.
-    """
+    rows: dict[str, int]
+    """How many rows of each table; those of which none would are left out."""
+    spares_open_day: bool
+    """Requests stay that are older, since their day is not over."""
+
+
+def _older_than(days: object, now_us: int) -> Cutoffs:
     if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= MOST_DAYS:
         raise UpkeepError(f"Give a whole number of days from 1 to {MOST_DAYS:,}.")
-    then_us = now_us - days * DAY_S * _US
-    return Cutoffs(now_us=now_us, raw_us=then_us, hourly_s=then_us // _US // DAY_S * DAY_S, daily_s=None)
+    return older_than(days * DAY_S * _US, now_us)
 
 
-def preview(store: Store, days: object) -> dict[str, int]:
-    """Return how many rows of each table would go; those of which none would are left out.
+def preview(store: Store, days: object) -> Preview:
+    """Return what would go if all that is older than so many days did; sums by the day stay.
 
     Raises:
         UpkeepError: That is no number of days.
         StorageError: The database cannot be used now.
     """
-    counted = count_old(store, older_than(days, database_now_us(store)))
-    return {table: rows for table, rows in counted.items() if rows}
+    cutoffs = _older_than(days, database_now_us(store))
+    rows = {table: rows for table, rows in count_old(store, cutoffs).items() if rows}
+    return Preview(rows, cutoffs.spares_open_day)
 
 
 def start_prune(store: Store, days: object, by: str) -> None:
@@ -74,7 +79,7 @@ def start_prune(store: Store, days: object, by: str) -> None:
         JobRunsError: A job is running already.
         StorageError: The database cannot be used now.
     """
-    cutoffs = older_than(days, database_now_us(store))
+    cutoffs = _older_than(days, database_now_us(store))
     job = jobs.begin(store, PRUNE, {"days": days, "by": by})
     _start(job, lambda: _prune(job, cutoffs))
 

@@ -39,17 +39,25 @@ class Hour(NamedTuple):
     """Its sums differed from its requests, and do not any more."""
 
 
-def hours_to_compare(store: Store, start_s: int | None = None, end_s: int | None = None) -> list[int]:
+def hours_to_compare(
+    store: Store, start_s: int | None = None, end_s: int | None = None, *, now_us: int | None = None
+) -> list[int]:
     """Return the starts of the hours of which all requests are there, within a range, oldest first.
 
     Of days without requests and sums there are none. A database that cannot make batches wait has those of
     days that are over only.
 
+    Args:
+        store: Where.
+        start_s: Where the range begins; by default with the oldest request.
+        end_s: Where it ends; by default now.
+        now_us: What time it is; by default what the database's clock shows.
+
     Raises:
         StorageError: The database cannot be used now.
     """
     tables = store.tables
-    now_us = database_now_us(store)
+    now_us = database_now_us(store) if now_us is None else now_us
     until = now_us // _US if store.dialect.undoes else first_open_day(now_us)
     until = until if end_s is None else min(end_s, until)
     days, subjects = tables.rollup_day.c, tables.subject_rollup.c

@@ -1,11 +1,13 @@
 """What is kept for how long, and how the rest goes.
 
-Raw rows go by their time. Finer sums go by whole UTC days, and only of days whose sums are complete: such a
-day is *sealed* first, in a transaction that no batch is in the middle of. From then on a request that comes
-late for it is added to the sums of the day itself, so that they stay right without what they were made of.
+Raw rows go by their time, but none before its UTC day is over and what users and addresses did on that day is
+added up: nothing else tells that, or what the finer sums ought to be. From then on a request that comes late
+for the day is added beside those sums, and its finer sums are never made anew from rows again.
 
-What users and addresses did on each day is added up from raw rows before these go, and goes with the finer
-sums.
+Finer sums go by whole UTC days, and only of days whose sums are complete: such a day is *sealed* first, in a
+transaction that no batch is in the middle of. From then on a request that comes late for it is added to the
+sums of the day itself, so that they stay right without what they were made of. What users and addresses did
+goes with the finer sums.
 
 Details of single requests go with raw rows, and what they come to with the sums of days; see
 :mod:`.detail_retention`.
@@ -28,6 +30,7 @@ from fmd_otel_exporter.deleting import count_times, delete_times, drop_parts, of
 from fmd_otel_exporter.detail_retention import detail_ages, orphans, prune_details, tables_of_details
 from fmd_otel_exporter.endpoint_changes import delete_rest, forget_removed
 from fmd_otel_exporter.graphs import forget_values, forgettable
+from fmd_otel_exporter.rollups import first_open_day
 from fmd_otel_exporter.schema import DAY_S
 from fmd_otel_exporter.subject_sums import (
     GONE,
@@ -87,6 +90,11 @@ class Cutoffs:
             return None
         return min(self.raw_us // _US // DAY_S * DAY_S, self.hourly_s)
 
+    @property
+    def spares_open_day(self) -> bool:
+        """Whether raw rows stay that are older than asked for, since their day is not over."""
+        return self.raw_us == first_open_day(self.now_us) * _US
+
     def by_day(self) -> Cutoffs:
         """Return the same but for raw rows, of which whole UTC days are kept."""
         return self if self.raw_us is None else replace(self, raw_us=self.raw_us // _DAY_US * _DAY_US)
@@ -115,7 +123,7 @@ class Retention:
         today_s = now_us // _US // DAY_S * DAY_S
         return Cutoffs(
             now_us=now_us,
-            raw_us=now_us - self.raw_days * DAY_S * _US if self.raw_days else None,
+            raw_us=_before_open_day(now_us - self.raw_days * _DAY_US, now_us) if self.raw_days else None,
             hourly_s=today_s - self.hourly_days * DAY_S if self.hourly_days else None,
             daily_s=today_s - self.daily_days * DAY_S if self.daily_days else None,
         )
@@ -128,6 +136,23 @@ class Retention:
         subject_days = max(self.raw_days, self.hourly_days) if self.raw_days and self.hourly_days else 0
         by_subject = dict.fromkeys((tables.request, *subject_tables(tables)), subject_days)
         return by_subject | dict.fromkeys(tables_of_details(tables), self.raw_days)
+
+
+def older_than(age_us: int, now_us: int, *, daily: bool = False) -> Cutoffs:
+    """Return what goes when everything older than that does, but for days that are not over.
+
+    Args:
+        age_us: How old that is.
+        now_us: When.
+        daily: Sums of days go, too.
+    """
+    then_us = _before_open_day(now_us - age_us, now_us)
+    day_s = then_us // _DAY_US * DAY_S
+    return Cutoffs(now_us=now_us, raw_us=then_us, hourly_s=day_s, daily_s=day_s if daily else None)
+
+
+def _before_open_day(then_us: int, now_us: int) -> int:
+    return min(then_us, first_open_day(now_us) * _US)
 
 
 def prune(store: Store, cutoffs: Cutoffs) -> Iterator[Deleted]:
@@ -153,7 +178,7 @@ def prune(store: Store, cutoffs: Cutoffs) -> Iterator[Deleted]:
     yield from _told(store, tables.custom_graph_value, forget_values(store, cutoffs.hourly_us))
     yield from _told(store, tables.subject_pack, (0 for _ in sum_up_subjects(store)))
     if cutoffs.raw_us is not None:
-        yield from _prune_raw(store, cutoffs.raw_us, cutoffs.now_us)
+        yield from _prune_raw(store, cutoffs.raw_us)
     for table, steps in prune_details(store, cutoffs):
         yield from _told(store, table, steps)
     if cutoffs.subjects_s is not None:
@@ -229,16 +254,13 @@ def _joined(days: Iterable[int]) -> list[Range]:
     return ranges
 
 
-def _prune_raw(store: Store, end_us: int, now_us: int) -> Iterator[Deleted]:
-    """Delete raw rows; of days that are over, only once users and addresses are added up from them."""
+def _prune_raw(store: Store, end_us: int) -> Iterator[Deleted]:
     end = -(-end_us // _US)
     seal_subjects(store, end)
     subjects = store.tables.subject_rollup.c
     with store.read() as connection:
         sealed = select(subjects.day).where(subjects.day < end, subjects.state >= SEALED)
-        # Of the present day, too, which is asked for by hand only. The day before waits, even while open for
-        # stragglers: nobody has added up its users and addresses yet.
-        days = sorted({*connection.scalars(sealed), *range(now_us // _DAY_US * DAY_S, end, DAY_S)})
+        days = list(connection.scalars(sealed.order_by(subjects.day)))
     ranges = [(start * _US, min(until * _US, end_us)) for start, until in _joined(days)]
     request = store.tables.request
     yield from _told(store, request, drop_parts(store, request, ranges, end_us))

@@ -60,8 +60,8 @@ _NAMES = {
     "--older-than",
     type=Age(),
     metavar="AGE",
-    help="Delete requests and their sums by the hour that are older, such as 14d (h, d, w, y). "
-    "Default: the ages in the settings RETENTION_*_DAYS.",
+    help="Delete requests and their sums by the hour that are older, such as 14d (h, d, w, y); none of a day "
+    "(UTC) that is not over. Default: the ages in the settings RETENTION_*_DAYS.",
 )
 @click.option(
     "--daily",
@@ -123,16 +123,14 @@ def vacuum_database(settings: Settings) -> None:
         store.dispose()
 
 
-def _cutoffs(settings: Settings, now_us: int, older_than: int | None, *, daily: bool) -> Cutoffs:
-    from fmd_otel_exporter.retention import Cutoffs, Retention  # noqa: PLC0415 # as above
+def _cutoffs(settings: Settings, now_us: int, age_us: int | None, *, daily: bool) -> Cutoffs:
+    from fmd_otel_exporter.retention import Retention, older_than  # noqa: PLC0415 # as above
 
-    if older_than is None:
-        return Retention(
-            settings.retention_raw_days, settings.retention_hourly_days, settings.retention_daily_days
-        ).cutoffs(now_us)
-    then_us = now_us - older_than
-    day_s = then_us // _US // _DAY_S * _DAY_S
-    return Cutoffs(now_us=now_us, raw_us=then_us, hourly_s=day_s, daily_s=day_s if daily else None)
+    if age_us is not None:
+        return older_than(age_us, now_us, daily=daily)
+    return Retention(
+        settings.retention_raw_days, settings.retention_hourly_days, settings.retention_daily_days
+    ).cutoffs(now_us)
 
 
 def _describe(settings: Settings, cutoffs: Cutoffs, counts: Mapping[str, int]) -> None:
@@ -143,6 +141,8 @@ def _describe(settings: Settings, cutoffs: Cutoffs, counts: Mapping[str, int]) -
         ("sums by the day", None if cutoffs.daily_s is None else cutoffs.daily_s * _US),
     ):
         click.echo(f"Keeps {what} {'for ever' if since_us is None else f'since {_when(since_us)}'}.")
+    if cutoffs.spares_open_day:
+        click.echo("No day (UTC) is cut before it is over: what its users did is added up from its requests.")
     if not counts:
         click.echo("Nothing is older.")
         return

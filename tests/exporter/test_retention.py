@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import delete, event, update
 
 from fmd_otel_exporter.deleting import TARGET_S, Pace
-from fmd_otel_exporter.retention import Cutoffs, Retention, count_old, prune
+from fmd_otel_exporter.rebuilding import hours_to_compare, rebuild
+from fmd_otel_exporter.retention import Cutoffs, Retention, count_old, older_than, prune
 from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.subject_sums import sum_up_subjects
 from fmd_otel_exporter.writer import Writer, WriteResult
@@ -81,6 +82,44 @@ def test_rows_stay_until_their_users_are_added_up_on_the_first_minutes_after_mid
         for _ in prune(store, Retention(raw_days=1).cutoffs(now_us)):
             pass
         assert [row["ts"] for row in see.rows("request")] == left
+
+
+@pytest.mark.parametrize("age_us", [0, HOUR_US, 6 * HOUR_US, 25 * HOUR_US])
+def test_however_short_the_age_no_day_is_cut_before_it_is_over(
+    store: Store, writer: Writer, record, noon_us: int, see, age_us: int
+):
+    moments = [noon_us + hours * HOUR_US for hours in (-25, -13, -11, -5, -1, 1)]
+    writer.write([record(ts_us=ts_us, group_by="me", ip="::1") for ts_us in moments])
+    compact_days(store, now_ts_us=noon_us)
+    cutoffs = older_than(age_us, noon_us)
+    for _ in sum_up_subjects(store):
+        pass
+    counted = count_old(store, cutoffs)["request"]
+    gone = sum(step.rows for step in prune(store, cutoffs) if step.table == "request")
+    left = [ts_us for ts_us in moments if ts_us >= min(noon_us - age_us, noon_us - 12 * HOUR_US)]
+    assert [row["ts"] for row in see.rows("request")] == left
+    assert gone == counted == len(moments) - len(left)
+    assert cutoffs.spares_open_day == (age_us < 12 * HOUR_US)
+
+
+def test_a_day_of_which_little_was_to_be_kept_has_right_sums_whatever_comes_late_and_is_made_anew(
+    store: Store, writer: Writer, record, noon_us: int, see
+):
+    moments = [noon_us + minutes * 60 * S_US for minutes in range(-600, 0, 50)]
+    writer.write([record(ts_us=ts_us, group_by="me", ip="::1") for ts_us in moments])
+    for _ in prune(store, older_than(HOUR_US, noon_us)):
+        pass
+    writer.write([record(ts_us=noon_us - 9 * HOUR_US, group_by="me")])
+    assert [hour for hour in rebuild(store, hours_to_compare(store)) if hour.rebuilt] == []
+    now_us = noon_us + DAY_US
+    for late in range(2):
+        compact_days(store, now_ts_us=now_us)
+        for _ in prune(store, older_than(HOUR_US, now_us)):
+            pass
+        assert see.rows("request") == []
+        writer.write([record(ts_us=noon_us - (8 + late) * HOUR_US, group_by="me")])
+        assert [hour for hour in rebuild(store, hours_to_compare(store)) if hour.rebuilt] == []
+        assert sum(row["n"] for row in see.rows("hits_day")) == 14 + late
 
 
 def test_nothing_is_written_when_nothing_is_old(store: Store, writer: Writer, record, today_us: int):

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, insert
 
 from fmd_otel_exporter.buckets import bucket_of
-from fmd_otel_exporter.retention import Retention, prune
+from fmd_otel_exporter.retention import Retention, older_than, prune
 from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.schema import SUBJECT_IP, SUBJECT_USER
 from fmd_otel_exporter.subject_packs import read_counts, read_latencies
@@ -222,6 +222,16 @@ def test_users_are_still_told_apart_when_raw_rows_are_gone(writer: Writer, recor
     assert stored(see) == expected([*old, new])
     found = states(see)
     assert [found[day_of(record.ts_us)] for record in [*old, new]] == [SEALED] * 3 + [SUMMED]
+
+
+def test_a_day_of_which_little_was_to_be_kept_is_added_up_whole(
+    writer: Writer, traffic, today_us: int, store: Store, add_up, see
+):
+    writer.write(traffic)
+    for _ in prune(store, older_than(3_600_000_000, today_us - DAY_US)):
+        pass
+    add_up()
+    assert stored(see) == expected(traffic)
 
 
 def test_raw_rows_stay_until_their_users_are_added_up(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime, timezone
 
 import pytest
 from click.testing import CliRunner
@@ -91,6 +92,20 @@ def test_an_age_of_ones_own_leaves_the_sums_of_days(run, left):
     assert done.exit_code == 0
     assert "Deleting: 24 of 24 (100 %)" in done.stderr
     assert left() == {"request": 4, "hits": 4, "hits_day": 10}
+
+
+def test_no_day_is_cut_before_it_is_over_and_that_is_said(run, left, monkeypatch):
+    noon_us = (time.time_ns() // 1000 // DAY_US + 1) * DAY_US + DAY_US // 2
+    monkeypatch.setattr("fmd_otel_exporter.clock.time.time_ns", lambda: noon_us * 1000)
+    store_of_today = left()["request"]
+    why = "No day (UTC) is cut before it is over: what its users did is added up from its requests.\n"
+    done = run("--older-than", "6h", "--dry-run")
+    today = f"{datetime.fromtimestamp(noon_us // 1_000_000, timezone.utc):%Y-%m-%d}"
+    assert f"Keeps requests since {today} 00:00 UTC.\n" in done.stdout
+    assert why in done.stdout
+    assert f"  {store_of_today}  requests\n" in done.stdout
+    assert why not in run("--older-than", "1d", "--dry-run").stdout
+    assert why not in run("--dry-run").stdout
 
 
 def test_the_sums_of_days_go_on_request(run, left):

@@ -1,4 +1,4 @@
-"""Whatever comes, late or twice, and whenever retention runs: the sums of every day stay what they were."""
+"""Whatever comes, late or twice, whatever is deleted and when: the sums of every day stay what they were."""
 
 from __future__ import annotations
 
@@ -12,30 +12,38 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import select
 
 from fmd_otel_exporter.buckets import bucket_of
+from fmd_otel_exporter.rebuilding import hours_to_compare, rebuild
 from fmd_otel_exporter.records import RequestRecord
-from fmd_otel_exporter.retention import Retention, prune
+from fmd_otel_exporter.retention import Retention, older_than, prune
 from fmd_otel_exporter.rollups import compact_days
+from fmd_otel_exporter.schema import SUBJECT_USER
 from fmd_otel_exporter.store import Store, open_store
+from fmd_otel_exporter.subject_packs import read_counts
+from fmd_otel_exporter.subject_sums import GONE, SUMMED
 from fmd_otel_exporter.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from sqlalchemy import Table
+    from sqlalchemy import ColumnElement, Table
+
+    from fmd_otel_exporter.retention import Cutoffs
 
 DAY_S = 86_400
 DAY_US = DAY_S * 1_000_000
+HOUR_US = DAY_US // 24
 START_US = 20_720 * DAY_US
 POLICY = Retention(raw_days=2, hourly_days=4)
+HOURS = (0, 12, 23)
 
 requests = st.builds(
     RequestRecord,
     service=st.just("shop"),
     endpoint=st.sampled_from(["cart", "index"]),
     ts_us=st.builds(
-        lambda day, hour, us: START_US + day * DAY_US + hour * 3_600_000_000 + us,
+        lambda day, hour, us: START_US + day * DAY_US + hour * HOUR_US + us,
         st.integers(0, 4),
-        st.sampled_from([0, 12, 23]),
+        st.sampled_from(HOURS),
         st.integers(0, 1),
     ),
     span_id=st.integers(0, 30).map(lambda n: n.to_bytes(8, "big")),
@@ -64,14 +72,15 @@ class Keeping(RuleBasedStateMachine):
         self.sent: list[list[RequestRecord]] = []
         self.hits: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
         self.latencies: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
+        self.people: defaultdict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0, 0, 0])
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
             self.store.dispose()
 
-    def _read(self, table: Table) -> list[dict[str, Any]]:
+    def _read(self, table: Table, *which: ColumnElement[bool]) -> list[dict[str, Any]]:
         with self.store.read() as connection:
-            return [dict(row) for row in connection.execute(select(table)).mappings()]
+            return [dict(row) for row in connection.execute(select(table).where(*which)).mappings()]
 
     def _write(self, writer: int, batch: list[RequestRecord]) -> None:
         t = self.store.tables
@@ -79,6 +88,9 @@ class Keeping(RuleBasedStateMachine):
         again = self.writers[writer].write(batch).written == 0
         names = {row["name"]: row["id"] for row in self._read(t.endpoint)}
         versions = {row["name"]: row["id"] for row in self._read(t.version)}
+        users = {
+            (row["endpoint_id"], row["ts"], row["span_id"]): row["group_id"] for row in self._read(t.request)
+        }
         for r in () if again else batch:
             # A row that retention has deleted cannot be recognised, so that it counts as a new one.
             key = (names[r.endpoint], r.ts_us, r.span_id)
@@ -88,6 +100,8 @@ class Keeping(RuleBasedStateMachine):
                 self.hits[key[0], day, versions[r.version], r.status].append(r.duration_us)
                 bkt = bucket_of(r.duration_us)
                 self.latencies[key[0], day, versions[r.version], bkt].append(r.duration_us)
+                if users[key] is not None:
+                    _add(self.people[key[0], day, users[key]], (1, r.status >= 500, r.duration_us))
 
     @rule(writer=st.integers(0, 1), batch=st.lists(requests, min_size=1, max_size=10))
     def write(self, writer: int, batch: list[RequestRecord]) -> None:
@@ -105,10 +119,30 @@ class Keeping(RuleBasedStateMachine):
 
     @rule(day=st.sampled_from([2, 6, 12]), steps=st.sampled_from([0, 1, 3, 100]))
     def keep(self, day: int, steps: int) -> None:
-        run = prune(self.store, POLICY.cutoffs(START_US + day * DAY_US + DAY_US // 2))
+        self._prune(POLICY.cutoffs(START_US + day * DAY_US + DAY_US // 2), steps)
+
+    @rule(
+        day=st.integers(0, 4),
+        hour=st.sampled_from([0, 13, 23]),
+        age=st.sampled_from([0, 11, 30]),
+        steps=st.sampled_from([100, 4]),
+    )
+    def prune_by_hand(self, day: int, hour: int, age: int, steps: int) -> None:
+        now_us = START_US + day * DAY_US + hour * HOUR_US + 1
+        self._prune(older_than(age * HOUR_US, now_us), steps)
+
+    def _prune(self, cutoffs: Cutoffs, steps: int) -> None:
+        run = prune(self.store, cutoffs)
         for _ in range(steps):
             if next(run, None) is None:
                 break
+
+    @rule(day=st.integers(0, 4), now=st.sampled_from([2, 6]))
+    def make_anew(self, day: int, now: int) -> None:
+        start_s = START_US // 1_000_000 + day * DAY_S
+        hours = hours_to_compare(self.store, start_s, start_s + DAY_S, now_us=START_US + now * DAY_US)
+        filled = [hour for hour in hours if hour % DAY_S // 3600 in HOURS]
+        assert not any(hour.rebuilt for hour in rebuild(self.store, filled))
 
     @invariant()
     def every_day_has_its_sums_somewhere(self) -> None:
@@ -137,6 +171,35 @@ class Keeping(RuleBasedStateMachine):
             if not sealed:
                 finer = sum(row["n"] for row in self._read(t.hits) if row["bucket"] // DAY_S * DAY_S == day)
                 assert finer == sum(len(us) for key, us in self.hits.items() if key[1] == day)
+
+    @invariant()
+    def every_user_has_requests_somewhere(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        t = self.store.tables
+        states = {row["day"]: row["state"] for row in self._read(t.subject_rollup)}
+        found: defaultdict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0, 0, 0])
+        for row in self._read(t.request):
+            day = row["ts"] // DAY_US * DAY_S
+            if states.get(day, 0) < SUMMED and row["group_id"] is not None:
+                more = (1, row["status"] >= 500, row["duration"])
+                _add(found[row["endpoint_id"], day, row["group_id"]], more)
+        for row in self._read(t.subject_day, t.subject_day.c.kind == SUBJECT_USER):
+            if states[row["day"]] >= SUMMED:
+                more = (row["n"], row["errors"], row["sum_us"])
+                _add(found[row["endpoint_id"], row["day"], row["subject_id"]], more)
+        for row in self._read(t.subject_pack, t.subject_pack.c.kind == SUBJECT_USER):
+            for subject, *counts in read_counts(row["counts"]) if states[row["day"]] >= SUMMED else ():
+                _add(found[row["endpoint_id"], row["day"], subject], counts)
+
+        def kept(sums: dict[tuple[int, int, int], list[int]]) -> dict[tuple[int, int, int], list[int]]:
+            return {key: each for key, each in sums.items() if states.get(key[1]) != GONE}
+
+        assert kept(found) == kept(self.people)
+
+
+def _add(sums: list[int], more: Iterable[int]) -> None:
+    sums[:] = [old + new for old, new in zip(sums, more, strict=True)]
 
 
 def _together(old: list[int], new: list[int]) -> list[int]:

@@ -31,6 +31,7 @@ WANTED = "storage-wanted"
 POLL_MS = 2000
 _USUAL_DAYS = 30
 _VACUUM_QUESTION = "Write the database file anew? Applications that want to write wait until it is done."
+_SPARED = "No day (UTC) is cut before it is over: what its users did is added up from its requests."
 _VERBS = {
     upkeep.PRUNE: "Deleting what is old",
     upkeep.VACUUM: "Vacuuming",
@@ -136,10 +137,14 @@ def _begin(view: View, wanted: Mapping[str, Any]) -> str:
     raise upkeep.UpkeepError("there is no such job.")
 
 
-def _preview(counts: Mapping[str, int], days: int) -> Any:
+def _preview(found: upkeep.Preview, days: int) -> Any:
     plural = "1 day" if days == 1 else f"{days:,} days"
+    spared = html.Div(_SPARED, className="fmd-hint") if found.spares_open_day else None
+    counts = found.rows
     if not counts:
-        return html.Div(f"Nothing is older than {plural}.", className="fmd-hint")
+        spares = found.spares_open_day
+        nothing = f"Nothing older than {plural} can go." if spares else f"Nothing is older than {plural}."
+        return html.Div([html.Div(nothing, className="fmd-hint"), spared])
     total = sum(counts.values())
     rows = [(table_label(name), f"{n:,}") for name, n in sorted(counts.items(), key=lambda one: -one[1])]
     question = (
@@ -148,6 +153,7 @@ def _preview(counts: Mapping[str, int], days: int) -> Any:
     return html.Div(
         [
             plain_table((f"Older than {plural}", "Rows"), rows, numeric=(1,)),
+            spared,
             html.Div(
                 [
                     html.Span(

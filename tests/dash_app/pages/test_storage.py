@@ -165,6 +165,20 @@ def test_pruning_shows_first_what_would_go(dashboard, admin, find_output, write,
     assert rows(store) == 3
 
 
+def test_just_after_midnight_it_says_why_the_day_before_stays(
+    dashboard, admin, find_output, write, today, monkeypatch
+):
+    midnight = today // DAY * DAY
+    write([midnight - DAY + 60 * 1_000_000])
+    why = "No day (UTC) is cut before it is over"
+    for minutes, said in ((5, True), (11, False)):
+        now = midnight + minutes * 60 * 1_000_000
+        monkeypatch.setattr(upkeep, "database_now_us", lambda _, now=now: now)
+        shown = would_go(admin, dashboard, find_output, 1)
+        assert (why in shown, "Nothing older than 1 day can go." in shown) == (said, said)
+        assert ('\\"days\\": 1' in shown) != said
+
+
 def test_an_admin_deletes_what_is_old(press, ended, write, today, store, card):
     write([today - 40 * DAY, today - 39 * DAY, today - HOUR])
     assert "Deleting what is older than 30 days." in press({"job": "prune", "days": 30}).text
