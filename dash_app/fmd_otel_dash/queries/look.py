@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import (
     Column,
@@ -81,6 +81,15 @@ class Version:
     """When its first request was recorded."""
 
 
+class _Days(NamedTuple):
+    """What has become of days (epoch seconds) that are over."""
+
+    summed: tuple[tuple[int, bool], ...]
+    """Those whose sums are complete, and whether nothing finer is kept of them."""
+    pruned: frozenset[int]
+    """Those of which retention may have taken raw rows; there may be some again, which came late."""
+
+
 @dataclass(frozen=True)
 class Look:
     """An open read transaction, with the endpoints of the scope it was opened for."""
@@ -91,9 +100,8 @@ class Look:
     endpoints: tuple[Endpoint, ...]
     home: Mapping[int, int] = field(default_factory=dict)
     """Of each merged endpoint, the one it counts under."""
-    _days_since: dict[int, tuple[tuple[int, bool], ...]] = field(default_factory=dict)
-    """All days after one, that is the only key."""
-    _pruned_days: dict[int, bool] = field(default_factory=dict)
+    _known_since: dict[int, _Days] = field(default_factory=dict)
+    """Of all days after one, that is the only key."""
     _counted: dict[Hashable, int] = field(default_factory=dict)
     """Requests of segments."""
 
@@ -283,13 +291,6 @@ class Look:
             return None
         return beside
 
-    def _pruned(self, day_s: int) -> bool:
-        """Tell whether retention may have taken raw rows of a day."""
-        if day_s not in self._pruned_days:
-            found = self.conn.execute(lookups.pruned_day(self.tables.subject_rollup), {"day": day_s})
-            self._pruned_days[day_s] = found.first() is not None
-        return self._pruned_days[day_s]
-
     @cached_property
     def _ends_us(self) -> tuple[int, int]:
         """When the endpoints were first and last requested; a first time after the last, if never."""
@@ -298,19 +299,35 @@ class Look:
         return min(firsts, default=_NO_RAW_US), max(lasts, default=-1)
 
     def _kept(self, scope: Scope) -> Kept:
-        return Kept(self.sealed_days(scope), self.raw_from_us)
+        return Kept(self.sealed_days(scope), self.raw_from_us, self._around(scope).pruned)
 
     def _days(self, scope: Scope) -> tuple[tuple[int, bool], ...]:
         """Return the days the range touches whose sums are complete, and whether nothing finer is kept."""
         after, before = scope.start_us // US_PER_S - DAY_S, -(-scope.end_us // US_PER_S)
-        first = next(iter(self._days_since), None)
+        return tuple([each for each in self._around(scope).summed if after < each[0] < before])
+
+    def _around(self, scope: Scope) -> _Days:
+        after, before = scope.start_us // US_PER_S - DAY_S, -(-scope.end_us // US_PER_S)
+        # A page asks for several ranges, most of them within the last weeks.
+        return self._days_after(after, before - _WEEKS_S)
+
+    def _pruned(self, day: int) -> bool:
+        """Tell whether retention may have taken raw rows of a day."""
+        return day in self._days_after(day - 1, day).pruned
+
+    def _days_after(self, after: int, rather: int) -> _Days:
+        """Return what has become of the days after one: of more, where they are read and that is earlier."""
+        first = next(iter(self._known_since), None)
         if first is None or after < first:
-            # A page asks for several ranges, most of them within the last weeks.
-            first = min(after, before - _WEEKS_S)
-            rows = self.conn.execute(lookups.days_after(self.tables.rollup_day), {"after": first})
-            self._days_since.clear()
-            self._days_since[first] = tuple((row[0], bool(row[1])) for row in rows)
-        return tuple([each for each in self._days_since[first] if after < each[0] < before])
+            first = min(after, rather)
+            query = lookups.days_after(self.tables.rollup_day, self.tables.subject_rollup)
+            rows = self.conn.execute(query, {"after": first}).all()
+            self._known_since.clear()
+            self._known_since[first] = _Days(
+                tuple(sorted((day, bool(sealed)) for which, day, sealed in rows if which == 0)),
+                frozenset(day for which, day, _ in rows if which == 1),
+            )
+        return self._known_since[first]
 
     @cached_property
     def raw_from_us(self) -> int:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, func, literal, or_, select
+from sqlalchemy import BigInteger, func, literal, literal_column, or_, select, union_all
 
 from fmd_otel_dash.queries.sources import counted
 from fmd_otel_dash.queries.statements import Statement, any_of, built_once, integer
 from fmd_otel_exporter.subject_sums import SEALED
 
 if TYPE_CHECKING:
-    from sqlalchemy import Column, Subquery, Table
+    from sqlalchemy import Column, CompoundSelect, Subquery, Table
 
     from fmd_otel_exporter.dialects.base import Dialect
 
@@ -65,18 +65,20 @@ def version_ids(version: Table, *, of_services: bool) -> Statement:
 
 
 @built_once
-def days_after(rollup_day: Table) -> Statement:
-    """Return a query for the days ``after`` one, and whether nothing finer is kept of them."""
-    c = rollup_day.c
-    # Below 0 a day is just being summed up.
-    return select(c.day, c.sealed).where(c.day > integer("after"), c.sealed >= 0).order_by(c.day)
+def days_after(rollup_day: Table, subject_rollup: Table) -> CompoundSelect[Any]:
+    """Return a query for what has become of the days ``after`` one.
 
-
-@built_once
-def pruned_day(subject_rollup: Table) -> Statement:
-    """Return a query for a ``day`` if retention has begun to take its raw rows."""
-    c = subject_rollup.c
-    return select(c.day).where(c.day == integer("day"), c.state >= literal(SEALED, c.state.type))
+    Its rows are: 0, a day whose sums are complete, and whether nothing finer is kept of it; or 1, a day whose
+    raw rows retention has begun to take, and a number without meaning.
+    """
+    summed, pruned, after = rollup_day.c, subject_rollup.c, integer("after")
+    return union_all(
+        # Below 0 a day is just being summed up.
+        select(literal_column("0"), summed.day, summed.sealed).where(summed.day > after, summed.sealed >= 0),
+        select(literal_column("1"), pruned.day, pruned.state).where(
+            pruned.day > after, pruned.state >= literal(SEALED, pruned.state.type)
+        ),
+    )
 
 
 @built_once

@@ -56,6 +56,8 @@ class Kept:
     """Starts (epoch seconds) of the UTC days of which only day rollups remain."""
     raw_from_us: int = 0
     """Before this there are no raw rows."""
+    pruned: frozenset[int] = frozenset()
+    """Starts (epoch seconds) of UTC days of which raw rows may be missing, but for those that came late."""
 
     def nearest(self, moment_us: int, width_s: int) -> int:
         """Return a moment that can be counted up to: itself, or the nearest edge of what is left around it.
@@ -67,7 +69,9 @@ class Kept:
             return _nearer(moment_us, day_us, _DAY_US)
         width_us = width_s * US_PER_S
         bucket_us = moment_us // width_us * width_us
-        if bucket_us + width_us <= self.raw_from_us:
+        # Rows of an earlier day that came late tell nothing of where those of this day begin.
+        gone = day_us // US_PER_S in self.pruned and self.raw_from_us < day_us
+        if gone or bucket_us + width_us <= self.raw_from_us:
             return _nearer(moment_us, bucket_us, width_us)
         return moment_us
 

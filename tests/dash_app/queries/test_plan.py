@@ -123,6 +123,17 @@ def test_an_end_among_deleted_raw_rows_moves_to_the_nearer_bucket_edge():
     assert segments == (Segment("bucket", DAY, DAY + 1800, DAY),)
 
 
+def test_raw_rows_of_an_earlier_day_do_not_hide_that_those_of_a_day_are_gone():
+    kept = Kept(raw_from_us=(DAY - 450) * US, pruned=frozenset({DAY}))
+
+    segments = split((DAY + 100) * US, (DAY + DAY_S + 100) * US, width_s=900, kept=kept)
+
+    assert [(segment.source, segment.start_us) for segment in segments] == [
+        ("bucket", DAY * US),
+        ("raw", (DAY + DAY_S) * US),
+    ]
+
+
 def test_raw_rows_that_are_left_in_a_bucket_are_counted():
     kept = Kept(raw_from_us=(DAY + 450) * US)
 
@@ -136,10 +147,12 @@ def test_raw_rows_that_are_left_in_a_bucket_are_counted():
     width_s=st.sampled_from([900, 3600]),
     sealed=st.sets(st.integers(0, 5)),
     raw_from=st.integers(0, 6 * DAY_S * US),
+    pruned=st.sets(st.integers(0, 5)),
 )
-def test_ranges_next_to_each_other_stay_so_whatever_is_left(edges, width_s, sealed, raw_from):
+def test_ranges_next_to_each_other_stay_so_whatever_is_left(edges, width_s, sealed, raw_from, pruned):
     start, middle, end = (DAY * US + edge for edge in edges)
-    kept = Kept(frozenset(DAY + day * DAY_S for day in sealed), DAY * US + raw_from)
+    sealed_days, pruned_days = (frozenset(DAY + day * DAY_S for day in days) for days in (sealed, pruned))
+    kept = Kept(sealed_days, DAY * US + raw_from, pruned_days)
 
     def covered(first, last):
         segments = split(first, last, width_s=width_s, kept=kept)

@@ -63,6 +63,18 @@ def test_an_end_where_raw_rows_are_gone_is_right_to_the_hour(pruned, now):
     assert found.kpis.p95_us is not None
 
 
+def test_an_end_where_raw_rows_are_gone_is_not_counted_from_those_that_came_late(
+    pruned, now, request_at, write
+):
+    midnight = (now - 6 * DAY) // DAY * DAY
+    range_ = Scope(midnight, midnight + 12 * HOUR + 40 * 60 * 1_000_000)
+    assert overview(pruned, range_, None, now).kpis.n == 13
+    write(request_at(midnight - DAY))
+    assert overview(pruned, range_, None, now).kpis.n == 13
+    write(request_at(range_.end_us - 60 * 1_000_000))
+    assert overview(pruned, range_, None, now).kpis.n == 14
+
+
 def test_hours_that_are_gone_are_gaps_and_counted_as_such(pruned, now):
     found = hourly(pruned, Scope(now - 15 * DAY, now))
 
