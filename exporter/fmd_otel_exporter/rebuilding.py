@@ -63,6 +63,9 @@ def hours_to_compare(
     days, subjects = tables.rollup_day.c, tables.subject_rollup.c
     with store.read() as connection:
         oldest = _oldest_hour(connection, store)
+        days_kept = store.dialect.expiry_days(connection, tables.request)
+        if days_kept is not None:  # for what has been there for longer, the oldest may be one that came late
+            oldest = max(oldest, (now_us // _US // DAY_S - days_kept) * DAY_S)
         gone = {*connection.scalars(select(days.day).where(days.sealed > 0))}
         gone |= {*connection.scalars(select(subjects.day).where(subjects.state >= SEALED))}
         first = oldest if start_s is None else max(oldest, start_s // HOUR_S * HOUR_S)

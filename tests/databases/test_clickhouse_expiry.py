@@ -10,6 +10,7 @@ from sqlalchemy import event, func, select, text
 from fmd_otel_exporter.clock import database_now_us
 from fmd_otel_exporter.dialects.clickhouse_expiry import MARGIN_DAYS, expire
 from fmd_otel_exporter.maintainer import Maintainer
+from fmd_otel_exporter.rebuilding import hours_to_compare, rebuild
 from fmd_otel_exporter.retention import Retention
 from fmd_otel_exporter.rollups import compact_days
 from fmd_otel_exporter.schema import DAY_S
@@ -161,6 +162,22 @@ def test_requests_that_come_late_stay_until_they_are_summed_up(store: Store, now
     compact_days(store, now_ts_us=now_us)
     with store.read() as connection:
         assert connection.scalar(select(func.sum(store.tables.hits_day.c.n))) == 1
+
+
+def test_sums_are_not_made_anew_of_what_may_have_been_dropped(store: Store, now_us: int):
+    request = store.tables.request
+    Writer(store).write([_record(ts_us=now_us - age * DAY_US) for age in (200, 199, 20)])
+    floor_s = (now_us - 160 * DAY_US) // 1_000_000
+    store.run(lambda connection: expire(connection, {request: 30}, floor_s))
+    merge(store, request)
+    # Whoever is back brings along what has waited on disk.
+    store.run(lambda connection: expire(connection, {request: 30}))
+    Writer(store).write([_record(ts_us=now_us - 201 * DAY_US)])
+    assert count(store, request) == 2
+    hours = hours_to_compare(store)
+    assert {hour // DAY_S for hour in hours} == {(now_us - 20 * DAY_US) // DAY_US}
+    assert not any(hour.rebuilt for hour in rebuild(store, hours))
+    assert count_of_hits(store) == 4
 
 
 def test_what_is_to_be_kept_for_longer_is_not_dropped_for_when_it_was_written(store: Store, now_us: int):

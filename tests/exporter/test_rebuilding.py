@@ -101,6 +101,18 @@ def test_sums_whose_requests_are_gone_are_left_alone(store: Store, see, mended, 
     assert (see.rows("hits"), see.rows("lat_hist")) == before
 
 
+@pytest.mark.usefixtures("written")
+def test_sums_whose_requests_are_gone_are_left_alone_also_where_some_have_come_late(
+    store: Store, see, mended, noon_us, record
+):
+    for _ in prune(store, Retention(raw_days=1).cutoffs(noon_us + DAY_US + HOUR_US + HOUR_US // 2)):
+        pass
+    Writer(store).write([record(ts_us=noon_us + hours * HOUR_US, duration_us=9) for hours in (-40, -2, 0, 1)])
+    before = see.rows("hits"), see.rows("lat_hist")
+    assert mended(0) == mended() == 0
+    assert (see.rows("hits"), see.rows("lat_hist")) == before
+
+
 def test_an_hour_that_lost_its_first_minutes_is_left_alone(store: Store, see, mended, noon_us, record):
     Writer(store).write([record(ts_us=noon_us + n * 60_000_000) for n in range(30)])
     request = store.tables.request

@@ -151,6 +151,9 @@ class Dialect(Protocol):
             kept_days: How many days retention keeps the rows of each table; 0 is for ever.
         """
 
+    def expiry_days(self, connection: Connection, table: Table) -> int | None:
+        """Return after how many days rows of a table may have gone by themselves, None where none do."""
+
     def parts_within(
         self, connection: Connection, table: Table, ranges: Sequence[tuple[int, int]], end: int
     ) -> Sequence[Any]:

@@ -188,6 +188,10 @@ class ClickhouseDialect:
         """Give tables a TTL."""
         clickhouse_expiry.expire(connection, kept_days)
 
+    def expiry_days(self, connection: Connection, table: Table) -> int | None:
+        """Return what its TTL says, if it is ours."""
+        return clickhouse_expiry.expiry_days(connection, table)
+
     def parts_within(self, *_: Any, **__: Any) -> Sequence[Any]:
         """Return none: rows go in one go, and their parts with them."""
         return ()

@@ -80,6 +80,13 @@ def expire(connection: Connection, kept_days: Mapping[Table, int], floor_s: int 
             connection.exec_driver_sql(f"ALTER TABLE `{table.name}` MATERIALIZE TTL")
 
 
+def expiry_days(connection: Connection, table: Table) -> int | None:
+    """Return the age from which on rows of a table may have been dropped, None without a TTL of ours."""
+    query = text("SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = :name")
+    has = _of(connection.scalar(query, {"name": table.name}) or "")
+    return None if has in {None, _FOREIGN} else has[1]
+
+
 def _of(engine: str) -> tuple[int, int] | None:
     """Return from which second on rows age, and how many days they are kept, if there is a TTL."""
     if " TTL " not in engine:

@@ -37,6 +37,9 @@ class Transactional:
     def expire(self, *_: Any, **__: Any) -> None:
         """Do nothing: these databases delete what they are told to."""
 
+    def expiry_days(self, *_: Any, **__: Any) -> None:
+        """Return nothing, as above."""
+
     def parts_within(self, *_: Any, **__: Any) -> Sequence[Any]:
         """Return nothing: tables are whole."""
         return ()
