@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from fmd_otel.cli.prune import INTERRUPTED
 from fmd_otel_exporter.errors import SettingsError, safe_url
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fmd_otel.bulk import Order
     from fmd_otel.settings import Settings
     from fmd_otel.synthetic import Slot
@@ -105,19 +108,21 @@ def generate(  # noqa: PLR0913 # one argument for each option
     They cannot be told from real ones afterwards, so give them a database of their own. Ctrl-C stops it at
     any time and leaves what is written in order; --resume goes on from there.
     """
-    from fmd_otel.bulk import Order, write  # noqa: PLC0415 # SQLAlchemy: not for --help
-    from fmd_otel.synthetic import zipf_workload  # noqa: PLC0415
-    from fmd_otel.synthetic_details import SyntheticDetails  # noqa: PLC0415
-    from fmd_otel_exporter.store import open_store  # noqa: PLC0415
-
     if resume and until is None:
         raise SettingsError("--resume needs --until: as the interrupted command has told it")
     until = until or datetime.now(timezone.utc)
     end_us, now_us = int(until.replace(tzinfo=timezone.utc).timestamp()) * _S_US, time.time_ns() // 1000
     if end_us < days * _DAY_US:
         raise SettingsError(f"option --until={until}: the days before would begin before 1970")
-    store = open_store(settings.database, settings.table_prefix)
-    try:
+    batches: list[int] = [] if resume else [0]
+    with _told_when_stopped(until, batches), ExitStack() as open_:
+        from fmd_otel.bulk import Order, write  # noqa: PLC0415 # SQLAlchemy: not for --help
+        from fmd_otel.synthetic import zipf_workload  # noqa: PLC0415
+        from fmd_otel.synthetic_details import SyntheticDetails  # noqa: PLC0415
+        from fmd_otel_exporter.store import open_store  # noqa: PLC0415
+
+        store = open_store(settings.database, settings.table_prefix)
+        open_.callback(store.dispose)
         if not append and not resume:
             _require_empty(store, settings)
         workload = zipf_workload(
@@ -127,27 +132,32 @@ def generate(  # noqa: PLR0913 # one argument for each option
         order = Order(workload, end_us - days * _DAY_US, end_us, count, seed, more)
         click.echo(f"Database: {safe_url(settings.database)}")
         there, parts = _there_already(store, order) if resume else (0, None)
-        began, done = time.monotonic(), there
-        try:
-            with progress("Writing", count) as tell:
-                tell(there)
-                for written in write(store, order, processes=processes, parts=parts):
-                    done += written
-                    tell(written)
-            took = time.monotonic() - began
-            speed = f"{(done - there) / took:,.0f} a second"
-            click.echo(f"{done - there:,} requests of {days} days in {took:.1f} s, {speed}")
-            _sum_up(store, now_us)
-        except KeyboardInterrupt:
-            click.echo(
-                f"\nStopped. {done:,} requests are written. To go on, give the same options again, with "
-                f"--resume --until {until:%Y-%m-%dT%H:%M:%S}",
-                err=True,
-            )
-            sys.exit(INTERRUPTED)
+        batches.append(there)
+        began = time.monotonic()
+        with progress("Writing", count) as tell:
+            tell(there)
+            for written in write(store, order, processes=processes, parts=parts):
+                batches.append(written)
+                tell(written)
+        took, done = time.monotonic() - began, sum(batches) - there
+        click.echo(f"{done:,} requests of {days} days in {took:.1f} s, {done / took:,.0f} a second")
+        _sum_up(store, now_us)
         _mind_retention(settings, order.start_us, now_us)
-    finally:
-        store.dispose()
+
+
+@contextmanager
+def _told_when_stopped(until: datetime, batches: list[int]) -> Iterator[None]:
+    """Say on Ctrl-C how many requests are written, where that is known, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        known = f" {sum(batches):,} requests are written." if batches else ""
+        click.echo(
+            f"\nStopped.{known} To go on, give the same options again, with "
+            f"--resume --until {until:%Y-%m-%dT%H:%M:%S}",
+            err=True,
+        )
+        sys.exit(INTERRUPTED)
 
 
 def _there_already(store: Store, order: Order) -> tuple[int, list[list[Slot]]]:

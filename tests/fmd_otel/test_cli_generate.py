@@ -308,6 +308,18 @@ def test_ctrl_c_while_helpers_are_starting_is_told_by_the_command_alone(url):
     assert "Traceback" not in output + errors
 
 
+@pytest.mark.parametrize(("more", "known"), [((), " 0 requests are written."), (("--resume",), "")])
+def test_ctrl_c_before_anything_is_written_is_told_as_later_on(run, monkeypatch, more, known):
+    def stop(*_args, **_more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fmd_otel_exporter.store.open_store", stop)
+    done = run("--until", UNTIL, *more)
+    assert done.exit_code == 130
+    said = f"Stopped.{known} To go on, give the same options again, with --resume --until {UNTIL}T00:00:00"
+    assert said in done.stderr
+
+
 def test_nobody_is_left_behind_by_one_that_was_killed(long_one):
     process, others = long_one
     process.kill()
