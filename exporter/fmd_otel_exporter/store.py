@@ -306,6 +306,8 @@ def _upgrade(store: Store, on_step: Callable[[], object]) -> None:
         from fmd_otel_exporter.migrations.run import upgrade  # noqa: PLC0415 # Alembic is slow to import and rarely needed
 
     with store._together() as connection:  # noqa: SLF001 # the same module; there is nothing to take turns on yet
+        if store.schema is None:
+            store.dialect.require_text(connection)
         event.listen(connection, "after_cursor_execute", lambda *_: on_step())
         upgrade(connection, store.prefix)
         store.dialect.complete(connection, store.tables)

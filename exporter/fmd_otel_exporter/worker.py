@@ -237,7 +237,6 @@ class Worker:
         self._store = self._writer = None
 
     def _announce(self) -> None:
-        from fmd_otel_exporter.catalog import register_endpoints  # noqa: PLC0415
         from fmd_otel_exporter.level_rules import apply_default_rules  # noqa: PLC0415
 
         if self._store is None or not self.announce:
@@ -245,12 +244,23 @@ class Worker:
         self.announce = False
         try:
             infos, rules = list(self._endpoints.values()), self._settings.default_rules
-            register_endpoints(self._store, infos, self._settings.default_level, rules)
+            for _ in write_parts(self._register, infos, self._leave_out):
+                pass
             if rules:
                 apply_default_rules(self._store, {info.service for info in infos}, rules)
         except StorageError:
             self.announce = True
             raise
+
+    def _register(self, infos: Sequence[EndpointInfo]) -> None:
+        from fmd_otel_exporter.catalog import register_endpoints  # noqa: PLC0415
+
+        if self._store is not None:
+            register_endpoints(self._store, infos, self._settings.default_level, self._settings.default_rules)
+
+    def _leave_out(self, _info: EndpointInfo, exc: Exception) -> None:
+        """Go on without an endpoint that cannot be made known: requests must not wait for it."""
+        self._note(f"{type(exc).__name__}: {exc}")
 
     def _read_levels(self) -> None:
         from fmd_otel_exporter.catalog import load_levels  # noqa: PLC0415

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
 
+from fmd_otel_exporter.dialects.postgresql import PostgresqlDialect
 from fmd_otel_exporter.dialects.postgresql_connection import bounded
 from fmd_otel_exporter.dialects.postgresql_errors import NoAnswerError
+from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.pipeline import Pipeline
+from fmd_otel_exporter.records import EndpointInfo
+from fmd_otel_exporter.settings import ExporterSettings
 from fmd_otel_exporter.store import open_store
 from fmd_otel_exporter.writer import Writer
+from tests.ending import end
+from tests.exporter.details import exception
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
 
 def conversation() -> Generator[str, int, str]:
@@ -59,6 +68,52 @@ def test_what_an_option_says_of_transactions_and_statements_is_up_to_us(url: str
     with store.read() as connection:
         driver = connection.connection.driver_connection
         assert (driver.autocommit, driver.prepare_threshold) == (False, None)
+    store.dispose()
+
+
+@pytest.fixture(params=["LATIN1", "SQL_ASCII"])
+def other_encoding(request, server) -> Iterator[tuple[str, str]]:
+    """A database of an encoding that does not hold all texts, and which."""
+    name = f"fmd_test_{os.getpid()}_{secrets.token_hex(4)}"
+    server.run(
+        f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{request.param}' LC_COLLATE 'C' LC_CTYPE 'C'"
+    )
+    yield server.url_of(name), request.param
+    server.kill(name)
+    server.run(f"DROP DATABASE {name}")
+
+
+def test_a_database_that_cannot_hold_all_texts_gets_no_tables(other_encoding):
+    url, encoding = other_encoding
+    name = url.rpartition("/")[2]
+    with pytest.raises(StorageError, match=f"{name}.* has the encoding {encoding}, .*CREATE DATABASE .*UTF8"):
+        open_store(url)
+    with pytest.raises(StorageError, match="are missing"):
+        open_store(url, migrate=False)
+
+
+def test_one_that_is_in_use_counts_requests_whose_texts_it_cannot_hold(
+    other_encoding, record, rows, monkeypatch
+):
+    url, encoding = other_encoding
+    with monkeypatch.context() as patched:
+        patched.setattr(PostgresqlDialect, "require_text", lambda *_: None)
+        store = open_store(url)
+    names = ["Zo\xeb", "\u20ac", "\u65e5" * 200, "\u65e6" * 200]
+    pipeline = Pipeline(ExporterSettings(database=url, delay_ms=10, batch_size=62))
+    pipeline.announce([EndpointInfo("shop", name, f"/{name}", "GET") for name in names])
+    for name in names:
+        pipeline.offer(record(endpoint=name, version=name, group_by=name))
+        pipeline.offer_detail(exception(endpoint=name, message=name, group_by=name))
+    assert pipeline.force_flush(60_000)
+    counters = pipeline.counters()
+    assert (counters.accepted, counters.written, counters.duplicate, counters.dropped) == (4, 4, 0, {})
+    assert (counters.details_written, counters.details_dropped) == (4, 0)
+    end(pipeline)
+    kept = {row["name"] for row in rows(store, "endpoint")}
+    assert len(kept) == 4
+    assert "Zo\xeb" in kept
+    assert ("\\u20ac" if encoding == "LATIN1" else "\u20ac") in kept
     store.dispose()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 from sqlalchemy.exc import DataError
 
@@ -26,6 +28,31 @@ def salvaged(write, batch: list[int]) -> tuple[list[int], list[int]]:
 
 def test_what_cannot_be_written_costs_nothing_else():
     assert salvaged(write_all_but(3, 7), list(range(10))) == ([0, 1, 2, 4, 5, 6, 8, 9], [3, 7])
+
+
+def test_text_beyond_what_a_database_can_hold_is_written_as_escapes():
+    class Request(NamedTuple):
+        user: str
+        ids: tuple[bytes, ...]
+        rules: tuple[tuple[str, str], ...]
+
+    def write(batch: list[Request]) -> list[Request]:
+        try:
+            repr(batch).encode("latin-1")
+        except UnicodeEncodeError as exc:
+            raise DataError("INSERT", {}, exc) from exc
+        return batch
+
+    batch = [
+        Request("Zo\xeb", (b"\xff",), ()),
+        Request("\u20ac", (), (("GET", "/\u65e5"),)),
+        Request("\ud800", (b"",), ()),
+    ]
+    assert salvaged(write, batch) == (
+        [batch[0], Request("\\u20ac", (), (("GET", "/\\u65e5"),)), batch[2]],
+        [],
+    )
+    assert salvaged(write, batch[1:2] * 2)[1] == []
 
 
 def test_a_single_record_that_cannot_be_written_is_lost():

@@ -137,6 +137,13 @@ class Dialect(Protocol):
     def batch_guard(self, tables: Tables) -> BatchGuard | None:
         """Return what a database needs that does not undo; ``None`` where transactions see to it."""
 
+    def require_text(self, connection: Connection) -> None:
+        """Make sure, before the first tables are made, that they can hold any text.
+
+        Raises:
+            StorageError: They could not; says what to do.
+        """
+
     def complete(self, connection: Connection, tables: Tables) -> None:
         """Make what tables of the newest revision need besides columns; again is no harm."""
 

@@ -200,6 +200,9 @@ class ClickhouseDialect:
         """Be asked never."""
         raise NotImplementedError
 
+    def require_text(self, connection: Connection) -> None:
+        """Do nothing: text is bytes."""
+
     def complete(self, connection: Connection, tables: Tables) -> None:
         """Have sums made of raw rows, and fill columns that are newer than the rows."""
         for table in tables.metadata.sorted_tables:

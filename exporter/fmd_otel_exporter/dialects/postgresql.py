@@ -25,7 +25,7 @@ try:
     import psycopg
 
     from fmd_otel_exporter.dialects.postgresql_connection import connect
-    from fmd_otel_exporter.dialects.postgresql_errors import trouble_of
+    from fmd_otel_exporter.dialects.postgresql_errors import NOT_UTF8, trouble_of
 except ImportError as exc:
     raise missing_driver("psycopg", "postgresql", exc) from exc
 
@@ -134,6 +134,16 @@ class PostgresqlDialect(Parts, Transactional):
     def identity(self) -> object:
         """Return what never changes: PostgreSQL drops no database that is in use."""
         return self.name
+
+    def require_text(self, connection: Connection) -> None:
+        """Refuse a database of another encoding than UTF8, which its owner cannot change later on.
+
+        Raises:
+            StorageError: It is of another.
+        """
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
+        if encoding != "UTF8":
+            raise NOT_UTF8.error(self._server, encoding)
 
     # Trouble
 

@@ -17,6 +17,11 @@ _NO_RIGHTS = Trouble(
     "TO {user}, and for tables of another owner with GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN "
     "SCHEMA public TO {user}"
 )
+NOT_UTF8 = Trouble(
+    "{db} has the encoding {text}, which cannot hold all names of users and endpoints; make one that can, "
+    "with CREATE DATABASE fmd_otel TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C', and name "
+    "it in the setting DATABASE (FMD_OTEL_DATABASE)"
+)
 _BY_STATE = {
     "25006": say.READ_ONLY,
     "25P03": say.LOST,  # idle in a transaction for too long

@@ -28,6 +28,9 @@ class Transactional:
     def batch_guard(self, tables: Tables) -> None:
         """Return nothing: what goes wrong in a transaction has not been."""
 
+    def require_text(self, connection: Connection) -> None:
+        """Do nothing: tables hold any text."""
+
     def complete(self, connection: Connection, tables: Tables) -> None:
         """Do nothing: tables are all there is."""
 
