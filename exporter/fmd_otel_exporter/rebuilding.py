@@ -15,14 +15,14 @@ from sqlalchemy import BigInteger, and_, cast, delete, func, literal_column, sel
 
 from fmd_otel_exporter.clock import database_now_us
 from fmd_otel_exporter.endpoint_ids import all_endpoint_ids
-from fmd_otel_exporter.rollups import first_open_day
+from fmd_otel_exporter.rollups import first_of, first_open_day
 from fmd_otel_exporter.schema import DAY_S, HITS_BUCKET_S, LATENCY_BUCKET_S
 from fmd_otel_exporter.subject_sums import SEALED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Column, ColumnElement, Connection, Select, Table
+    from sqlalchemy import ColumnElement, Connection, Select, Table
 
     from fmd_otel_exporter.store import Store
 
@@ -74,7 +74,7 @@ def hours_to_compare(
 
 
 def _oldest_hour(connection: Connection, store: Store) -> int:
-    oldest_us = _first(connection, store, store.tables.request.c.ts)
+    oldest_us = first_of(connection, store, store.tables.request.c.ts)
     return _NEVER if oldest_us is None else oldest_us // _US // HOUR_S * HOUR_S
 
 
@@ -84,7 +84,7 @@ def _days(connection: Connection, store: Store, start: int, end: int) -> Iterato
     times = ((tables.request.c.ts, _US), (tables.hits.c.bucket, 1), (tables.lat_hist.c.bucket, 1))
     while start < end:
         found = [
-            (_first(connection, store, time, time >= start * unit, time < end * unit), unit)
+            (first_of(connection, store, time, time >= start * unit, time < end * unit), unit)
             for time, unit in times
         ]
         nearest = min((first // unit for first, unit in found if first is not None), default=None)
@@ -93,13 +93,6 @@ def _days(connection: Connection, store: Store, start: int, end: int) -> Iterato
         day = nearest // DAY_S * DAY_S
         yield day
         start = day + DAY_S
-
-
-def _first(
-    connection: Connection, store: Store, time: Column[int], *within: ColumnElement[bool]
-) -> int | None:
-    firsts = store.dialect.earliest(store.tables.endpoint, time, within)
-    return min((row[1] for row in connection.execute(firsts) if row[1] is not None), default=None)
 
 
 def rebuild(store: Store, hours: list[int]) -> Iterator[Hour]:

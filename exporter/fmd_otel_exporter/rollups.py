@@ -15,7 +15,7 @@ from fmd_otel_exporter.schema import DAY_S
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import Column, ColumnElement, Connection, Table
 
     from fmd_otel_exporter.store import Store
 
@@ -72,24 +72,25 @@ def _open_days(connection: Connection, store: Store, now_ts_us: int) -> Iterator
     endpoint, where "all days" would read the whole table.
     """
     end = first_open_day(now_ts_us)
-    day = store.tables.rollup_day.c
+    day, bucket = store.tables.rollup_day.c, store.tables.hits.c.bucket
     registered = list(connection.scalars(select(day.day).where(day.sealed >= 0).order_by(day.day)))
     start = 0
     for closed in [*(each for each in registered if each < end), end]:
         while start < closed:
-            bucket = _first_bucket(connection, store, start, closed)
-            if bucket is None:
+            found = first_of(connection, store, bucket, bucket >= start, bucket < closed)
+            if found is None:
                 break
-            first = bucket // DAY_S * DAY_S
+            first = found // DAY_S * DAY_S
             yield first
             start = first + DAY_S
         start = closed + DAY_S
 
 
-def _first_bucket(connection: Connection, store: Store, start: int, end: int) -> int | None:
-    bucket = store.tables.hits.c.bucket
-    within = (bucket >= start, bucket < end)
-    firsts = store.dialect.earliest(store.tables.endpoint, bucket, within)
+def first_of(
+    connection: Connection, store: Store, time: Column[int], *within: ColumnElement[bool]
+) -> int | None:
+    """Return the earliest time in a table whose key is an endpoint, time, and what follows."""
+    firsts = store.dialect.earliest(store.tables.endpoint, time, within)
     return min((row[1] for row in connection.execute(firsts) if row[1] is not None), default=None)
 
 
