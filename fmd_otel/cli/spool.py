@@ -260,14 +260,17 @@ def _regret(counters: Sequence[SpoolCounters], lost: Sequence[str]) -> None:
     Raises:
         FmdOtelError: The database takes some records in no way.
     """
-    damaged, gone, newer = (
-        sum(getattr(each, name) for each in counters) for name in ("damaged", "dropped_lost", "set_aside")
+    damaged, gone, newer, waiting = (
+        sum(getattr(each, name) for each in counters)
+        for name in ("damaged", "dropped_lost", "set_aside", "waiting")
     )
     if damaged or gone:
         click.echo(
             f"Lost: {counted(damaged, 'damaged stretch')}, {counted(gone, 'record')} whose file was gone.",
             err=True,
         )
+    if waiting:
+        click.echo(f"{counted(waiting, 'record')} could not be read just now; run this again.", err=True)
     if newer:
         click.echo(f"{counted(newer, 'record')} of a newer fmd-otel wait for it.", err=True)
     if lost:

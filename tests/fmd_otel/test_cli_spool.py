@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -317,6 +318,22 @@ def test_a_damaged_segment_is_told_and_the_rest_written(run, serve, path: Path):
     assert done.exit_code == 0
     assert "Lost: 1 damaged stretch" in done.stderr
     assert counts(path) == (19, 19)
+
+
+def test_what_cannot_be_read_just_now_is_told_and_left_for_another_time(run, serve, path: Path, monkeypatch):
+    kill(serve(20))
+    path.rmdir()
+
+    def read(_path: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fmd_otel_exporter.spool.delivery.read_segment", read)
+        done = run("replay")
+    assert done.exit_code == 0
+    assert "20 records could not be read just now; run this again." in done.stderr
+    assert run("replay").exit_code == 0
+    assert counts(path) == (20, 20)
 
 
 def test_a_database_in_memory_has_no_spool(run):
