@@ -176,20 +176,17 @@ class SegmentFile:
         Raises:
             OSError: They did not fit; the file ends where it ended before.
         """
-        written = os.write(self.fd, data)
-        if written != len(data):
-            self._append_rest(data[written:])
-        self.size += len(data)
-
-    def _append_rest(self, data: bytes) -> None:
-        """Go on where the disk took only part: either it takes the rest too, or it says why not."""
         try:
-            while data:
-                data = data[os.write(self.fd, data) :]
+            written = os.write(self.fd, data)
+            while written != len(data):  # the disk took only part: it takes the rest too, or says why not
+                written += os.write(self.fd, data[written:])
         except OSError:
-            # What is appended when there is space again must not follow half a frame.
-            os.ftruncate(self.fd, self.size)
+            # What is appended when there is space again must not follow half a frame, and a whole one must
+            # not stay: it is kept elsewhere now.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self.fd, self.size)
             raise
+        self.size += len(data)
 
     def is_whole(self) -> bool:
         """Tell whether the file holds exactly what :meth:`append` reported as written.

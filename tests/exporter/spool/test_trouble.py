@@ -336,6 +336,28 @@ def test_a_write_that_fails_moves_on_to_memory_and_leaves_no_half_frame(director
     spool.close()
 
 
+def test_a_write_that_is_said_to_have_failed_and_has_not_is_delivered_once(
+    directory, record, drain, monkeypatch
+) -> None:
+    """As on a network file system that is away before it has answered."""
+    spool = Spool(directory, PATIENT)
+    for n in range(5):
+        spool.append(record(n))
+
+    def write_and_fail(fd: int, data: bytes) -> int:
+        write(fd, data)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    write = os.write
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", write_and_fail)
+        spool.append(record(5))
+    spool.append(record(6))
+    assert drain(spool) == list(range(7))
+    assert spool.counters().delivered == 7
+    spool.close()
+
+
 def test_the_record_that_meets_a_full_disk_is_written_down_when_there_is_room_again(
     directory, record, drain
 ) -> None:
