@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from fmd_otel.cli.options import Count, on_database
+from fmd_otel.cli.problems import INTERRUPTED
 from fmd_otel.cli.progress import progress
-from fmd_otel.cli.prune import INTERRUPTED
 from fmd_otel_exporter.errors import SettingsError, safe_url
 
 if TYPE_CHECKING:

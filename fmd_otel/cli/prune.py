@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fmd_otel.cli.options import Age, on_database
+from fmd_otel.cli.problems import INTERRUPTED
 from fmd_otel.cli.progress import progress
 from fmd_otel_exporter.errors import FmdOtelError, SettingsError, safe_url
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from fmd_otel_exporter.retention import Cutoffs
     from fmd_otel_exporter.store import Store
 
-INTERRUPTED = 130
-"""What a shell reports of a command ended by Ctrl-C."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _US = 1_000_000
 _DAY_S = 86_400

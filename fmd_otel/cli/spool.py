@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import click
 
 from fmd_otel.cli.options import on_database
+from fmd_otel.cli.problems import INTERRUPTED
 from fmd_otel.cli.progress import progress
-from fmd_otel.cli.prune import INTERRUPTED
 from fmd_otel.cli.spool_text import as_json, as_table, counted, ended, joined, running
 from fmd_otel_exporter.errors import FmdOtelError, SettingsError, safe_url
 

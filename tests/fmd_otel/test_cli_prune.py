@@ -147,6 +147,18 @@ def test_ctrl_c_leaves_what_is_deleted_deleted_and_the_sums_right(run, left, mon
     assert left() == {"request": 4, "hits": 4, "hits_day": 10}
 
 
+def test_ctrl_c_while_it_still_counts_is_told_as_well(run, left, monkeypatch):
+    def count(*_):
+        raise KeyboardInterrupt
+
+    before = left()
+    monkeypatch.setattr("fmd_otel_exporter.retention.count_old", count)
+    done = run("--older-than", "14d", "--yes")
+    assert done.exit_code == 130
+    assert done.stderr == "\nStopped.\n"
+    assert left() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
