@@ -27,7 +27,7 @@ def test_killing_any_process_at_any_moment_loses_nothing_and_doubles_nothing(
     Writer(store).write([record(service="shop", endpoint="cart", version="1")])
     store.dispose()
     kills = 10 if kind == "clickhouse" else 20
-    result = json.loads(run_script("kill_campaign.py", tmp_path, kills, 23, "product", url, timeout_s=300))
+    result = json.loads(run_script("kill_campaign.py", tmp_path, kills, 23, "product", url, timeout_s=900))
     result["sum"] -= 1
     result["rows"] -= 1
     result["unacknowledged"] -= 1

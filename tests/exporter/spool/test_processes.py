@@ -22,7 +22,7 @@ def test_killing_any_process_at_any_moment_loses_nothing_and_doubles_nothing(run
 
 @pytest.mark.integration
 def test_the_same_holds_for_rows_and_rollups_of_the_product_s_own_writer(run_script, tmp_path) -> None:
-    result = json.loads(run_script("kill_campaign.py", tmp_path, 70, 21, "product", timeout_s=300))
+    result = json.loads(run_script("kill_campaign.py", tmp_path, 70, 21, "product", timeout_s=900))
     check_campaign(result, kills=70)
     # Some of them at the moments that matter most to a transaction.
     assert {"before", "inside", "after"} <= result["points"].keys()
@@ -31,7 +31,7 @@ def test_the_same_holds_for_rows_and_rollups_of_the_product_s_own_writer(run_scr
 @pytest.mark.integration
 def test_the_same_holds_for_details_of_requests_and_their_sums(run_script, tmp_path) -> None:
     check_campaign(
-        json.loads(run_script("kill_campaign.py", tmp_path, 40, 22, "details", timeout_s=300)), kills=40
+        json.loads(run_script("kill_campaign.py", tmp_path, 40, 22, "details", timeout_s=900)), kills=40
     )
 
 
