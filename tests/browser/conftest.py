@@ -32,6 +32,23 @@ FLAGS = (
     "--disable-sync", "--no-first-run", "--disable-quic",
 )  # fmt: skip
 WIDE, NARROW = (1440, 1000), (390, 844)
+PATIENCE_MS = 60_000
+"""How long anything may take on a machine that is busy; what comes, comes long before."""
+SETTLED = """() => {
+    const all = selector => [...document.querySelectorAll('#page ' + selector)];
+    const shown = selector => all(selector).filter(each => each.getClientRects().length);
+    const filled = list => {
+        let api;
+        try { api = window.dash_ag_grid.getApi(list.id); } catch (e) { return false; } // not there yet
+        const rows = [...list.querySelectorAll('.ag-center-cols-container .ag-row')];
+        return api && (!api.getDisplayedRowCount() || rows.length && rows.every(row => row.textContent));
+    };
+    const drawn = chart => chart.querySelector('.js-plotly-plot:not(.dash-graph--pending)');
+    return document.querySelector('#range-label').textContent
+        && !all('[data-dash-is-loading=true], .fmd-card-body > [aria-label=Loading]').length
+        && shown('.fmd-table').every(filled) && shown('.fmd-graph').every(drawn);
+}"""
+"""Whether all cards of a page have come, its lists have rows, and charts are drawn as wide as they stay."""
 _CHEAP = generate_password_hash(PASSWORD, method="scrypt:1024:8:1")
 
 # Endpoint, requests, median in milliseconds, share of failures.
@@ -158,12 +175,13 @@ class Watched:
         return self.page
 
     def settled(self) -> None:
-        """Wait until a page is there and all of its cards have arrived."""
+        """Wait until a page is there, all of its cards have arrived, and their lists and charts are drawn."""
         self.page.wait_for_selector("#page .fmd-page")
-        self.page.wait_for_function(
-            """() => document.querySelector('#range-label').textContent && !document.querySelector(
-                '#page [data-dash-is-loading=true], #page .fmd-card-body > [aria-label=Loading]')"""
-        )
+        self.page.wait_for_function(SETTLED)
+
+    def fits(self) -> None:
+        """Wait until nothing sticks out of the window: charts take a moment to be as wide as their place."""
+        self.page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")
 
     def quiet(self, for_s: float = 0.1) -> None:
         """Let what is under way finish, so that its troubles are heard.
@@ -226,8 +244,8 @@ def context(chromium: str) -> Iterator[BrowserContext]:
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         made = opened.new_context(timezone_id="Europe/Amsterdam", locale="en-GB")
-        made.set_default_timeout(20_000)
-        expect.set_options(timeout=20_000)
+        made.set_default_timeout(PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_MS)
         yield made
         opened.close()
 

@@ -69,7 +69,6 @@ def shown(page):
 
 def test_a_bar_leads_to_as_many_requests_as_it_stands_for(window):
     page = window.open("/daily_utilization?from=now-2d&to=now")
-    page.wait_for_selector(".js-plotly-plot .nsewdrag")
     traces = page.evaluate(FIGURE, "daily-stack")["data"]
     curve = next(i for i, trace in enumerate(traces) if trace["name"] == "shop.search")
     counts = traces[curve]["y"]
@@ -82,7 +81,6 @@ def test_a_bar_leads_to_as_many_requests_as_it_stands_for(window):
 
 def test_a_cell_leads_to_as_many_requests_as_it_stands_for(window):
     page = window.open("/api_performance?as=spread")
-    page.wait_for_selector(".js-plotly-plot .nsewdrag")
     heat = page.evaluate(FIGURE, "performance-spread")["data"][0]
     row, column, text = next(
         (i, j, text)
@@ -100,7 +98,6 @@ def test_a_cell_leads_to_as_many_requests_as_it_stands_for(window):
 def test_a_circle_leads_to_as_many_requests_as_it_stands_for(window):
     endpoint = window.page.locator("#page").get_by_role("link", name="cart.show").get_attribute("href")
     page = window.open(endpoint.partition("/dashboard")[2].partition("?")[0] + "/version_user")
-    page.wait_for_selector(".js-plotly-plot .nsewdrag")
     traces = page.evaluate(FIGURE, "endpoint-subject-versions")["data"]
     curve = next(i for i, trace in enumerate(traces) if trace.get("customdata"))
     n = int(re.search(r"([\d,]+) requests?$", traces[curve]["text"][0])[1].replace(",", ""))

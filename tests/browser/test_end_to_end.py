@@ -21,7 +21,7 @@ from playwright.sync_api import expect
 WORKERS = 4
 FIRST, LATER = 200, 80
 OBEYED_WITHIN_S = 2.0
-DEADLINE_S = 60
+DEADLINE_S = 180
 APP = """
 from flask import Blueprint, Flask
 import fmd_otel
@@ -37,6 +37,11 @@ app.register_blueprint(shop)
 app.add_url_rule("/", "index", lambda: "hello")
 fmd_otel.instrument(app)
 """
+READY = """
+def post_worker_init(worker):
+    with open("ready", "a", encoding="utf-8") as ready:
+        ready.write(f"{worker.pid}\\n")
+"""
 
 
 class Workers:
@@ -45,8 +50,8 @@ class Workers:
     def __init__(self, folder: Path) -> None:
         self.database = folder / "shop.db"
         (folder / "shop.py").write_text(APP, encoding="utf-8")
-        with closing(socket.create_server(("127.0.0.1", 0))) as free:
-            self.port = free.getsockname()[1]
+        (folder / "gunicorn.conf.py").write_text(READY, encoding="utf-8")
+        self.ready = folder / "ready"
         environ = {
             name: value for name, value in os.environ.items() if not name.startswith(("FMD_", "OTEL_"))
         }
@@ -62,12 +67,17 @@ class Workers:
             "--access-logfile",
             "access.log",
         ]
-        self.process = subprocess.Popen(
-            [*command, "--access-logformat", "%(p)s %(U)s", "-b", f"127.0.0.1:{self.port}", "shop:app"],
-            cwd=folder,
-            env=environ,
-            stderr=subprocess.DEVNULL,
-        )
+        # A port that was only looked up might be somebody else's by the time that gunicorn wants it.
+        with closing(socket.create_server(("127.0.0.1", 0), backlog=128)) as listening:
+            self.port = listening.getsockname()[1]
+            where = ["-b", f"fd://{listening.fileno()}"]
+            self.process = subprocess.Popen(
+                [*command, "--access-logformat", "%(p)s %(U)s", *where, "shop:app"],
+                cwd=folder,
+                env=environ,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[listening.fileno()],
+            )
         self.log = folder / "access.log"
 
     @property
@@ -75,11 +85,11 @@ class Workers:
         return f"http://127.0.0.1:{self.port}"
 
     def wait(self) -> None:
+        """Wait for all workers: the first one might have served everything before the others are there."""
         deadline = time.monotonic() + DEADLINE_S
         while time.monotonic() < deadline:
-            with closing(socket.socket()) as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
+            if self.ready.exists() and len(self.ready.read_text(encoding="utf-8").splitlines()) == WORKERS:
+                return
             time.sleep(0.05)
         pytest.fail("gunicorn did not start")
 

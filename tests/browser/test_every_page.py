@@ -105,7 +105,7 @@ def looked_at(window, axe, name):
         page.set_viewport_size({"width": size[0], "height": size[1]})
         window.quiet()
         with suppress(TimeoutError):  # charts take a moment to follow the window
-            page.wait_for_function(f"() => {FITS}", timeout=3000)
+            page.wait_for_function(f"() => {FITS}")
         if troubles := page.evaluate(script):
             found.setdefault(f"{theme}, {size[0]} px", []).extend(troubles)
         picture(page, f"{name}-{theme}-{size[0]}")

@@ -59,7 +59,7 @@ def opened(many, look):
 def test_circles_of_many_versions_do_not_lie_upon_each_other_and_scroll(opened):
     page = opened("/endpoint/1/version_user")
     page.wait_for_function("() => document.querySelectorAll('.scatterlayer .point').length >= 48")
-    assert page.evaluate(OVERLAPPING) == 0
+    page.wait_for_function(f"() => ({OVERLAPPING})() === 0")
     wide = "() => { const e = document.querySelector('.fmd-scroll-x:has(.fmd-graph)');"
     assert page.evaluate(wide + " return e.scrollWidth > e.clientWidth }")
 
@@ -71,7 +71,7 @@ def test_the_tab_of_the_page_at_hand_is_in_sight(opened):
         """() => { const e = document.querySelector('.fmd-tab[aria-current=page]').getBoundingClientRect();
             return e.left >= 0 && e.right <= window.innerWidth }"""
     )
-    assert tab.inner_text() == "Exceptions"
+    expect(tab).to_have_text("Exceptions")
 
 
 def test_requests_are_told_apart_by_endpoint_and_names_lose_their_beginning(opened):
@@ -79,12 +79,11 @@ def test_requests_are_told_apart_by_endpoint_and_names_lose_their_beginning(open
     heads = page.locator(".ag-header-cell")
     expect(heads).to_have_text(["Time", "Status", "Endpoint", "Duration"])
     name = page.locator(".fmd-endpoint a").first
-    assert name.evaluate("e => [e.scrollWidth > e.clientWidth, getComputedStyle(e).direction]") == [
-        True,
-        "rtl",
-    ]
-    assert name.inner_text() == "a_blueprint_of_some_length.cart"
-    assert page.locator(".fmd-wide-part:visible").count() == 0
+    expect(name).to_have_text("a_blueprint_of_some_length.cart")
+    expect(name).to_have_css("direction", "rtl")
+    # Columns have their widths a moment after those that do not fit are gone.
+    page.wait_for_function("e => e.scrollWidth > e.clientWidth", arg=name.element_handle())
+    expect(page.locator(".fmd-wide-part:visible")).to_have_count(0)
 
 
 def test_how_to_read_a_card_opens_by_a_touch(opened):
@@ -92,7 +91,8 @@ def test_how_to_read_a_card_opens_by_a_touch(opened):
     mark = page.locator(".fmd-how summary").first
     mark.click()
     text = page.locator(".fmd-how-text").first
-    assert "the larger and redder" in text.inner_text()
+    expect(text).to_contain_text("the larger and redder")
+    expect(text).to_be_visible()
     box = text.bounding_box()
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= NARROW[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import pytest
 from playwright.sync_api import expect
 
@@ -9,7 +11,6 @@ ANIMATED = """() => [...document.querySelectorAll('*')].flatMap(e => ['', '::bef
     part => getComputedStyle(e, part || null)).filter(s => s.animationName !== 'none').map(
     s => e.className + ': ' + s.animationName))"""
 SCHEME = "data-mantine-color-scheme"
-BACKGROUND = "getComputedStyle(document.querySelector('.fmd-card')).backgroundColor"
 
 
 @pytest.fixture
@@ -20,26 +21,35 @@ def window(serve, look):
     return opened
 
 
+@contextmanager
 def skeletons(page):
-    """Keep the cards of the next page from arriving, so that their skeletons stay."""
-    page.route("**/_dash-update-component*", lambda route: late(page, route))
+    """Keep the cards of the next page from arriving for so long, so that their skeletons stay."""
+    held = []
+    holding = True
 
+    def hold(route):
+        if holding and "-body" in (route.request.post_data or ""):
+            held.append(route)
+        else:
+            route.continue_()
 
-def late(page, route):
-    if "-body" in (route.request.post_data or ""):
-        page.wait_for_timeout(1500)
-    route.continue_()
+    page.route("**/_dash-update-component*", hold)
+    yield
+    holding = False
+    for route in held:
+        route.continue_()
+    page.unroute_all(behavior="wait")
 
 
 @pytest.mark.parametrize("motion", ["no-preference", "reduce"])
 def test_nothing_moves_for_whom_movement_is_too_much(window, motion):
     page = window.page
     page.emulate_media(reduced_motion=motion)
-    skeletons(page)
-    page.goto(f"{window.base}/dashboard/hourly_load")
-    page.wait_for_selector("#page .fmd-card-body > [role=status]")
-    moving = page.evaluate(ANIMATED)
-    page.unroute_all(behavior="wait")
+    with skeletons(page):
+        page.goto(f"{window.base}/dashboard/hourly_load")
+        page.wait_for_selector("#page .fmd-card-body > [role=status]")
+        moving = page.evaluate(ANIMATED)
+    window.settled()
     assert bool(moving) is (motion == "no-preference"), moving
 
 
@@ -53,10 +63,10 @@ def test_what_is_printed_is_light_and_the_page_alone(window):
     page.emulate_media(media="print")
 
     expect(html).to_have_attribute(SCHEME, "light")
-    assert page.evaluate(BACKGROUND) == "rgb(255, 255, 255)"
-    assert not page.locator(".fmd-header").is_visible()
-    assert not page.locator(".fmd-nav").is_visible()
-    assert page.locator(".fmd-kpi-value").first.is_visible()
+    expect(page.locator(".fmd-card").first).to_have_css("background-color", "rgb(255, 255, 255)")
+    expect(page.locator(".fmd-header")).to_be_hidden()
+    expect(page.locator(".fmd-nav")).to_be_hidden()
+    expect(page.locator(".fmd-kpi-value").first).to_be_visible()
     page.emulate_media(media="screen")
     expect(html).to_have_attribute(SCHEME, "dark")
     page.keyboard.press("d")
