@@ -190,12 +190,15 @@
   }
   (window.dashAgGridFunctions = window.dashAgGridFunctions || {}).fmdFilter = applyFilter;
 
-  /* A page that waits for data looks again every few seconds, unless nobody is watching. */
+  /* A page that waits for data looks again every few seconds, unless nobody is watching; and once more when it has
+     found some: cards that were answered a moment before the others have none yet. */
+  var waited = "";
   window.setInterval(function () {
-    if (!document.hidden && document.querySelector("[data-waiting]")) {
-      var button = document.getElementById("refresh");
-      if (button) { button.click(); }
-    }
+    if (document.hidden) { return; }
+    var here = window.location.pathname, waits = document.querySelector("[data-waiting]");
+    var button = document.getElementById("refresh");
+    if (button && (waits || waited === here)) { button.click(); }
+    waited = waits ? here : "";
   }, 3000);
 
   window.setInterval(function () {
