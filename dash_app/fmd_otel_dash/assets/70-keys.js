@@ -19,7 +19,7 @@
   function wait(first) {
     return function () {
       awaiting = first;
-      since = Date.now();
+      since = performance.now();
       return true;
     };
   }
@@ -84,7 +84,8 @@
       return;
     }
     if (typing(event.target)) { return; }
-    if (awaiting && Date.now() - since < PATIENCE_MS) {
+    // When it was pressed counts: a page that is being drawn hears of it late.
+    if (awaiting && event.timeStamp - since < PATIENCE_MS) {
       var first = awaiting;
       awaiting = "";
       if (goTo(first, event.key)) { event.preventDefault(); return; }
