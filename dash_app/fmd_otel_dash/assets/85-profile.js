@@ -4,6 +4,7 @@
   var fmd = window.fmd;
   var clientside = (window.dash_clientside = window.dash_clientside || {});
   var P = fmd.profile, el = fmd.profileTable.el;
+  var PATIENCE_MS = 10000; // for the element of a profile
   clientside.fmd = clientside.fmd || {};
 
   function param(name) { return new URLSearchParams(window.location.search).get(name) || ""; }
@@ -359,15 +360,15 @@
 
   /* The store of a profile has come, or has changed: it is drawn into the element of its name. */
   clientside.fmd.profile = function (payload) {
-    draw(clientside.callback_context.inputs_list[0].id.name, payload, 20);
+    draw(clientside.callback_context.inputs_list[0].id.name, payload, performance.now() + PATIENCE_MS);
     return clientside.no_update;
   };
 
-  function draw(name, payload, tries) {
+  function draw(name, payload, until) {
     var host = document.querySelector('[data-profile="' + name + '"]');
     if (!payload) { return; }
     if (!host) { // its element comes with the same answer, but may come later
-      if (tries) { window.requestAnimationFrame(function () { draw(name, payload, tries - 1); }); }
+      if (performance.now() < until) { window.requestAnimationFrame(function () { draw(name, payload, until); }); }
       return;
     }
     if (host.fmdPayload === payload && host.firstChild) { return; }
