@@ -167,6 +167,8 @@ def _nothing(found: SpoolStatus, *, without_lock_file: bool) -> str:
         )
     if found.set_aside:
         said.append(f"{counted(found.set_aside, 'record')} of a newer fmd-otel wait for it.")
+    if found.unreadable:
+        said.append(f"{counted(found.unreadable, 'segment')} could not be read just now; run this again.")
     if not said:
         return f"Nothing waits in {found.directory}." if found.directory else "Nothing waits on disk."
     return "\n".join(["Nothing to do.", *said])

@@ -31,6 +31,7 @@ def as_json(settings: Settings, found: SpoolStatus) -> str:
         "records": found.records,
         "kinds": found.kinds,
         "set_aside": found.set_aside,
+        "unreadable": found.unreadable,
         "dropped": found.dropped,
         "oldest_age_s": _rounded(found.oldest_age_s),
         "processes": [
@@ -83,6 +84,8 @@ def _meaning(found: SpoolStatus) -> list[str]:
         )
     if found.set_aside:
         said.append(f"{counted(found.set_aside, 'record')} of a newer fmd-otel wait for it.")
+    if found.unreadable:
+        said.append(f"{counted(found.unreadable, 'segment')} could not be read just now.")
     if found.dropped:
         said.append(
             "dropped: lost since the process started, because the spool was full (SPOOL_MB) or could not be "

@@ -185,6 +185,7 @@ def test_json_says_the_same_to_programs(run, serve, path: Path):
         "records": 130,
         "kinds": {"requests": 130},
         "set_aside": 0,
+        "unreadable": 0,
         "dropped": 0,
     }
     assert (process["alive"], process["records"]) == (False, 130)

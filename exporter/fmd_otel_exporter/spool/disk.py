@@ -238,8 +238,9 @@ class Disk:
         owner.unfinished -= 1
         if owner.unfinished <= 0:
             self._heirlooms.pop(owner.name, None)
-            # What could not be removed, or waits for a newer release, would only be adopted over and over.
-            self._left_alone.add(owner.name)
+            if not owner.unreadable:
+                # What could not be removed, or waits for a newer release, would be adopted over and over.
+                self._left_alone.add(owner.name)
             owner.release()
 
     def others(self) -> tuple[int, int]:
@@ -296,16 +297,21 @@ def _segments_of(directory: Path, owners: dict[str, Owner]) -> list[Sealed]:
             with contextlib.suppress(OSError):
                 entry.path.unlink()  # half of something that was to be renamed when whole
             continue
-        with contextlib.suppress(OSError):
-            owner = owners[entry.owner]
-            owner.adopted.append(entry.path)  # also what cannot be read just now: it still needs the lock
+        owner = owners[entry.owner]
+        owner.adopted.append(entry.path)  # also what cannot be read just now: it still needs the lock
+        try:
             stat = entry.path.stat()
             count = len(read_segment(entry.path).frames)
-            owner.unfinished += 1
-            written_at[entry.owner] = max(written_at.get(entry.owner, 0.0), stat.st_mtime)
-            segments.append(
-                (owner, Sealed(entry.path.name, entry.path, None, count, stat.st_size, adopted_from=owner))
-            )
+        except FileNotFoundError:
+            continue
+        except OSError:
+            owner.unreadable = True
+            continue
+        owner.unfinished += 1
+        written_at[entry.owner] = max(written_at.get(entry.owner, 0.0), stat.st_mtime)
+        segments.append(
+            (owner, Sealed(entry.path.name, entry.path, None, count, stat.st_size, adopted_from=owner))
+        )
     segments.sort(key=lambda pair: written_at[pair[0].name])  # stable: within an owner the order of the names
     return [sealed for _, sealed in segments]
 

@@ -55,6 +55,8 @@ class Owner:
         """Files found when the name was taken over."""
         self.unfinished = 0
         """How many of them are not delivered yet; the lock is kept until none is."""
+        self.unreadable = False
+        """Some of them could not be read then; they may be another time."""
         self._lock_fd = lock_fd
         self._started = int(time.time())
         self._dropped = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -79,6 +78,8 @@ class OwnerStatus:
     dropped: int
     """Records that this process has had to drop since it started."""
     oldest_age_s: float | None
+    unreadable: int = 0
+    """Segments that could not be read just now."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,11 @@ class SpoolStatus:
         return sum(owner.set_aside for owner in self.owners)
 
     @property
+    def unreadable(self) -> int:
+        """Segments that could not be read just now."""
+        return sum(owner.unreadable for owner in self.owners)
+
+    @property
     def dropped(self) -> int:
         """Records that the processes here have had to drop."""
         return sum(owner.dropped for owner in self.owners)
@@ -162,6 +168,7 @@ def _beside(one: OwnerStatus, other: OwnerStatus) -> OwnerStatus:
         oldest_age_s=max(
             (age for age in (one.oldest_age_s, other.oldest_age_s) if age is not None), default=None
         ),
+        unreadable=one.unreadable + other.unreadable,
     )
 
 
@@ -186,21 +193,26 @@ def inspect(directory: Path | None, counters: SpoolCounters | None = None) -> Sp
 
 def _inspect_owner(directory: Path, name: str, paths: list[Path]) -> OwnerStatus:
     about = describe(directory, name)
-    size = set_aside = segments = 0
+    size = set_aside = segments = unreadable = 0
     kinds: Counter[str] = Counter()
     ages = []
     now = time.time()
     for path in paths:
-        with suppress(OSError):  # its owner may deliver and drop it while we look
+        try:
             stat = path.stat()
             frames = read_segment(path).frames
-            segments += 1
-            size += stat.st_size
-            if path.suffix == ".aside":
-                set_aside += len(frames)
-            elif frames:
-                kinds.update(KIND_NAMES.get(kind, f"kind {kind}") for kind, _ in frames)
-                ages.append(max(0.0, now - stat.st_mtime))
+        except FileNotFoundError:
+            continue  # its owner may deliver and drop it while we look
+        except OSError:
+            unreadable += 1
+            continue
+        segments += 1
+        size += stat.st_size
+        if path.suffix == ".aside":
+            set_aside += len(frames)
+        elif frames:
+            kinds.update(KIND_NAMES.get(kind, f"kind {kind}") for kind, _ in frames)
+            ages.append(max(0.0, now - stat.st_mtime))
     return OwnerStatus(
         name=name,
         alive=is_alive(directory, name),
@@ -213,4 +225,5 @@ def _inspect_owner(directory: Path, name: str, paths: list[Path]) -> OwnerStatus
         set_aside=set_aside,
         dropped=dropped if isinstance(dropped := about.get("dropped"), int) else 0,
         oldest_age_s=max(ages, default=None),
+        unreadable=unreadable,
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fmd_otel_exporter.spool import Spool, SpoolLimits, delivery, disk
+from fmd_otel_exporter.spool import Spool, SpoolLimits, delivery, disk, inspect, status
 from fmd_otel_exporter.spool.codec import encode
 from fmd_otel_exporter.spool.intake import MOST_PARKED
 from fmd_otel_exporter.spool.owner import entries
@@ -501,8 +501,9 @@ def test_a_directory_is_tended_while_nobody_takes_batches(under_a_file, record, 
     assert sorted(drain(Spool(under_a_file, SMALL))) == list(range(25))
 
 
+@pytest.mark.parametrize("by_another", [True, False])
 def test_a_segment_that_cannot_be_read_just_now_is_left_for_another_time(
-    directory, record, drain, die, monkeypatch
+    directory, record, drain, die, monkeypatch, *, by_another: bool
 ) -> None:
     dead = Spool(directory, SMALL)
     for n in range(30):
@@ -519,8 +520,25 @@ def test_a_segment_that_cannot_be_read_just_now_is_left_for_another_time(
         patched.setattr(disk, "read_segment", read)
         heir = Spool(directory, SMALL)
         assert drain(heir) == [*range(10), *range(20, 30)]
-        heir.close()
-    next_heir = Spool(directory, SMALL)
-    assert drain(next_heir) == list(range(10, 20))
-    next_heir.close()
+        if by_another:
+            heir.close()
+    if by_another:
+        heir = Spool(directory, SMALL)
+    assert drain(heir) == list(range(10, 20))
+    assert heir.counters().adopted == (10 if by_another else 30)
+    heir.close()
     assert names(directory) == []
+
+
+def test_segments_that_cannot_be_read_just_now_are_told(directory, record, die, monkeypatch) -> None:
+    dead = Spool(directory, SMALL)
+    for n in range(30):
+        dead.append(record(n))
+    die(dead)
+
+    def read(path):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+
+    monkeypatch.setattr(status, "read_segment", read)
+    found = inspect(directory)
+    assert (found.records, found.unreadable) == (0, 3)
