@@ -247,7 +247,11 @@ class Worker:
             for _ in write_parts(self._register, infos, self._leave_out):
                 pass
             if rules:
-                apply_default_rules(self._store, {info.service for info in infos}, rules)
+                store, services = self._store, sorted({info.service for info in infos})
+                for _ in write_parts(
+                    lambda some: apply_default_rules(store, some, rules), services, self._leave_out
+                ):
+                    pass
         except StorageError:
             self.announce = True
             raise
@@ -258,8 +262,8 @@ class Worker:
         if self._store is not None:
             register_endpoints(self._store, infos, self._settings.default_level, self._settings.default_rules)
 
-    def _leave_out(self, _info: EndpointInfo, exc: Exception) -> None:
-        """Go on without an endpoint that cannot be made known: requests must not wait for it."""
+    def _leave_out(self, _known: object, exc: Exception) -> None:
+        """Go on without an endpoint or service that cannot be made known: requests must not wait for it."""
         self._note(f"{type(exc).__name__}: {exc}")
 
     def _read_levels(self) -> None:

@@ -13,6 +13,7 @@ from fmd_otel_exporter.dialects.postgresql import PostgresqlDialect
 from fmd_otel_exporter.dialects.postgresql_connection import bounded
 from fmd_otel_exporter.dialects.postgresql_errors import NoAnswerError
 from fmd_otel_exporter.errors import StorageError
+from fmd_otel_exporter.level_rule import LevelRule
 from fmd_otel_exporter.pipeline import Pipeline
 from fmd_otel_exporter.records import EndpointInfo
 from fmd_otel_exporter.settings import ExporterSettings
@@ -115,6 +116,21 @@ def test_one_that_is_in_use_counts_requests_whose_texts_it_cannot_hold(
     assert "Zo\xeb" in kept
     assert ("\\u20ac" if encoding == "LATIN1" else "\u20ac") in kept
     store.dispose()
+
+
+def test_rules_of_a_service_that_it_cannot_name_hold_up_no_requests(other_encoding, record, monkeypatch):
+    url, _ = other_encoding
+    with monkeypatch.context() as patched:
+        patched.setattr(PostgresqlDialect, "require_text", lambda *_: None)
+        open_store(url).dispose()
+    rules = (LevelRule("cart", 2),)
+    pipeline = Pipeline(ExporterSettings(database=url, delay_ms=10, default_rules=rules))
+    pipeline.announce([EndpointInfo("\u5e97", "cart", "/cart", "GET")])
+    pipeline.offer(record(service="\u5e97", endpoint="cart"))
+    assert pipeline.force_flush(60_000)
+    counters = pipeline.counters()
+    assert (counters.written, counters.dropped) == (1, {})
+    end(pipeline)
 
 
 def test_a_session_is_the_same_on_every_server(store):
