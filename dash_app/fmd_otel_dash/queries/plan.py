@@ -69,8 +69,9 @@ class Kept:
             return _nearer(moment_us, day_us, _DAY_US)
         width_us = width_s * US_PER_S
         bucket_us = moment_us // width_us * width_us
-        # Rows of an earlier day that came late tell nothing of where those of this day begin.
-        gone = day_us // US_PER_S in self.pruned and self.raw_from_us < day_us
+        # The newest such day alone may be cut in its middle. Rows that came late tell nothing of where.
+        day = day_us // US_PER_S
+        gone = day in self.pruned and (day != max(self.pruned) or self.raw_from_us < day_us)
         if gone or bucket_us + width_us <= self.raw_from_us:
             return _nearer(moment_us, bucket_us, width_us)
         return moment_us

@@ -123,6 +123,14 @@ def test_an_end_among_deleted_raw_rows_moves_to_the_nearer_bucket_edge():
     assert segments == (Segment("bucket", DAY, DAY + 1800, DAY),)
 
 
+def test_a_raw_row_that_came_late_does_not_hide_that_those_after_it_are_gone():
+    kept = Kept(raw_from_us=(DAY + 3 * 3600) * US, pruned=frozenset({DAY, DAY + DAY_S}))
+
+    segments = split(DAY * US, (DAY + 5 * 3600 + 1300) * US, width_s=900, kept=kept)
+
+    assert segments == (Segment("bucket", DAY, DAY + 5 * 3600 + 900, DAY),)
+
+
 def test_raw_rows_of_an_earlier_day_do_not_hide_that_those_of_a_day_are_gone():
     kept = Kept(raw_from_us=(DAY - 450) * US, pruned=frozenset({DAY}))
 
