@@ -65,7 +65,8 @@ def hours_to_compare(
         oldest = _oldest_hour(connection, store)
         days_kept = store.dialect.expiry_days(connection, tables.request)
         if days_kept is not None:  # for what has been there for longer, the oldest may be one that came late
-            oldest = max(oldest, (now_us // _US // DAY_S - days_kept) * DAY_S)
+            # A day begins up to half a day earlier or later where the server is.
+            oldest = max(oldest, (now_us // _US // DAY_S - days_kept + 2) * DAY_S)
         gone = {*connection.scalars(select(days.day).where(days.sealed > 0))}
         gone |= {*connection.scalars(select(subjects.day).where(subjects.state >= SEALED))}
         first = oldest if start_s is None else max(oldest, start_s // HOUR_S * HOUR_S)
