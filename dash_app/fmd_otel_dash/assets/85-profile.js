@@ -359,14 +359,17 @@
   }
 
   /* The store of a profile has come, or has changed: it is drawn into the element of its name. */
+  var newest = {};
   clientside.fmd.profile = function (payload) {
-    draw(clientside.callback_context.inputs_list[0].id.name, payload, performance.now() + PATIENCE_MS);
+    var name = clientside.callback_context.inputs_list[0].id.name;
+    newest[name] = payload;
+    draw(name, payload, performance.now() + PATIENCE_MS);
     return clientside.no_update;
   };
 
   function draw(name, payload, until) {
     var host = document.querySelector('[data-profile="' + name + '"]');
-    if (!payload) { return; }
+    if (!payload || payload !== newest[name]) { return; }
     if (!host) { // its element comes with the same answer, but may come later
       if (performance.now() < until) { window.requestAnimationFrame(function () { draw(name, payload, until); }); }
       return;
