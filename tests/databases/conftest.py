@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import delete, text
 
 from fmd_otel_exporter.dialects.clickhouse_mutex import TABLE
+from fmd_otel_exporter.retention import Retention
 from tests.databases.servers import CLICKHOUSE, MARIADB, ODD, POSTGRESQL, OwnServer, Server, find, own
 from tests.databases.suites import NOT_OF_CLICKHOUSE
 from tests.exporter.conftest import (
@@ -153,7 +154,7 @@ def store(server: Server | None, tmp_path: Path) -> Iterator[Store]:
 
 
 def empty(store: Store) -> None:
-    """Remove all rows."""
+    """Remove all rows, and what else a test leaves behind in the tables."""
     tables = store.tables.metadata.sorted_tables
     if store.dialect.name == CLICKHOUSE:  # each statement takes its time, and it knows which tables have rows
         query = text(
@@ -168,6 +169,8 @@ def empty(store: Store) -> None:
             connection.execute(delete(table))
         if store.dialect.name == CLICKHOUSE:
             _cross_out_notes(connection)
+            # Whoever has run retention has had the server drop what is old.
+            store.dialect.expire(connection, dict.fromkeys(Retention().unsummed_days(store.tables), 0))
 
 
 def _cross_out_notes(connection: Connection) -> None:

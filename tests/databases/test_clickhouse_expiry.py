@@ -19,7 +19,7 @@ from fmd_otel_exporter.writer import Writer
 from tests.exporter.conftest import _record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from sqlalchemy import Table
 
@@ -28,14 +28,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.parametrize("kind", ["clickhouse"], indirect=True)
 
 DAY_US = DAY_S * 1_000_000
-
-
-@pytest.fixture
-def store(store: Store) -> Iterator[Store]:
-    """An empty database, whose tables others get without a TTL."""
-    yield store
-    never = dict.fromkeys(Retention().unsummed_days(store.tables), 0)
-    store.run(lambda connection: expire(connection, never))
 
 
 @pytest.fixture
