@@ -96,7 +96,8 @@ def proxy(server: Server) -> Iterator[LossyProxy]:
 def by_proxy(store: Store, proxy: LossyProxy, server: Server, kind: str) -> str:
     """The URL of the database by way of the proxy, which cannot look into what is encrypted."""
     url = server.url_of(database_of(store), host="127.0.0.1", port=proxy.port)
-    return f"{url}?sslmode=disable" if kind == "postgresql" else url
+    plain = {"postgresql": "?sslmode=disable", "mariadb": "?ssl_disabled=true"}
+    return url + plain.get(kind, "")
 
 
 @pytest.fixture
