@@ -242,16 +242,15 @@ class Writer:
         _touch(connection, do, batch)
 
     def _insert_rows(self, connection: Connection, do: Statements, batch: bytes, rows: list[Row]) -> None:
+        stay = do.guard is not None  # also after trouble, and whatever becomes of the rest of the batch
         try:
             do.request.run(connection, rows)
-        except IntegrityError:
+        except IntegrityError:  # another has brought some of them; none came of this
+            stay = False
             raise
-        except Exception:
-            if do.guard is not None:  # they may be there all the same
+        finally:
+            if stay:
                 self._tries.bring(batch, [row[:3] for row in rows])
-            raise
-        if do.guard is not None:
-            self._tries.bring(batch, [row[:3] for row in rows])
 
     def _keep_days_right(
         self,
