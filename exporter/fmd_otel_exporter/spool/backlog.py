@@ -30,7 +30,7 @@ class Sealed:
     size: int = 0
     """Bytes on disk."""
     adopted_from: Owner | None = None
-    unreadable: list[tuple[int, bytes]] = field(default_factory=list)
+    newer: list[tuple[int, bytes]] = field(default_factory=list)
     """Whole frames that mean nothing to this release."""
     not_before: float = 0.0
     """When to try again to read it, by the monotonic clock."""

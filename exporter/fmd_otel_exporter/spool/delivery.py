@@ -203,12 +203,12 @@ class Delivery:
                 path.replace(path.with_suffix(f".{ASIDE}"))
             self._forget(sealed)
             return False
-        sealed.records, sealed.unreadable = _decode_all(contents)
-        missing = sealed.count - len(sealed.records) - len(sealed.unreadable)
+        sealed.records, sealed.newer = _decode_all(contents)
+        missing = sealed.count - len(sealed.records) - len(sealed.newer)
         self._count(
             damaged=contents.damaged,
             torn=int(contents.torn),
-            set_aside=len(sealed.unreadable),
+            set_aside=len(sealed.newer),
             dropped_lost=max(0, missing),
         )
         return True
@@ -228,7 +228,7 @@ class Delivery:
         if path is None:
             return
         with contextlib.suppress(OSError):
-            if sealed.unreadable:
+            if sealed.newer:
                 _set_aside(sealed, path)
             else:
                 path.unlink()
@@ -251,13 +251,13 @@ class Delivery:
 
 def _decode_all(contents: Contents) -> tuple[list[Record], list[tuple[int, bytes]]]:
     records: list[Record] = []
-    unreadable: list[tuple[int, bytes]] = []
+    newer: list[tuple[int, bytes]] = []
     for kind, payload in contents.frames:
         try:
             records.append(decode(kind, payload))
         except UnknownLayoutError:  # noqa: PERF203 # costs nothing where nothing is raised
-            unreadable.append((kind, payload))
-    return records, unreadable
+            newer.append((kind, payload))
+    return records, newer
 
 
 def _set_aside(sealed: Sealed, path: Path) -> None:
@@ -268,6 +268,6 @@ def _set_aside(sealed: Sealed, path: Path) -> None:
     aside = path.with_suffix(f".{ASIDE}")
     if aside == path and not sealed.records:
         return  # that is all it held
-    write_segment(aside, (frame(kind, payload) for kind, payload in sealed.unreadable))
+    write_segment(aside, (frame(kind, payload) for kind, payload in sealed.newer))
     if aside != path:
         path.unlink()
