@@ -22,6 +22,7 @@ from fmd_otel_exporter.schema import DAY_S
 from fmd_otel_exporter.settings import absolute_url
 
 if TYPE_CHECKING:
+    from fmd_otel_dash.queries.storage import StoredTable
     from fmd_otel_dash.registry import Registry
     from fmd_otel_dash.view import View
 
@@ -207,6 +208,13 @@ def _outlook(ahead: Projection | None) -> str:
     return f"levels off in {ahead.levels_off_days} d"
 
 
+def _rows(table: StoredTable) -> str:
+    if table.rows is None:
+        return ""
+    about = "about " if table.estimated else ""
+    return f"{about}{formatting.count(table.rows)} row{'' if table.rows == 1 else 's'}"
+
+
 def _tables(view: View, found: Storage) -> Any:
     total = sum(table.size_bytes or 0 for table in found.tables) or 1
     large = [one for one in found.tables if one.rows != 0 and (one.size_bytes or 0) / total >= _SMALL]
@@ -214,9 +222,7 @@ def _tables(view: View, found: Storage) -> Any:
     rows = [
         (
             one.label,
-            ""
-            if one.rows is None
-            else f"{'about ' if one.estimated else ''}{formatting.count(one.rows)} rows",
+            _rows(one),
             formatting.size(one.size_bytes),
             (one.size_bytes or 0) / total,
         )

@@ -146,10 +146,9 @@ def _preview(found: upkeep.Preview, days: int) -> Any:
         nothing = f"Nothing older than {plural} can go." if spares else f"Nothing is older than {plural}."
         return html.Div([html.Div(nothing, className="fmd-hint"), spared])
     total = sum(counts.values())
+    delete = f"Delete {total:,} row{'' if total == 1 else 's'}"
     rows = [(table_label(name), f"{n:,}") for name, n in sorted(counts.items(), key=lambda one: -one[1])]
-    question = (
-        f"Delete {total:,} rows older than {plural}? They cannot be brought back. Sums by the day stay."
-    )
+    question = f"{delete} older than {plural}? They cannot be brought back. Sums by the day stay."
     return html.Div(
         [
             plain_table((f"Older than {plural}", "Rows"), rows, numeric=(1,)),
@@ -161,7 +160,7 @@ def _preview(found: upkeep.Preview, days: int) -> Any:
                         className="fmd-faint",
                     ),
                     _button(
-                        f"Delete {total:,} rows",
+                        delete,
                         {"job": upkeep.PRUNE, "days": days},
                         confirm=question,
                         danger=True,

@@ -99,6 +99,7 @@ def test_tables_are_listed_with_their_shares(now, write, card):
     write([now - n for n in range(500)])
     text = card("storage-tables", PATH).text
     assert "Requests 500 rows" in text
+    assert " 1 rows" not in text
     assert "small tables" in text
 
 
